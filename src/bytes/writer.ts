@@ -1,0 +1,90 @@
+/** The most bytes a writer starts with; it doubles from there. */
+const INITIAL_CAPACITY = 256
+
+/**
+ * Builds big-endian bytes. Length prefixes are written by closures and patched afterwards, so that no
+ * length is ever computed by hand.
+ */
+export class Writer {
+  #buffer: Uint8Array
+  #length = 0
+
+  constructor(capacity: number = INITIAL_CAPACITY) {
+    this.#buffer = new Uint8Array(capacity)
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length
+  }
+
+  uint8(value: number): this {
+    this.#reserve(1)
+    this.#buffer[this.#length++] = value
+    return this
+  }
+
+  uint16(value: number): this {
+    this.#reserve(2)
+    this.#buffer[this.#length++] = value >>> 8
+    this.#buffer[this.#length++] = value
+    return this
+  }
+
+  uint24(value: number): this {
+    return this.uint8(value >>> 16).uint16(value & 0xffff)
+  }
+
+  uint32(value: number): this {
+    return this.uint16(value >>> 16).uint16(value & 0xffff)
+  }
+
+  bytes(bytes: Uint8Array): this {
+    this.#reserve(bytes.length)
+    this.#buffer.set(bytes, this.#length)
+    this.#length += bytes.length
+    return this
+  }
+
+  /** What `write` writes, behind its length in one byte. @throws RangeError when it is longer than 255 bytes */
+  vector8(write: (contents: this) => void): this {
+    return this.#vector(1, write)
+  }
+
+  /** What `write` writes, behind its length in two bytes. @throws RangeError when it is longer than 65,535 bytes */
+  vector16(write: (contents: this) => void): this {
+    return this.#vector(2, write)
+  }
+
+  /** What `write` writes, behind its length in three bytes. @throws RangeError when it is longer than 2^24 - 1 bytes */
+  vector24(write: (contents: this) => void): this {
+    return this.#vector(3, write)
+  }
+
+  /** A copy of everything written. */
+  finish(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.slice(0, this.#length)
+  }
+
+  #vector(prefixBytes: 1 | 2 | 3, write: (contents: this) => void): this {
+    const start = this.#length
+    this.#reserve(prefixBytes)
+    this.#length += prefixBytes
+    write(this)
+    const length = this.#length - start - prefixBytes
+    if (length >= 2 ** (8 * prefixBytes)) {
+      throw new RangeError(`A vector of ${length} bytes does not fit its ${prefixBytes}-byte length prefix`)
+    }
+    for (let i = 0; i < prefixBytes; i++) {
+      this.#buffer[start + i] = length >>> (8 * (prefixBytes - 1 - i))
+    }
+    return this
+  }
+
+  #reserve(extra: number): void {
+    if (this.#length + extra <= this.#buffer.length) return
+    const grown = new Uint8Array(Math.max(this.#buffer.length * 2, this.#length + extra))
+    grown.set(this.#buffer.subarray(0, this.#length))
+    this.#buffer = grown
+  }
+}

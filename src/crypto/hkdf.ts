@@ -1,0 +1,42 @@
+import { HASH_BYTES, type CryptoProvider, type HashName } from './provider.ts'
+
+/** HKDF-Extract: a pseudorandom key of the hash's length (RFC 5869 §2.2). An empty salt is a salt of zeros. */
+export function hkdfExtract(
+  crypto: CryptoProvider,
+  hash: HashName,
+  salt: Uint8Array,
+  inputKeyingMaterial: Uint8Array,
+): Uint8Array {
+  return crypto.hmac(hash, salt.length === 0 ? new Uint8Array(HASH_BYTES[hash]) : salt, inputKeyingMaterial)
+}
+
+/**
+ * HKDF-Expand: `length` bytes of output keying material (RFC 5869 §2.3).
+ *
+ * @throws RangeError when more than 255 blocks are asked for
+ */
+export function hkdfExpand(
+  crypto: CryptoProvider,
+  hash: HashName,
+  pseudorandomKey: Uint8Array,
+  info: Uint8Array,
+  length: number,
+): Uint8Array {
+  const blockBytes = HASH_BYTES[hash]
+  if (length > 255 * blockBytes)
+    throw new RangeError(`HKDF-Expand yields at most ${255 * blockBytes} bytes, asked for ${length}`)
+  const output = new Uint8Array(length)
+  let block = new Uint8Array(0) as Uint8Array
+  for (let counter = 1, offset = 0; offset < length; counter++, offset += blockBytes) {
+    const input = new Uint8Array(block.length + info.length + 1)
+    input.set(block)
+    input.set(info, block.length)
+    input[input.length - 1] = counter
+    block.fill(0)
+    block = crypto.hmac(hash, pseudorandomKey, input)
+    input.fill(0)
+    output.set(block.subarray(0, Math.min(blockBytes, length - offset)), offset)
+  }
+  block.fill(0)
+  return output
+}

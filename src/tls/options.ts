@@ -1,0 +1,78 @@
+import type { CryptoProvider, GroupName, PrivateKey } from '../crypto/provider.ts'
+import type { Certificate } from '../pki/certificate.ts'
+import type { CipherSuiteName, SignatureSchemeName } from './registry.ts'
+import type { TraceEvent } from './trace.ts'
+
+/** A certificate chain with the key of its leaf. */
+export interface Credential {
+  /** Leaf first, without the anchor. */
+  readonly chain: readonly Certificate[]
+  readonly key: PrivateKey
+}
+
+/** What is known of a peer whose certificate has been verified. */
+export interface VerifiedPeer {
+  /** What the verifier found the certificate to prove: a SPIFFE ID, or a host name. */
+  readonly name: string
+  /** The earliest end of validity on the path, in milliseconds since the Unix epoch. */
+  readonly expiresAtMs: number
+  /** From the leaf to the trust anchor. */
+  readonly path: readonly Certificate[]
+}
+
+export interface VerificationContext {
+  /** What the peer is in this handshake. */
+  readonly peerRole: 'server' | 'client'
+  /** The name the client asked for, when it asked for one. */
+  readonly serverName?: string
+  readonly nowMs: number
+}
+
+/** Decides whom a certificate chain proves. There is no connection without one where a peer must be known. */
+export interface CertificateVerifier {
+  /**
+   * Verifies name, chain and validity; possession of the key is the engine's part.
+   *
+   * @param chain leaf first, as the peer sent it; not empty
+   * @throws CertificateError with the reason, which only the operator sees
+   */
+  verify(chain: readonly Certificate[], context: VerificationContext): VerifiedPeer
+  /** Subjects to name in certificate_authorities, as DER Names; a hint to peers with several credentials. */
+  readonly authorities?: readonly Uint8Array[]
+}
+
+interface EndpointOptions {
+  readonly crypto: CryptoProvider
+  /** Wall clock, in milliseconds since the Unix epoch; may have a fraction. */
+  readonly nowMs: () => number
+  /** Protocols by preference. A server with a list refuses a client whose list shares none. @default none */
+  readonly alpn?: readonly string[]
+  /** By preference. @default all three, AES-128 first */
+  readonly suites?: readonly CipherSuiteName[]
+  /** By preference. @default every group of the engine that the provider has */
+  readonly groups?: readonly GroupName[]
+  /** What we accept of peers, by preference. @default all of the engine's */
+  readonly signatureSchemes?: readonly SignatureSchemeName[]
+  /** Receives lines of the SSLKEYLOGFILE format (RFC 9850). Whoever reads them reads the traffic. @default off */
+  readonly keyLog?: (line: string) => void
+  /** Receives an event for every step. @default off */
+  readonly trace?: (event: TraceEvent) => void
+}
+
+export interface ClientOptions extends EndpointOptions {
+  /** Verifies the server. */
+  readonly verifier: CertificateVerifier
+  /** A DNS name for the server_name extension. @default none sent */
+  readonly serverName?: string
+  /** What to show a server that asks. @default nothing */
+  readonly credential?: Credential
+}
+
+export interface ServerOptions extends EndpointOptions {
+  /** Chooses what to show; `serverName` is what the client asked for. Undefined refuses with unrecognized_name. */
+  readonly credential: (serverName: string | undefined) => Credential | undefined
+  /** Asks clients for a certificate. Without a verifier none is asked for. */
+  readonly clientVerifier?: CertificateVerifier
+  /** Whether a client without certificate is let in, unverified. @default false when there is a verifier */
+  readonly allowAnonymousClient?: boolean
+}

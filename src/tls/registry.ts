@@ -1,0 +1,156 @@
+/**
+ * The numbers of TLS 1.3, from the IANA registries. Unknown numbers are legal on the wire and survive decoding;
+ * {@link nameOf} renders any of them.
+ */
+import type { AeadName, GroupName, HashName, KeyKind, SignatureParameters } from '../crypto/provider.ts'
+
+export const ContentType = {
+  invalid: 0,
+  change_cipher_spec: 20,
+  alert: 21,
+  handshake: 22,
+  application_data: 23,
+} as const
+export type ContentType = (typeof ContentType)[keyof typeof ContentType]
+
+export const HandshakeType = {
+  client_hello: 1,
+  server_hello: 2,
+  new_session_ticket: 4,
+  end_of_early_data: 5,
+  encrypted_extensions: 8,
+  certificate: 11,
+  certificate_request: 13,
+  certificate_verify: 15,
+  finished: 20,
+  key_update: 24,
+  message_hash: 254,
+} as const
+export type HandshakeType = (typeof HandshakeType)[keyof typeof HandshakeType]
+export type HandshakeTypeName = keyof typeof HandshakeType
+
+export const ExtensionType = {
+  server_name: 0,
+  status_request: 5,
+  supported_groups: 10,
+  signature_algorithms: 13,
+  application_layer_protocol_negotiation: 16,
+  signed_certificate_timestamp: 18,
+  padding: 21,
+  compress_certificate: 27,
+  record_size_limit: 28,
+  pre_shared_key: 41,
+  early_data: 42,
+  supported_versions: 43,
+  cookie: 44,
+  psk_key_exchange_modes: 45,
+  certificate_authorities: 47,
+  oid_filters: 48,
+  post_handshake_auth: 49,
+  signature_algorithms_cert: 50,
+  key_share: 51,
+  encrypted_client_hello: 0xfe0d,
+} as const
+export type ExtensionType = (typeof ExtensionType)[keyof typeof ExtensionType]
+
+export const ProtocolVersion = { tls10: 0x0301, tls12: 0x0303, tls13: 0x0304 } as const
+
+/** RFC 8446 appendix B.4. */
+export const CipherSuite = {
+  TLS_AES_128_GCM_SHA256: 0x1301,
+  TLS_AES_256_GCM_SHA384: 0x1302,
+  TLS_CHACHA20_POLY1305_SHA256: 0x1303,
+} as const
+export type CipherSuiteName = keyof typeof CipherSuite
+
+export interface CipherSuiteParameters {
+  readonly name: CipherSuiteName
+  readonly code: number
+  readonly aead: AeadName
+  readonly hash: HashName
+  /** Records sealed under one key before it must be replaced (RFC 8446 §5.5); sequence numbers bound the rest. */
+  readonly recordLimit: number
+}
+
+/** RFC 8446 §5.5: 2^24.5 full-size records keep AES-GCM's margin at 2^-57. */
+const AES_GCM_RECORD_LIMIT = 2 ** 24
+
+export const CIPHER_SUITES: readonly CipherSuiteParameters[] = [
+  {
+    name: 'TLS_AES_128_GCM_SHA256',
+    code: CipherSuite.TLS_AES_128_GCM_SHA256,
+    aead: 'aes-128-gcm',
+    hash: 'sha256',
+    recordLimit: AES_GCM_RECORD_LIMIT,
+  },
+  {
+    name: 'TLS_AES_256_GCM_SHA384',
+    code: CipherSuite.TLS_AES_256_GCM_SHA384,
+    aead: 'aes-256-gcm',
+    hash: 'sha384',
+    recordLimit: AES_GCM_RECORD_LIMIT,
+  },
+  {
+    name: 'TLS_CHACHA20_POLY1305_SHA256',
+    code: CipherSuite.TLS_CHACHA20_POLY1305_SHA256,
+    aead: 'chacha20-poly1305',
+    hash: 'sha256',
+    recordLimit: Number.MAX_SAFE_INTEGER,
+  },
+]
+
+/** RFC 8446 §4.2.7; X25519MLKEM768 from draft-ietf-tls-ecdhe-mlkem. */
+export const NamedGroup = {
+  secp256r1: 0x0017,
+  secp384r1: 0x0018,
+  x25519: 0x001d,
+  X25519MLKEM768: 0x11ec,
+} as const satisfies Readonly<Record<GroupName, number>>
+
+/** RFC 8446 §4.2.3, as far as the engine signs or verifies with them. */
+export const SignatureScheme = {
+  ecdsa_secp256r1_sha256: 0x0403,
+  ecdsa_secp384r1_sha384: 0x0503,
+  ed25519: 0x0807,
+  rsa_pss_rsae_sha256: 0x0804,
+  rsa_pss_rsae_sha384: 0x0805,
+  rsa_pss_rsae_sha512: 0x0806,
+} as const
+export type SignatureSchemeName = keyof typeof SignatureScheme
+
+export interface SignatureSchemeParameters {
+  readonly name: SignatureSchemeName
+  readonly code: number
+  /** The one kind of key that may use it: TLS 1.3 binds the curve to the hash. */
+  readonly keyKind: KeyKind
+  readonly parameters: SignatureParameters
+}
+
+/** In our order of preference. */
+export const SIGNATURE_SCHEMES: readonly SignatureSchemeParameters[] = [
+  scheme('ecdsa_secp256r1_sha256', 'ec-p256', { kind: 'ecdsa', hash: 'sha256' }),
+  scheme('ecdsa_secp384r1_sha384', 'ec-p384', { kind: 'ecdsa', hash: 'sha384' }),
+  scheme('ed25519', 'ed25519', { kind: 'ed25519' }),
+  scheme('rsa_pss_rsae_sha256', 'rsa', { kind: 'rsa-pss', hash: 'sha256' }),
+  scheme('rsa_pss_rsae_sha384', 'rsa', { kind: 'rsa-pss', hash: 'sha384' }),
+  scheme('rsa_pss_rsae_sha512', 'rsa', { kind: 'rsa-pss', hash: 'sha512' }),
+]
+
+function scheme(
+  name: SignatureSchemeName,
+  keyKind: KeyKind,
+  parameters: SignatureParameters,
+): SignatureSchemeParameters {
+  return { name, code: SignatureScheme[name], keyKind, parameters }
+}
+
+/** The registry's name of a number, or the number in hexadecimal when the registry has none. */
+export function nameOf(registry: Readonly<Record<string, number>>, code: number): string {
+  for (const [name, value] of Object.entries(registry)) if (value === code) return name
+  return isGrease(code) ? `GREASE (0x${code.toString(16)})` : `0x${code.toString(16).padStart(4, '0')}`
+}
+
+/** Whether a two-byte code is one of the reserved values of RFC 8701 §2. */
+function isGrease(code: number): boolean {
+  return (code & 0x0f0f) === 0x0a0a && code >>> 8 === (code & 0xff)
+}

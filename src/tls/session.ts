@@ -1,0 +1,21 @@
+import type { GroupName } from '../crypto/provider.ts'
+import type { Credential, VerifiedPeer } from './options.ts'
+import type { CipherSuiteName, SignatureSchemeName } from './registry.ts'
+
+/** What a completed handshake has settled. */
+export interface Session {
+  readonly role: 'client' | 'server'
+  readonly version: 'TLS 1.3'
+  readonly cipherSuite: CipherSuiteName
+  readonly group: GroupName
+  readonly alpn?: string
+  /** What the client asked for. */
+  readonly serverName?: string
+  /** Absent only for a client that was let in without certificate. */
+  readonly peer?: VerifiedPeer
+  readonly peerSignatureScheme?: SignatureSchemeName
+  /** What we showed. */
+  readonly credential?: Credential
+  /** Keying material bound to this connection (RFC 8446 §7.5). */
+  exportKeyingMaterial(label: string, context: Uint8Array, length: number): Uint8Array
+}

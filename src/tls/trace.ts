@@ -1,0 +1,110 @@
+/**
+ * What the engine reports of every step, for whoever explains a handshake. Events carry no secrets.
+ */
+import type { GroupName } from '../crypto/provider.ts'
+import type { Certificate } from '../pki/certificate.ts'
+import type { TlsError } from './errors.ts'
+import type { CipherSuiteName, HandshakeTypeName, SignatureSchemeName } from './registry.ts'
+
+export type Direction = 'sent' | 'received'
+
+/** What protects a record: `plaintext` is what an observer can read. */
+export type Protection = 'plaintext' | 'handshake' | 'application'
+
+export interface ClientHelloDetails {
+  readonly message: 'client_hello'
+  readonly sessionIdBytes: number
+  /** Names of the registry, or hexadecimal numbers. */
+  readonly versions: readonly string[]
+  readonly cipherSuites: readonly string[]
+  readonly groups: readonly string[]
+  readonly keyShares: readonly { readonly group: string; readonly bytes: number }[]
+  readonly signatureSchemes: readonly string[]
+  readonly extensions: readonly string[]
+  readonly serverName?: string
+  readonly alpn?: readonly string[]
+}
+
+export interface ServerHelloDetails {
+  readonly message: 'server_hello'
+  readonly version: string
+  readonly cipherSuite: string
+  readonly keyShare?: { readonly group: string; readonly bytes: number }
+  readonly sessionIdEchoed: boolean
+}
+
+export interface EncryptedExtensionsDetails {
+  readonly message: 'encrypted_extensions'
+  readonly extensions: readonly string[]
+  readonly alpn?: string
+}
+
+export interface CertificateRequestDetails {
+  readonly message: 'certificate_request'
+  readonly signatureSchemes: readonly string[]
+  /** Distinguished names, as text. */
+  readonly authorities: readonly string[]
+}
+
+export interface CertificateDetails {
+  readonly message: 'certificate'
+  /** Leaf first; empty when the peer has none to offer. */
+  readonly chain: readonly Certificate[]
+}
+
+export interface CertificateVerifyDetails {
+  readonly message: 'certificate_verify'
+  readonly scheme: string
+}
+
+export interface OtherDetails {
+  readonly message: 'finished' | 'new_session_ticket' | 'key_update' | 'other'
+}
+
+export type MessageDetails =
+  | ClientHelloDetails
+  | ServerHelloDetails
+  | EncryptedExtensionsDetails
+  | CertificateRequestDetails
+  | CertificateDetails
+  | CertificateVerifyDetails
+  | OtherDetails
+
+interface Timed {
+  /** By the connection's clock, in milliseconds since the Unix epoch. */
+  readonly atMs: number
+}
+
+export type TraceEvent = Timed &
+  (
+    | {
+        readonly kind: 'message'
+        readonly direction: Direction
+        readonly type: HandshakeTypeName
+        /** With its four-byte header, without record framing. */
+        readonly bytes: number
+        readonly protection: Protection
+        readonly details: MessageDetails
+      }
+    /** A change_cipher_spec record: it changes nothing and pleases old middleboxes (RFC 8446 appendix D.4). */
+    | { readonly kind: 'change_cipher_spec'; readonly direction: Direction }
+    | {
+        readonly kind: 'alert'
+        readonly direction: Direction
+        readonly description: string
+        readonly protection: Protection
+      }
+    /** The keys of one direction change: what follows in it is protected so. */
+    | { readonly kind: 'keys'; readonly direction: Direction; readonly protection: Exclude<Protection, 'plaintext'> }
+    /** A choice both sides are now bound to. */
+    | { readonly kind: 'agreed'; readonly version: 'TLS 1.3'; readonly cipherSuite: CipherSuiteName; readonly group: GroupName }
+    /** The peer's chain and name hold up. */
+    | { readonly kind: 'identity'; readonly name: string; readonly expiresAtMs: number; readonly path: readonly Certificate[] }
+    /** The peer proved possession of its key, over this transcript. */
+    | { readonly kind: 'possession'; readonly scheme: SignatureSchemeName }
+    /** The peer's Finished matches: both saw the same messages. */
+    | { readonly kind: 'transcript' }
+    | { readonly kind: 'established' }
+    | { readonly kind: 'closed'; readonly direction: Direction }
+    | { readonly kind: 'failed'; readonly error: TlsError }
+  )
