@@ -1,5 +1,6 @@
 import type { CryptoProvider, GroupName, PrivateKey } from '../crypto/provider.ts'
 import type { Certificate } from '../pki/certificate.ts'
+import type { CertificateVerifier } from '../pki/verifier.ts'
 import type { CipherSuiteName, SignatureSchemeName } from './registry.ts'
 import type { TraceEvent } from './trace.ts'
 
@@ -8,37 +9,6 @@ export interface Credential {
   /** Leaf first, without the anchor. */
   readonly chain: readonly Certificate[]
   readonly key: PrivateKey
-}
-
-/** What is known of a peer whose certificate has been verified. */
-export interface VerifiedPeer {
-  /** What the verifier found the certificate to prove: a SPIFFE ID, or a host name. */
-  readonly name: string
-  /** The earliest end of validity on the path, in milliseconds since the Unix epoch. */
-  readonly expiresAtMs: number
-  /** From the leaf to the trust anchor. */
-  readonly path: readonly Certificate[]
-}
-
-export interface VerificationContext {
-  /** What the peer is in this handshake. */
-  readonly peerRole: 'server' | 'client'
-  /** The name the client asked for, when it asked for one. */
-  readonly serverName?: string
-  readonly nowMs: number
-}
-
-/** Decides whom a certificate chain proves. There is no connection without one where a peer must be known. */
-export interface CertificateVerifier {
-  /**
-   * Verifies name, chain and validity; possession of the key is the engine's part.
-   *
-   * @param chain leaf first, as the peer sent it; not empty
-   * @throws CertificateError with the reason, which only the operator sees
-   */
-  verify(chain: readonly Certificate[], context: VerificationContext): VerifiedPeer
-  /** Subjects to name in certificate_authorities, as DER Names; a hint to peers with several credentials. */
-  readonly authorities?: readonly Uint8Array[]
 }
 
 interface EndpointOptions {

@@ -1,5 +1,6 @@
 import type { GroupName } from '../crypto/provider.ts'
-import type { Credential, VerifiedPeer } from './options.ts'
+import type { VerifiedPeer } from '../pki/verifier.ts'
+import type { Credential } from './options.ts'
 import type { CipherSuiteName, SignatureSchemeName } from './registry.ts'
 
 /** What a completed handshake has settled. */

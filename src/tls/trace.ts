@@ -95,11 +95,25 @@ export type TraceEvent = Timed &
         readonly protection: Protection
       }
     /** The keys of one direction change: what follows in it is protected so. */
-    | { readonly kind: 'keys'; readonly direction: Direction; readonly protection: Exclude<Protection, 'plaintext'> }
+    | {
+        readonly kind: 'keys'
+        readonly direction: Direction
+        readonly protection: Exclude<Protection, 'plaintext'>
+      }
     /** A choice both sides are now bound to. */
-    | { readonly kind: 'agreed'; readonly version: 'TLS 1.3'; readonly cipherSuite: CipherSuiteName; readonly group: GroupName }
+    | {
+        readonly kind: 'agreed'
+        readonly version: 'TLS 1.3'
+        readonly cipherSuite: CipherSuiteName
+        readonly group: GroupName
+      }
     /** The peer's chain and name hold up. */
-    | { readonly kind: 'identity'; readonly name: string; readonly expiresAtMs: number; readonly path: readonly Certificate[] }
+    | {
+        readonly kind: 'identity'
+        readonly name: string
+        readonly expiresAtMs: number
+        readonly path: readonly Certificate[]
+      }
     /** The peer proved possession of its key, over this transcript. */
     | { readonly kind: 'possession'; readonly scheme: SignatureSchemeName }
     /** The peer's Finished matches: both saw the same messages. */

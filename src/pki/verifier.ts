@@ -1,0 +1,32 @@
+import type { Certificate } from './certificate.ts'
+
+/** What is known of a peer whose certificate has been verified. */
+export interface VerifiedPeer {
+  /** What the verifier found the certificate to prove: a SPIFFE ID, or a host name. */
+  readonly name: string
+  /** The earliest end of validity on the path, in milliseconds since the Unix epoch. */
+  readonly expiresAtMs: number
+  /** From the leaf to the trust anchor. */
+  readonly path: readonly Certificate[]
+}
+
+export interface VerificationContext {
+  /** What the peer is in this handshake. */
+  readonly peerRole: 'server' | 'client'
+  /** The name the client asked for, when it asked for one. */
+  readonly serverName?: string
+  readonly nowMs: number
+}
+
+/** Decides whom a certificate chain proves. There is no connection without one where a peer must be known. */
+export interface CertificateVerifier {
+  /**
+   * Verifies name, chain and validity; possession of the key is proven elsewhere.
+   *
+   * @param chain leaf first, as the peer sent it; not empty
+   * @throws CertificateError with the reason, which only the operator sees
+   */
+  verify(chain: readonly Certificate[], context: VerificationContext): VerifiedPeer
+  /** Subjects of the anchors, as DER Names; a hint to peers that have several credentials. */
+  readonly authorities?: readonly Uint8Array[]
+}
