@@ -1,0 +1,64 @@
+import { pino } from 'pino'
+import type { Writable } from 'node:stream'
+import { loggable } from './redact.ts'
+
+/** From the most to the least talkative; `silent` writes nothing. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** What a line says beside its message. Errors keep their code and causes; secrets are redacted by field name. */
+export type LogFields = Readonly<Record<string, unknown>>
+
+/** Where a component says what an operator should know. Messages are constant text; what varies goes into fields. */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+  error(message: string, fields?: LogFields): void
+  /** The same log, with `fields` on every line. */
+  child(fields: LogFields): Logger
+}
+
+export interface LoggerOptions {
+  /** Lines below it are dropped. @default 'info' */
+  readonly level?: LogLevel
+  /** A stream, or a file descriptor that is written synchronously, so that the last line before an exit is not lost. @default 1 */
+  readonly destination?: Writable | number
+  /** The part of Handfast that speaks, such as `proxy`. */
+  readonly component: string
+}
+
+/** A log of JSON lines with `time` (RFC 3339, UTC), `level`, `component`, `message` and the fields of the line. */
+export function createLogger({ level = 'info', destination = 1, component }: LoggerOptions): Logger {
+  const sink =
+    typeof destination === 'number' ? pino.destination({ fd: destination, sync: true }) : destination
+  const root = pino(
+    {
+      level,
+      base: { component },
+      messageKey: 'message',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    sink,
+  )
+  return overPino(root)
+}
+
+function overPino(target: pino.Logger): Logger {
+  return {
+    debug(message, fields) {
+      if (target.isLevelEnabled('debug')) target.debug(loggable(fields), message)
+    },
+    info(message, fields) {
+      if (target.isLevelEnabled('info')) target.info(loggable(fields), message)
+    },
+    warn(message, fields) {
+      if (target.isLevelEnabled('warn')) target.warn(loggable(fields), message)
+    },
+    error(message, fields) {
+      if (target.isLevelEnabled('error')) target.error(loggable(fields), message)
+    },
+    child: (fields) => overPino(target.child(loggable(fields))),
+  }
+}
