@@ -1,0 +1,20 @@
+import type { SpiffeId } from '../identity/spiffe-id.ts'
+
+/** What a caller brings to prove who it is. */
+export type Evidence =
+  | { readonly kind: 'join-token'; readonly token: string }
+  /** The connection's own client certificate, verified in its handshake. */
+  | { readonly kind: 'peer-svid'; readonly id: SpiffeId; readonly expiresAtMs: number }
+
+/** A caller whose identity has been proven. */
+export interface AttestedCaller {
+  readonly id: SpiffeId
+  /** What proved it, for the journal; never a secret. */
+  readonly proof: string
+}
+
+/** Turns evidence into a proven identity. */
+export interface Attestor<Kind extends Evidence['kind'] = Evidence['kind']> {
+  /** @throws CaError when the evidence does not prove an identity */
+  attest(evidence: Extract<Evidence, { kind: Kind }>, context: { readonly nowMs: number }): Promise<AttestedCaller>
+}

@@ -1,0 +1,26 @@
+import { HandfastError } from '../errors.ts'
+
+/** Every way in which the certificate authority can refuse, or be unable to work. */
+export const CA_ERROR_CODES = {
+  CA_NO_EVIDENCE: 'The caller brought neither a join token nor a verified certificate',
+  CA_TOKEN_UNKNOWN: 'The join token is not one that this authority gave out',
+  CA_TOKEN_EXPIRED: 'The join token was valid once',
+  CA_PEER_EXPIRED: 'The certificate that proved the caller has expired since the connection was made',
+  CA_WRONG_TRUST_DOMAIN: 'The identity belongs to a trust domain that this authority does not serve',
+  CA_CSR_INVALID: 'The certificate request is malformed, too large, or its signature does not prove its key',
+  CA_CSR_KEY: 'The certificate request has a kind or size of key that is not certified here',
+  CA_CSR_IDENTITY: 'The certificate request names another identity than the one its sender proved',
+  CA_INTERMEDIATE_EXPIRED: 'The intermediate certificate is too near its end to sign another',
+  CA_ISSUED_INVALID: 'A certificate that was just signed did not pass our own verification; it was not handed out',
+  CA_BUSY: 'More requests are under way than the authority works on at a time',
+  CA_STORE_LOCKED: 'Another process holds the state directory',
+  CA_STORE_PERMISSIONS: 'A secret file can be read or written by others than its owner',
+  CA_STORE_CORRUPT: 'A stored certificate, key or token cannot be read, or does not belong to the others',
+  CA_STORE_EXPIRED: 'A stored certificate authority has expired or is not yet valid',
+  CA_STORE_IO: 'The state directory could not be read or written',
+} as const
+
+export type CaErrorCode = keyof typeof CA_ERROR_CODES
+
+/** A refusal to issue (the caller's fault), or a store that cannot be worked with (the operator's to mend). */
+export class CaError extends HandfastError<CaErrorCode> {}
