@@ -55,6 +55,7 @@ function valueCopy(value: unknown, depth: number): unknown {
     case 'boolean':
     case 'number':
     case 'undefined':
+    default:
       return value
   }
 }
