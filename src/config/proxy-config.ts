@@ -1,0 +1,178 @@
+import * as z from 'zod'
+import { type Address, formatAddress } from './address.ts'
+import {
+  address,
+  duration,
+  envelope,
+  filePath,
+  label,
+  listenAddress,
+  type LogLevel,
+  logSection,
+  loopbackAddress,
+  loopbackListenAddress,
+  mapping,
+  spiffeId,
+  trustDomain,
+} from './fields.ts'
+import { trustDomainOf } from './spiffe.ts'
+import type { FieldPath } from './yaml-position.ts'
+
+/** Whether a listener's traffic is read as HTTP, so that policy can judge each request, or carried as bytes. */
+export type ListenerProtocol = 'http' | 'tcp'
+
+/** Plaintext of the local app in, mutual TLS to one named peer out. */
+export interface OutboundListener {
+  readonly name: string
+  /** Always a loopback address. */
+  readonly listen: Address
+  readonly connect: Address
+  /** The SPIFFE ID that the peer must prove. */
+  readonly peer: string
+  readonly protocol: ListenerProtocol
+}
+
+/** Mutual TLS from any peer in, plaintext to the local app out. */
+export interface InboundListener {
+  readonly name: string
+  readonly listen: Address
+  /** Always a loopback address. */
+  readonly forward: Address
+  readonly protocol: ListenerProtocol
+}
+
+/** The `spec` of a proxy.yaml, with every default filled in. */
+export interface ProxyConfig {
+  readonly trustDomain: string
+  readonly controller: {
+    readonly address: Address
+    /** PEM certificates that the controller's own certificate must lead to. */
+    readonly trustBundleFile: string
+    /** The SPIFFE ID that the controller must prove. */
+    readonly spiffeId: string
+    readonly joinTokenFile: string
+  }
+  readonly admin: { readonly listen: Address }
+  readonly outbound: readonly OutboundListener[]
+  readonly inbound: readonly InboundListener[]
+  readonly handshakeTimeoutMs: number
+  readonly drainTimeoutMs: number
+  readonly log: { readonly level: LogLevel }
+}
+
+const protocol = z.enum(['http', 'tcp']).default('tcp')
+
+const outboundListener = mapping({
+  name: label,
+  listen: loopbackListenAddress,
+  connect: address,
+  peer: spiffeId,
+  protocol,
+})
+
+const inboundListener = mapping({
+  name: label,
+  listen: listenAddress,
+  forward: loopbackAddress,
+  protocol,
+})
+
+const spec = mapping({
+  trustDomain: trustDomain.optional(),
+  controller: mapping({
+    address,
+    trustBundleFile: filePath,
+    spiffeId: spiffeId.optional(),
+    joinTokenFile: filePath,
+  }),
+  admin: mapping({ listen: loopbackListenAddress.prefault('127.0.0.1:15000') }).prefault({}),
+  outbound: z.array(outboundListener, { error: 'a list of outbound listeners' }).default([]),
+  inbound: z.array(inboundListener, { error: 'a list of inbound listeners' }).default([]),
+  handshakeTimeout: duration({ min: 100, max: 300_000 }).prefault('10s'),
+  drainTimeout: duration({ min: 0, max: 3_600_000 }).prefault('10s'),
+  log: logSection,
+})
+
+/** The schema of a proxy.yaml (docs/configuration.md). */
+export const proxyConfigSchema: z.ZodType<ProxyConfig> = envelope(
+  'ProxyConfig',
+  spec.superRefine(checkListeners).transform(complete),
+)
+
+function checkListeners({ outbound, inbound, admin }: z.output<typeof spec>, context: z.RefinementCtx): void {
+  if (outbound.length + inbound.length === 0)
+    context.addIssue({
+      code: 'custom',
+      path: ['outbound'],
+      message: 'at least one listener in outbound or inbound',
+    })
+
+  const listeners = [
+    ...outbound.map((listener, index) => ({ ...listener, path: ['outbound', index] })),
+    ...inbound.map((listener, index) => ({ ...listener, path: ['inbound', index] })),
+  ]
+  refuseRepeats(
+    listeners.map(({ name, path }) => ({ text: name, path: [...path, 'name'] })),
+    'a name of its own',
+    context,
+  )
+  refuseRepeats(
+    [{ listen: admin.listen, path: ['admin'] }, ...listeners]
+      .filter(({ listen }) => listen.port !== 0)
+      .map(({ listen, path }) => ({ text: formatAddress(listen), path: [...path, 'listen'] })),
+    'an address of its own',
+    context,
+  )
+}
+
+function refuseRepeats(
+  entries: readonly { readonly text: string; readonly path: FieldPath }[],
+  expected: string,
+  context: z.RefinementCtx,
+): void {
+  const seen = new Set<string>()
+  for (const { text, path } of entries) {
+    if (seen.has(text))
+      context.addIssue({
+        code: 'custom',
+        path: [...path],
+        message: expected,
+        params: { got: `${text}, which is taken` },
+      })
+    seen.add(text)
+  }
+}
+
+function complete(raw: z.output<typeof spec>, context: z.RefinementCtx): ProxyConfig {
+  const { handshakeTimeout, drainTimeout, trustDomain: named, controller, ...rest } = raw
+  const expectedId = controller.spiffeId
+  const domain = named ?? (expectedId === undefined ? undefined : trustDomainOf(expectedId))
+  if (domain === undefined) {
+    context.addIssue({
+      code: 'custom',
+      path: ['trustDomain'],
+      message: 'a trust domain, here or in spec.controller.spiffeId',
+    })
+    return z.NEVER
+  }
+  if (expectedId !== undefined && trustDomainOf(expectedId) !== domain) {
+    context.addIssue({
+      code: 'custom',
+      path: ['controller', 'spiffeId'],
+      message: `a SPIFFE ID of the trust domain ${domain}`,
+    })
+    return z.NEVER
+  }
+  return {
+    ...rest,
+    trustDomain: domain,
+    controller: { ...controller, spiffeId: expectedId ?? controllerId(domain) },
+    handshakeTimeoutMs: handshakeTimeout,
+    drainTimeoutMs: drainTimeout,
+  }
+}
+
+/** The SPIFFE ID that a controller has unless it is told another. */
+export function controllerId(trustDomain: string): string {
+  return `spiffe://${trustDomain}/ns/handfast-system/sa/controller`
+}

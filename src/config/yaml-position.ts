@@ -1,0 +1,74 @@
+import { type Document, isAlias, isMap, isNode, isScalar, isSeq, type Pair, type ParsedNode } from 'yaml'
+
+/** Such as `['spec', 'outbound', 0, 'listen']`. */
+export type FieldPath = readonly (string | number)[]
+
+/** Deeper than any schema reaches; what is nested deeper is not worth naming. */
+const MAX_FIELD_DEPTH = 16
+
+/** Such as `spec.outbound[0].listen`. */
+export function formatField(path: FieldPath): string {
+  return path.reduce<string>((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`
+    return text === '' ? step : `${text}.${step}`
+  }, '')
+}
+
+/**
+ * Where a field's key or value begins, or, when the document lacks it, the innermost field around it that is there.
+ *
+ * @returns an index into the text
+ */
+export function offsetOf(document: Document, path: FieldPath, part: 'key' | 'value'): number {
+  let node: unknown = document.contents
+  let offset = startOf(node) ?? 0
+  for (const [index, step] of path.entries()) {
+    if (isAlias(node)) node = node.resolve(document)
+    if (isSeq(node) && typeof step === 'number') {
+      node = node.items[step]
+      offset = startOf(node) ?? offset
+    } else if (isMap(node)) {
+      const pair: Pair | undefined = node.items.find(({ key }) => isScalar(key) && key.value === step)
+      if (pair === undefined) return offset
+      const last = index === path.length - 1
+      const key = startOf(pair.key) ?? offset
+      node = pair.value
+      // An inner mapping starts at its first key; what it lacks is better shown at the key that introduces it.
+      offset = last && part === 'value' && !isEmpty(node) ? (startOf(node) ?? key) : key
+    } else {
+      return offset
+    }
+  }
+  return offset
+}
+
+/** The innermost field whose key or value the text at the offset belongs to. */
+export function fieldAt(document: Document, offset: number): FieldPath {
+  const path: (string | number)[] = []
+  let node: unknown = document.contents
+  while (path.length < MAX_FIELD_DEPTH) {
+    if (isMap(node)) {
+      const pair: Pair | undefined = node.items.findLast(({ key }) => (startOf(key) ?? Infinity) <= offset)
+      if (pair === undefined || !isScalar(pair.key)) return path
+      path.push(String(pair.key.value))
+      node = pair.value
+    } else if (isSeq(node)) {
+      const index = node.items.findLastIndex((item) => (startOf(item) ?? Infinity) <= offset)
+      if (index < 0) return path
+      path.push(index)
+      node = node.items[index]
+    } else {
+      return path
+    }
+  }
+  return path
+}
+
+function startOf(node: unknown): number | undefined {
+  return isNode(node) ? ((node as ParsedNode).range?.[0] ?? undefined) : undefined
+}
+
+/** A key with nothing after it: its value would be found at the start of the next line. */
+function isEmpty(node: unknown): boolean {
+  return isScalar(node) && node.value === null && node.source === ''
+}
