@@ -73,9 +73,11 @@ export function parseCertificate(der: Uint8Array): Certificate {
       `A certificate of ${der.length} bytes is longer than the ${MAX_CERTIFICATE_BYTES} that are accepted`,
     )
   return DerReader.readAll(der, 'certificate', (whole) =>
-    whole.sequence('certificate', (reader) => {
+    whole.sequence('contents', (reader) => {
       const start = reader.offset
-      const { algorithm: inner, ...body } = reader.sequence('tbsCertificate', readTbs)
+      const { algorithm: inner, ...body } = reader.sequence('tbsCertificate', (contents) =>
+        readTbs(contents, der),
+      )
       const tbs = reader.since(start)
       const outer = readAlgorithmIdentifier(reader, 'signatureAlgorithm')
       // RFC 5280 §4.1.1.2
@@ -89,7 +91,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
 
 type CertificateBody = Omit<Certificate, 'der' | 'tbs' | 'signature'>
 
-function readTbs(tbs: DerReader): CertificateBody & { algorithm: AlgorithmIdentifier } {
+function readTbs(tbs: DerReader, der: Uint8Array): CertificateBody & { algorithm: AlgorithmIdentifier } {
   checkVersion(tbs)
   const serialBytes = tbs.integer('serialNumber')
   const algorithm = readAlgorithmIdentifier(tbs, 'signature')
@@ -117,7 +119,7 @@ function readTbs(tbs: DerReader): CertificateBody & { algorithm: AlgorithmIdenti
     notAfterMs,
     publicKey,
     extensions,
-    ...decodeExtensions(extensions),
+    ...decodeExtensions(extensions, der),
   }
 }
 
@@ -149,7 +151,7 @@ function readExtensions(tbs: DerReader): readonly Extension[] {
 /** Mutable while it is being filled. */
 type Known = { -readonly [Key in keyof KnownExtensions]: KnownExtensions[Key] }
 
-function decodeExtensions(extensions: readonly Extension[]): KnownExtensions {
+function decodeExtensions(extensions: readonly Extension[], der: Uint8Array): KnownExtensions {
   const known: Known = { subjectAltNames: decode.NO_ALT_NAMES, unknownCriticalExtensions: [] }
   const seen = new Set<string>()
   const unknownCritical: string[] = []
@@ -157,9 +159,10 @@ function decodeExtensions(extensions: readonly Extension[]): KnownExtensions {
     // RFC 5280 §4.2
     if (seen.has(oid)) throw new CertificateError('PKI_MALFORMED', `The extension ${oid} occurs twice`)
     seen.add(oid)
-    const understood = DerReader.readAll(value, `extension ${oid}`, (reader) =>
-      decodeExtension(known, { oid, critical, reader }),
-    )
+    const understood = DerReader.readPart(der, value, {
+      field: `extension ${oid}`,
+      read: (reader) => decodeExtension(known, { oid, critical, reader }),
+    })
     if (!understood && critical) unknownCritical.push(oid)
   }
   known.unknownCriticalExtensions = unknownCritical

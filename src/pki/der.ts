@@ -80,6 +80,20 @@ export class DerReader {
     return new DerReader(bytes, 0, bytes.length, field).#finish(read)
   }
 
+  /**
+   * Reads all of `part`, a view into `whole`, with `read`; offsets in errors count from the start of `whole`.
+   *
+   * @throws CertificateError PKI_MALFORMED
+   */
+  static readPart<T>(
+    whole: Uint8Array,
+    part: Uint8Array,
+    { field, read }: { readonly field: string; readonly read: (reader: DerReader) => T },
+  ): T {
+    const start = part.byteOffset - whole.byteOffset
+    return new DerReader(whole, start, start + part.length, field).#finish(read)
+  }
+
   /** Whether anything is left. */
   get more(): boolean {
     return this.#offset < this.#end
@@ -223,9 +237,12 @@ export class DerReader {
   /** Characters of 7 bits, without NUL; `tag` may be a context tag. */
   ia5String(field: string, tag: number = Tag.ia5String): string {
     const contents = this.element(tag, field)
-    for (const byte of contents)
+    let text = ''
+    for (const byte of contents) {
       if (byte === 0 || byte > 0x7f) this.fail(field, 'has a byte that is not ASCII')
-    return String.fromCharCode(...chunk(contents, this, field))
+      text += String.fromCharCode(byte)
+    }
+    return text
   }
 
   /** @throws CertificateError PKI_MALFORMED, always */
@@ -297,14 +314,6 @@ function oidText(contents: Uint8Array): string | undefined {
     fresh = true
   }
   return text
-}
-
-/** No string of a certificate that is worth reading is longer. */
-const MAX_STRING_BYTES = 8192
-
-function chunk(contents: Uint8Array, reader: DerReader, field: string): Uint8Array {
-  if (contents.length > MAX_STRING_BYTES) reader.fail(field, `is longer than ${MAX_STRING_BYTES} bytes`)
-  return contents
 }
 
 function hexByte(byte: number): string {

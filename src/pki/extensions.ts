@@ -87,12 +87,12 @@ export function readBasicConstraints(reader: DerReader, critical: boolean): Basi
 
 export function readKeyUsage(reader: DerReader, critical: boolean): KeyUsage {
   const { unusedBits, bytes } = reader.bitString('keyUsage')
+  // X.690 §11.2.2 drops trailing zeros, but widely trusted roots keep them; they cannot change the meaning.
   const bits = bytes.length * 8 - unusedBits
-  const isSet = (bit: number): boolean => (bytes[bit >> 3]! & (0x80 >> (bit & 7))) !== 0
-  // X.690 §11.2.2 drops trailing zeros, and RFC 5280 §4.2.1.3 demands at least one usage.
-  if (bits === 0 || !isSet(bits - 1)) reader.fail('keyUsage', 'does not end in a usage that is set')
-  if (bits > KEY_USAGES.length) reader.fail('keyUsage', 'has more bits than there are usages')
-  return { critical, usages: KEY_USAGES.filter((_, bit) => bit < bits && isSet(bit)) }
+  const usages = KEY_USAGES.filter((_, bit) => bit < bits && (bytes[bit >> 3]! & (0x80 >> (bit & 7))) !== 0)
+  // RFC 5280 §4.2.1.3
+  if (usages.length === 0) reader.fail('keyUsage', 'sets no usage')
+  return { critical, usages }
 }
 
 export function readExtendedKeyUsage(reader: DerReader, critical: boolean): ExtendedKeyUsage {

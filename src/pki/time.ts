@@ -2,8 +2,8 @@ import { Tag } from './der.ts'
 import type { DerReader } from './der.ts'
 
 /**
- * An X.509 Time in milliseconds since the Unix epoch: UTCTime through 2049 and GeneralizedTime from 2050, both
- * with seconds, in UTC and without fraction (RFC 5280 §4.1.2.5).
+ * An X.509 Time in milliseconds since the Unix epoch, with seconds, in UTC and without fraction. Authorities must
+ * use UTCTime through 2049 and GeneralizedTime from 2050; readers must take either at any time (RFC 5280 §4.1.2.5).
  *
  * @throws CertificateError PKI_MALFORMED
  */
@@ -18,7 +18,6 @@ export function readTime(reader: DerReader, field: string): number {
   const shortYear = number(contents, 0, yearDigits)
   // RFC 5280 §4.1.2.5.1: two digits from 50 on mean the last century.
   const year = utc ? shortYear + (shortYear >= 50 ? 1900 : 2000) : shortYear
-  if (!utc && year < 2050) reader.fail(field, 'is a GeneralizedTime before 2050', start)
   const [month, day, hour, minute, second] = [0, 2, 4, 6, 8].map((at) => number(contents, yearDigits + at, 2))
   const ms = Date.UTC(year, month! - 1, day, hour, minute, second)
   const date = new Date(ms)
