@@ -51,7 +51,11 @@ export interface HashContext {
 export interface AeadSealer extends Disposable {
   /**
    * Encrypts `plaintext` into `output` and appends the tag; returns the bytes written.
-   * `output` holds at least `plaintext.length + AEAD_TAG_BYTES` and may begin at the same address as `plaintext`.
+   * `output` holds at least `plaintext.length + AEAD_TAG_BYTES` and may begin at the same address as `plaintext`,
+   * but may not overlap it otherwise.
+   *
+   * @throws RangeError for a nonce of another length than {@link AEAD_NONCE_BYTES}, an output too short, an overlap
+   * @throws ReferenceError after disposal
    */
   seal(nonce: Uint8Array, additionalData: Uint8Array, plaintext: Uint8Array, output: Uint8Array): number
   /** Wipes and releases the key. Further use throws. */
@@ -63,7 +67,10 @@ export interface AeadOpener extends Disposable {
   /**
    * Decrypts `ciphertext` (tag last) into `output` and returns the bytes written, or -1 when it is not authentic;
    * then `output` holds nothing of use. `output` holds at least `ciphertext.length - AEAD_TAG_BYTES` and may begin
-   * at the same address as `ciphertext`.
+   * at the same address as `ciphertext`, but may not overlap it otherwise.
+   *
+   * @throws RangeError for a nonce of another length than {@link AEAD_NONCE_BYTES}, an output too short, an overlap
+   * @throws ReferenceError after disposal
    */
   open(nonce: Uint8Array, additionalData: Uint8Array, ciphertext: Uint8Array, output: Uint8Array): number
   /** Wipes and releases the key. Further use throws. */
@@ -75,7 +82,7 @@ export interface PendingKeyAgreement {
   readonly group: GroupName
   /** What goes on the wire, in the encoding of RFC 8446 §4.2.8.2. */
   readonly share: Uint8Array
-  /** The shared secret. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
+  /** The shared secret. @throws CryptoError CRYPTO_INVALID_KEY_SHARE. @throws ReferenceError the second time */
   complete(peerShare: Uint8Array): Uint8Array
 }
 
@@ -112,7 +119,9 @@ export interface CryptoProvider {
   digest(name: HashName, bytes: Uint8Array): Uint8Array
   /** RFC 2104. */
   hmac(hash: HashName, key: Uint8Array, message: Uint8Array): Uint8Array
+  /** @throws RangeError for a key of another length than {@link AEAD_KEY_BYTES} says */
   sealer(aead: AeadName, key: Uint8Array): AeadSealer
+  /** @throws RangeError for a key of another length than {@link AEAD_KEY_BYTES} says */
   opener(aead: AeadName, key: Uint8Array): AeadOpener
   /** The groups that the two functions below take. */
   readonly groups: readonly GroupName[]

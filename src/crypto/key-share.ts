@@ -1,0 +1,51 @@
+import { CryptoError } from './errors.ts'
+import type { GroupName } from './provider.ts'
+
+/** The uncompressed points of the NIST curves: one byte of form and two coordinates (RFC 8446 §4.2.8.2). */
+const POINT_BYTES = { secp256r1: 65, secp384r1: 97 } as const
+
+const UNCOMPRESSED = 0x04
+
+/** @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
+export function checkShareLength(group: GroupName, share: Uint8Array, expected: number): void {
+  if (share.length === expected) return
+  throw new CryptoError(
+    'CRYPTO_INVALID_KEY_SHARE',
+    `The peer's ${group} share has ${share.length} bytes, expected ${expected}`,
+  )
+}
+
+/** The form of a point; whether it lies on the curve is for others. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
+export function checkUncompressedPoint(group: keyof typeof POINT_BYTES, share: Uint8Array): void {
+  checkShareLength(group, share, POINT_BYTES[group])
+  if (share[0] === UNCOMPRESSED) return
+  throw new CryptoError(
+    'CRYPTO_INVALID_KEY_SHARE',
+    `The peer's ${group} share has the form ${share[0]}, expected ${UNCOMPRESSED} (uncompressed)`,
+  )
+}
+
+/** What `calculate` returns; what it throws becomes the peer's fault. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
+export function refusingShare<T>(group: GroupName, calculate: () => T): T {
+  try {
+    return calculate()
+  } catch (cause) {
+    throw new CryptoError(
+      'CRYPTO_INVALID_KEY_SHARE',
+      `The peer's ${group} share is not a valid public value, or leads to a forbidden secret`,
+      { cause },
+    )
+  }
+}
+
+/** `complete`, but the second call throws: an ephemeral key that is used twice is not one. */
+export function singleUse(
+  complete: (peerShare: Uint8Array) => Uint8Array,
+): (peerShare: Uint8Array) => Uint8Array {
+  let used = false
+  return (peerShare) => {
+    if (used) throw new ReferenceError('The key agreement was completed before')
+    used = true
+    return complete(peerShare)
+  }
+}

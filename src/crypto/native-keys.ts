@@ -1,0 +1,146 @@
+import {
+  constants,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  type SignKeyObjectInput,
+  verify,
+} from 'node:crypto'
+
+import { equalBytes } from '../bytes/bytes.ts'
+import { CryptoError } from './errors.ts'
+import {
+  bitsOf,
+  decodePkcs8,
+  decodeSpki,
+  type EcKind,
+  encodePkcs8,
+  type PublicKeyParts,
+} from './key-encoding.ts'
+import { plainBytes } from './plain-bytes.ts'
+import {
+  HASH_BYTES,
+  type KeyKind,
+  type PrivateKey,
+  type PublicKey,
+  type SignatureParameters,
+} from './provider.ts'
+import { canSign, refuseUnsuited } from './signature-rules.ts'
+
+/** OpenSSL's names for the curves that keys lie on. */
+const CURVES: Readonly<Record<EcKind, string>> = {
+  'ec-p256': 'prime256v1',
+  'ec-p384': 'secp384r1',
+  'ec-p521': 'secp521r1',
+}
+
+/** {@link CryptoProvider.importPublicKey} on node:crypto. */
+export function importNativePublicKey(spki: Uint8Array): PublicKey {
+  const parts = decodeSpki(spki)
+  const key = reading(() => createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' }))
+  return new NativePublicKey(key, parts, Uint8Array.from(spki))
+}
+
+/** {@link CryptoProvider.importPrivateKey} on node:crypto. */
+export function importNativePrivateKey(pkcs8: Uint8Array): PrivateKey {
+  const parts = decodePkcs8(pkcs8)
+  if (parts.kind === 'rsa') return new NativePrivateKey(readPkcs8(pkcs8))
+  // OpenSSL believes the public key that comes with a private one; without it, it computes the right one.
+  const bare = encodePkcs8(parts.kind, parts.kind === 'ed25519' ? parts.seed : parts.scalar)
+  const key = new NativePrivateKey(readPkcs8(bare))
+  bare.fill(0)
+  const claimed = parts.point
+  const actual = decodeSpki(key.publicKey.spki)
+  if (claimed === undefined || (actual.kind !== 'rsa' && equalBytes(claimed, actual.point))) return key
+  throw new CryptoError('CRYPTO_INVALID_KEY', 'The private key comes with a public key that is not its own')
+}
+
+/** {@link CryptoProvider.generateKey} on node:crypto. */
+export function generateNativeKey(kind: Exclude<KeyKind, 'rsa'>): PrivateKey {
+  // The type forbids it; those who come without types are told.
+  if ((kind as KeyKind) === 'rsa')
+    throw new CryptoError('CRYPTO_UNSUPPORTED', 'New RSA keys are not made: use an EC key or Ed25519')
+  const { privateKey } =
+    kind === 'ed25519'
+      ? generateKeyPairSync('ed25519')
+      : generateKeyPairSync('ec', { namedCurve: CURVES[kind] })
+  return new NativePrivateKey(privateKey)
+}
+
+class NativePublicKey implements PublicKey {
+  readonly kind: KeyKind
+  readonly bits: number
+  readonly spki: Uint8Array
+  readonly #key: KeyObject
+
+  constructor(key: KeyObject, parts: PublicKeyParts, spki: Uint8Array) {
+    this.kind = parts.kind
+    this.bits = bitsOf(parts)
+    this.spki = spki
+    this.#key = key
+  }
+
+  verify(parameters: SignatureParameters, message: Uint8Array, signature: Uint8Array): boolean {
+    if (!canSign(this.kind, this.bits, parameters)) return false
+    return verify(hashOf(parameters), message, keyInput(this.#key, parameters), signature)
+  }
+}
+
+class NativePrivateKey implements PrivateKey {
+  readonly kind: KeyKind
+  readonly publicKey: PublicKey
+  readonly #key: KeyObject
+
+  constructor(key: KeyObject) {
+    const publicKey = createPublicKey(key)
+    const spki = plainBytes(publicKey.export({ format: 'der', type: 'spki' }))
+    this.publicKey = new NativePublicKey(publicKey, decodeSpki(spki), spki)
+    this.kind = this.publicKey.kind
+    this.#key = key
+  }
+
+  sign(parameters: SignatureParameters, message: Uint8Array): Uint8Array {
+    refuseUnsuited(this.publicKey, parameters)
+    try {
+      return plainBytes(sign(hashOf(parameters), message, keyInput(this.#key, parameters)))
+    } catch (cause) {
+      throw new CryptoError('CRYPTO_FAILED', `OpenSSL could not sign with the ${this.kind} key`, { cause })
+    }
+  }
+
+  exportPkcs8(): Uint8Array {
+    return plainBytes(this.#key.export({ format: 'der', type: 'pkcs8' }))
+  }
+}
+
+/** Ed25519 hashes by itself. */
+function hashOf(parameters: SignatureParameters): string | null {
+  return parameters.kind === 'ed25519' ? null : parameters.hash
+}
+
+function keyInput(key: KeyObject, parameters: SignatureParameters): SignKeyObjectInput {
+  switch (parameters.kind) {
+    case 'ecdsa':
+      return { key, dsaEncoding: 'der' }
+    case 'ed25519':
+      return { key }
+    case 'rsa-pss':
+      return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: HASH_BYTES[parameters.hash] }
+    case 'rsa-pkcs1':
+      return { key, padding: constants.RSA_PKCS1_PADDING }
+  }
+}
+
+function readPkcs8(pkcs8: Uint8Array): KeyObject {
+  return reading(() => createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' }))
+}
+
+function reading(read: () => KeyObject): KeyObject {
+  try {
+    return read()
+  } catch (cause) {
+    throw new CryptoError('CRYPTO_INVALID_KEY', 'OpenSSL does not accept the key', { cause })
+  }
+}

@@ -1,0 +1,82 @@
+import { createHash, createHmac, hash, randomFillSync, type Hash } from 'node:crypto'
+
+import { loadEvp, type EvpProbe } from '../native/evp.ts'
+import { NodeOpener, NodeSealer } from './native-aead.ts'
+import { answer, begin, NATIVE_GROUPS } from './native-key-agreement.ts'
+import { generateNativeKey, importNativePrivateKey, importNativePublicKey } from './native-keys.ts'
+import type { CryptoProvider, HashContext } from './provider.ts'
+import { plainBytes } from './plain-bytes.ts'
+
+/** How {@link nativeCrypto} comes about. */
+export interface NativeCryptoOptions {
+  /**
+   * Told why records are protected by node:crypto, several times slower, instead of OpenSSL's EVP. Of all the calls
+   * in a process, one is told, once.
+   */
+  readonly onFallback?: (reason: string) => void
+  /** @default loadEvp */
+  readonly probe?: () => EvpProbe
+}
+
+/**
+ * The provider on Node's own OpenSSL: node:crypto for everything, except that records are sealed and opened by EVP
+ * directly where its symbols can be reached. There is one per process.
+ */
+export function nativeCrypto({ onFallback }: Pick<NativeCryptoOptions, 'onFallback'> = {}): CryptoProvider {
+  shared ??= createNativeCrypto({ onFallback: (reason) => (untold = reason) })
+  if (untold !== undefined && onFallback !== undefined) {
+    const reason = untold
+    untold = undefined
+    onFallback(reason)
+  }
+  return shared
+}
+
+let shared: CryptoProvider | undefined
+let untold: string | undefined
+
+/** A provider of one's own, for looking at the fallback. {@link nativeCrypto} is the one to use. */
+export function createNativeCrypto({
+  onFallback,
+  probe = loadEvp,
+}: NativeCryptoOptions = {}): CryptoProvider {
+  const found = probe()
+  if (found.kind === 'missing') onFallback?.(found.reason)
+  return {
+    name: 'native',
+    random: (length) => randomFillSync(new Uint8Array(length)),
+    hash: (name) => new NativeHash(createHash(name)),
+    digest: (name, bytes) => plainBytes(hash(name, bytes, 'buffer')),
+    hmac: (name, key, message) => plainBytes(createHmac(name, key).update(message).digest()),
+    sealer: (aead, key) =>
+      found.kind === 'available' ? found.evp.sealer(aead, key) : new NodeSealer(aead, key),
+    opener: (aead, key) =>
+      found.kind === 'available' ? found.evp.opener(aead, key) : new NodeOpener(aead, key),
+    groups: NATIVE_GROUPS,
+    beginKeyAgreement: begin,
+    answerKeyAgreement: answer,
+    importPublicKey: importNativePublicKey,
+    importPrivateKey: importNativePrivateKey,
+    generateKey: generateNativeKey,
+  }
+}
+
+class NativeHash implements HashContext {
+  readonly #hash: Hash
+
+  constructor(hash: Hash) {
+    this.#hash = hash
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#hash.update(bytes)
+  }
+
+  digest(): Uint8Array {
+    return plainBytes(this.#hash.copy().digest())
+  }
+
+  clone(): HashContext {
+    return new NativeHash(this.#hash.copy())
+  }
+}
