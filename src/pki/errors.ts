@@ -9,6 +9,7 @@ export const PKI_ERROR_CODES = {
   PKI_EXPIRED: 'A certificate on the path is past its notAfter',
   PKI_NOT_YET_VALID: 'A certificate on the path is before its notBefore',
   PKI_UNKNOWN_ISSUER: 'No presented certificate and no trust anchor issued this certificate',
+  PKI_UNTRUSTED_ROOT: 'The presented chain is complete, but ends in a root that is not a trust anchor',
   PKI_BAD_SIGNATURE: 'A signature does not verify with the key that should have made it',
   PKI_NOT_A_CA: 'A certificate that issued another is not a certificate authority',
   PKI_PATH_LENGTH: 'The path is longer than a certificate authority on it, or the verifier, allows',
