@@ -1,0 +1,77 @@
+import { connect, createServer, type Socket } from 'node:net'
+import { formatAddress, type Address } from '../config/address.ts'
+import { netError, NetError } from './errors.ts'
+import { NodeConnection } from './node-connection.ts'
+import type { Connection, ConnectOptions, Listener, ListenOptions, Transport } from './transport.ts'
+
+/** Connections that wait to be accepted; more than the default, since a mesh sees bursts from many peers. */
+const BACKLOG = 1024
+
+/** The portable transport, on Node's own sockets. */
+export const nodeTransport: Transport = { name: 'node', listen, connect: connectTo }
+
+async function listen(
+  address: Address,
+  accept: (connection: Connection) => void,
+  { onError }: ListenOptions = {},
+): Promise<Listener> {
+  const doing = `Listen on ${formatAddress(address)}`
+  const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
+    accept(new NodeConnection(socket)),
+  )
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(netError(doing, error)))
+    server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, resolve)
+  })
+  server.removeAllListeners('error')
+  server.on('error', (error) => onError?.(netError(doing, error)))
+  const bound = server.address()
+  const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
+  return {
+    address: { host: address.host, port },
+    // Node reports the end of a server only when its connections have ended too; the port is free at once.
+    close: () => {
+      server.close()
+      return Promise.resolve()
+    },
+  }
+}
+
+function connectTo(address: Address, { timeoutMs, signal }: ConnectOptions): Promise<Connection> {
+  const doing = `Connect to ${formatAddress(address)}`
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(new NetError('NET_CANCELLED', `${doing}: Called off`))
+      return
+    }
+    const socket: Socket = connect({ ...address, allowHalfOpen: true, noDelay: true })
+    const timer = setTimeout(
+      () => giveUp(new NetError('NET_TIMEOUT', `${doing}: No answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    )
+    socket.once('error', failed)
+    socket.once('connect', () => {
+      settle()
+      resolve(new NodeConnection(socket))
+    })
+    signal?.addEventListener('abort', cancelled)
+
+    function cancelled(): void {
+      giveUp(new NetError('NET_CANCELLED', `${doing}: Called off`))
+    }
+    function failed(error: Error): void {
+      giveUp(netError(doing, error))
+    }
+    function giveUp(error: NetError): void {
+      settle()
+      socket.on('error', () => {})
+      socket.destroy()
+      reject(error)
+    }
+    function settle(): void {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', cancelled)
+      socket.removeListener('error', failed)
+    }
+  })
+}
