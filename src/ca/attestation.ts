@@ -16,5 +16,8 @@ export interface AttestedCaller {
 /** Turns evidence into a proven identity. */
 export interface Attestor<Kind extends Evidence['kind'] = Evidence['kind']> {
   /** @throws CaError when the evidence does not prove an identity */
-  attest(evidence: Extract<Evidence, { kind: Kind }>, context: { readonly nowMs: number }): Promise<AttestedCaller>
+  attest(
+    evidence: Extract<Evidence, { kind: Kind }>,
+    context: { readonly nowMs: number },
+  ): Promise<AttestedCaller>
 }

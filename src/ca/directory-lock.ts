@@ -24,7 +24,10 @@ export function lockDirectory(path: string): Disposable {
   } catch (error) {
     database?.close()
     if (error instanceof Error && 'errcode' in error && error.errcode === BUSY)
-      throw new CaError('CA_STORE_LOCKED', `${path} is in use by another controller; stop it, or choose another state directory`)
+      throw new CaError(
+        'CA_STORE_LOCKED',
+        `${path} is in use by another controller; stop it, or choose another state directory`,
+      )
     throw new CaError('CA_STORE_IO', `Cannot lock ${file}: ${messageOf(error)}`, { cause: error })
   }
   return { [Symbol.dispose]: () => database.close() }

@@ -47,7 +47,10 @@ export async function writeDurably(
 }
 
 /** Makes the entries of a directory survive a crash. @throws the file system's error */
-export async function syncDirectory(path: string, files: Pick<FileOperations, 'open'> = nodeFiles): Promise<void> {
+export async function syncDirectory(
+  path: string,
+  files: Pick<FileOperations, 'open'> = nodeFiles,
+): Promise<void> {
   await using directory = await files.open(path, 'r')
   await directory.sync()
 }
@@ -61,6 +64,8 @@ export async function makeDirectory(path: string, mode?: number): Promise<void> 
   try {
     await nodeFiles.mkdir(path, { recursive: true, ...(mode !== undefined && { mode }) })
   } catch (error) {
-    throw new CaError('CA_STORE_IO', `Cannot make the directory ${path}: ${messageOf(error)}`, { cause: error })
+    throw new CaError('CA_STORE_IO', `Cannot make the directory ${path}: ${messageOf(error)}`, {
+      cause: error,
+    })
   }
 }

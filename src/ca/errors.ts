@@ -11,7 +11,8 @@ export const CA_ERROR_CODES = {
   CA_CSR_KEY: 'The certificate request has a kind or size of key that is not certified here',
   CA_CSR_IDENTITY: 'The certificate request names another identity than the one its sender proved',
   CA_INTERMEDIATE_EXPIRED: 'The intermediate certificate is too near its end to sign another',
-  CA_ISSUED_INVALID: 'A certificate that was just signed did not pass our own verification; it was not handed out',
+  CA_ISSUED_INVALID:
+    'A certificate that was just signed did not pass our own verification; it was not handed out',
   CA_BUSY: 'More requests are under way than the authority works on at a time',
   CA_STORE_LOCKED: 'Another process holds the state directory',
   CA_STORE_PERMISSIONS: 'A secret file can be read or written by others than its owner',
@@ -24,3 +25,21 @@ export type CaErrorCode = keyof typeof CA_ERROR_CODES
 
 /** A refusal to issue (the caller's fault), or a store that cannot be worked with (the operator's to mend). */
 export class CaError extends HandfastError<CaErrorCode> {}
+
+/** A file or directory of secrets that others than its owner can read or write. */
+export class InsecureFileError extends CaError {
+  readonly path: string
+  /** As `ls` and `chmod` write it, such as 0644. */
+  readonly mode: string
+  readonly expectedMode: string
+
+  constructor(path: string, mode: string, expectedMode: string) {
+    super(
+      'CA_STORE_PERMISSIONS',
+      `${path} has mode ${mode}, expected ${expectedMode} because it holds secrets; run: chmod ${expectedMode} '${path}'`,
+    )
+    this.path = path
+    this.mode = mode
+    this.expectedMode = expectedMode
+  }
+}

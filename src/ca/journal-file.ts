@@ -40,7 +40,9 @@ export class JournalFile implements IssuanceJournal, AsyncDisposable {
       await syncDirectory(dirname(path))
       return new JournalFile(path, file)
     } catch (error) {
-      throw new CaError('CA_STORE_IO', `Cannot open the journal ${path}: ${messageOf(error)}`, { cause: error })
+      throw new CaError('CA_STORE_IO', `Cannot open the journal ${path}: ${messageOf(error)}`, {
+        cause: error,
+      })
     }
   }
 
@@ -78,7 +80,9 @@ export class JournalFile implements IssuanceJournal, AsyncDisposable {
   /** After a failed write or flush nobody knows what is on the disk: nothing more is issued until a restart. */
   #fail(unwritten: readonly Waiting[], cause: unknown): void {
     this.#waiting = []
-    this.#broken = new CaError('CA_STORE_IO', `Cannot write the journal ${this.#path}: ${messageOf(cause)}`, { cause })
+    this.#broken = new CaError('CA_STORE_IO', `Cannot write the journal ${this.#path}: ${messageOf(cause)}`, {
+      cause,
+    })
     for (const { written } of unwritten) written.reject(this.#broken)
   }
 }

@@ -1,7 +1,7 @@
 import { open, stat } from 'node:fs/promises'
 import { messageOf } from '../errors.ts'
 import { SECRET_DIRECTORY_MODE, SECRET_FILE_MODE } from './durable-file.ts'
-import { CaError } from './errors.ts'
+import { CaError, InsecureFileError } from './errors.ts'
 
 /** What others than the owner may do. */
 const OTHERS = 0o077
@@ -44,10 +44,7 @@ export function isMissing(error: unknown): boolean {
 
 function refuseOthers(path: string, mode: number, expected: number): void {
   if ((mode & OTHERS) === 0) return
-  throw new CaError(
-    'CA_STORE_PERMISSIONS',
-    `${path} has mode ${octal(mode)}, expected ${octal(expected)} because it holds secrets; run: chmod ${octal(expected)} '${path}'`,
-  )
+  throw new InsecureFileError(path, octal(mode), octal(expected))
 }
 
 function octal(mode: number): string {

@@ -251,7 +251,7 @@ export type Snapshot = Message<"handfast.v1.Snapshot"> & {
   trustBundles: TrustBundle[];
 
   /**
-   * The policy documents as the operator wrote them, UTF-8 YAML.
+   * Every policy, as authz/serialize.ts writes them: UTF-8 JSON in canonical order.
    *
    * @generated from field: bytes policies = 3;
    */

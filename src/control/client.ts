@@ -1,0 +1,109 @@
+import { create } from '@bufbuild/protobuf'
+import { type ChannelOptions, Client, type ServiceError } from '@grpc/grpc-js'
+import type { Certificate } from '../pki/certificate.ts'
+import type { TrustBundles } from '../identity/trust-bundle.ts'
+import { CertificateService, IssueSvidRequestSchema, type IssueSvidResponse } from './gen/handfast_pb.ts'
+import { methodDefinition } from './grpc-service.ts'
+import { controlErrorOf } from './grpc-status.ts'
+import { SecureChannelCredentials, type SecureSocket } from './secure-channel.ts'
+import { decodeIssuedSvid } from './snapshot-codec.ts'
+import { SnapshotSubscription, type SubscribeOptions } from './snapshot-subscription.ts'
+import type { Timers } from './timers.ts'
+
+/** A call that is not answered by then has failed. */
+const DEADLINE_MS = 10_000
+
+/** State grows with the mesh's policies; this is thousands of them. */
+const MAX_SNAPSHOT_BYTES = 16 * 1024 * 1024
+
+const CHANNEL_OPTIONS: ChannelOptions = {
+  'grpc.max_receive_message_length': MAX_SNAPSHOT_BYTES,
+  // A connection that hangs is found out, whether or not a call is under way.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  // The controller is never reached through a proxy that the environment names, nor configured by DNS.
+  'grpc.enable_http_proxy': 0,
+  'grpc.service_config_disable_resolution': 1,
+  // Attempts are counted and spaced by the callers, who know what is urgent.
+  'grpc.enable_retries': 0,
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.enable_channelz': 0,
+}
+
+const ISSUE_SVID = methodDefinition(CertificateService.method.issueSvid)
+
+/** A certificate chain as the controller gave it, read but not yet verified. */
+export interface IssuedSvid {
+  /** Leaf first. */
+  readonly chain: readonly Certificate[]
+  readonly bundles: TrustBundles
+  /** How far the controller's clock is ahead of ours, in milliseconds, give or take half the round trip. */
+  readonly clockSkewMs: number
+}
+
+export interface IssueRequest {
+  /** PKCS#10, DER. */
+  readonly csr: Uint8Array
+  /** @default none: the certificate of the connection proves who we are */
+  readonly joinToken?: string
+}
+
+export interface ControlClientOptions {
+  /** `host:port`. */
+  readonly address: string
+  readonly secure: SecureSocket
+  readonly timers: Timers
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+}
+
+/**
+ * The proxy's side of the talk with the controller. Every call and every subscription has a connection of its own,
+ * made when it is needed, so that it shows the certificate we have by then.
+ */
+export class ControlClient {
+  readonly #options: ControlClientOptions
+
+  constructor(options: ControlClientOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Asks once for a certificate.
+   *
+   * @throws ControlError CONTROL_UNAVAILABLE, CONTROL_DEADLINE, CONTROL_REFUSED, CONTROL_PROTOCOL
+   */
+  async issueSvid({ csr, joinToken = '' }: IssueRequest): Promise<IssuedSvid> {
+    const { address, secure, timers } = this.#options
+    const credentials = new SecureChannelCredentials(secure)
+    const client = new Client(address, credentials, CHANNEL_OPTIONS)
+    try {
+      const sentAtMs = timers.nowMs()
+      const response = await new Promise<IssueSvidResponse>((resolve, reject) => {
+        client.makeUnaryRequest(
+          ISSUE_SVID.path,
+          ISSUE_SVID.requestSerialize,
+          ISSUE_SVID.responseDeserialize,
+          create(IssueSvidRequestSchema, { csr, joinToken }),
+          // The deadline is gRPC's own and runs on the process's clock.
+          { deadline: Date.now() + DEADLINE_MS },
+          (error: ServiceError | null, answer?: IssueSvidResponse) =>
+            error === null ? resolve(answer!) : reject(controlErrorOf(error, credentials.lastError)),
+        )
+      })
+      return decodeIssuedSvid(response, { sentAtMs, receivedAtMs: timers.nowMs() })
+    } finally {
+      client.close()
+    }
+  }
+
+  /** Follows the controller's state, from now until the subscription is disposed of. */
+  subscribe(options: SubscribeOptions): SnapshotSubscription {
+    const { address, secure, timers, random } = this.#options
+    const connect = () => {
+      const credentials = new SecureChannelCredentials(secure)
+      return { client: new Client(address, credentials, CHANNEL_OPTIONS), credentials }
+    }
+    return new SnapshotSubscription({ ...options, connect, timers, random })
+  }
+}

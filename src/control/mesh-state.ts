@@ -1,0 +1,27 @@
+import type { TrustBundles } from '../identity/trust-bundle.ts'
+
+/** All that a controller tells its proxies. Immutable. */
+export interface MeshState {
+  readonly bundles: TrustBundles
+  /** Every policy, as authz/serialize.ts writes them: UTF-8. */
+  readonly policies: Uint8Array
+  readonly policyRevision: string
+}
+
+/** Which state, of which run of a controller. */
+export interface StateVersion {
+  /** Each start of a controller is an epoch of its own. */
+  readonly epoch: string
+  /** From 1; each change has the next. */
+  readonly number: number
+}
+
+/** A state with its version. */
+export interface VersionedState extends MeshState {
+  readonly version: StateVersion
+}
+
+/** Whether both name the same state. */
+export function sameVersion(a: StateVersion | undefined, b: StateVersion | undefined): boolean {
+  return a !== undefined && b !== undefined && a.epoch === b.epoch && a.number === b.number
+}

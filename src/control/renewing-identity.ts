@@ -1,0 +1,171 @@
+import type { CryptoProvider, PrivateKey } from '../crypto/provider.ts'
+import type { SpiffeId } from '../identity/spiffe-id.ts'
+import { parseX509Svid, type X509Svid } from '../identity/svid.ts'
+import { svidVerifier } from '../identity/svid-verifier.ts'
+import type { TrustBundles } from '../identity/trust-bundle.ts'
+import { createCsr } from '../pki/issue.ts'
+import { Backoff } from './backoff.ts'
+import { ControlError } from './errors.ts'
+import { messageOf } from '../errors.ts'
+import type { IssuedSvid } from './client.ts'
+import type { IdentitySnapshot, IdentitySource } from './identity-source.ts'
+import type { Timers } from './timers.ts'
+
+/** A part of the remaining life by which renewals are spread, so that workloads started together do not renew together. */
+const JITTER = 0.1
+
+/** Clocks further apart than this are worth a warning: half of what notBefore is back-dated by. */
+const NOTABLE_SKEW_MS = 60_000
+
+/** setTimeout takes no more; certificates that live longer are renewed after this, which harms nobody. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** What an identity tells the log. */
+export type IdentityEvent =
+  | { readonly kind: 'issued'; readonly svid: X509Svid; readonly renewInMs: number }
+  /** `leftMs` is what remains of the certificate in use; undefined when there is none, negative when it has expired. */
+  | {
+      readonly kind: 'failed'
+      readonly error: unknown
+      readonly retryInMs: number
+      readonly leftMs: number | undefined
+    }
+  /** Positive when the controller's clock is ahead. */
+  | { readonly kind: 'clock-skew'; readonly skewMs: number }
+
+export interface RenewingIdentityOptions {
+  readonly crypto: CryptoProvider
+  /** Whom to trust before a controller has said more. */
+  readonly bundles: TrustBundles
+  /** Has the CSR certified, once. */
+  readonly issue: (csr: Uint8Array) => Promise<IssuedSvid>
+  /** Who we must turn out to be. @default whoever the controller says */
+  readonly expected?: SpiffeId
+  readonly timers: Timers
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  readonly onEvent?: (event: IdentityEvent) => void
+}
+
+/**
+ * Keeps an X.509-SVID: a new key pair for each, renewed at half of its life, retried with back-off for as long as it
+ * takes. A certificate is replaced by a newer one and by nothing else.
+ */
+export class RenewingIdentity implements IdentitySource, Disposable {
+  readonly #options: RenewingIdentityOptions
+  readonly #backoff: Backoff
+  readonly #listeners = new Set<(snapshot: IdentitySnapshot) => void>()
+  readonly #first = Promise.withResolvers<IdentitySnapshot>()
+  #bundles: TrustBundles
+  #svid: X509Svid | undefined
+  #version = 0
+  #cancelTimer = (): void => {}
+  #disposed = false
+
+  constructor(options: RenewingIdentityOptions) {
+    this.#options = options
+    this.#bundles = options.bundles
+    this.#backoff = new Backoff({ random: options.random })
+  }
+
+  /** Asks for the first certificate; resolves when it is there, which may never be. */
+  start(): Promise<IdentitySnapshot> {
+    void this.#renew()
+    return this.#first.promise
+  }
+
+  current(): X509Svid | undefined {
+    return this.#svid
+  }
+
+  bundles(): TrustBundles {
+    return this.#bundles
+  }
+
+  onChange(listener: (snapshot: IdentitySnapshot) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Trusts these from now on. */
+  replaceBundles(bundles: TrustBundles): void {
+    this.#bundles = bundles
+    this.#publish()
+  }
+
+  /** Ends renewals; what is held stays readable. */
+  [Symbol.dispose](): void {
+    this.#disposed = true
+    this.#cancelTimer()
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      await this.#renewOnce()
+    } catch (error) {
+      this.#retry(error)
+    }
+  }
+
+  async #renewOnce(): Promise<void> {
+    const { crypto, issue, timers, random, onEvent } = this.#options
+    const key = crypto.generateKey('ec-p256')
+    const issued = await issue(await createCsr(key))
+    if (this.#disposed) return
+    const svid = this.#verify(issued, key)
+    this.#svid = svid
+    this.#bundles = issued.bundles
+    this.#backoff.reset()
+    this.#publish()
+    const renewInMs = renewalDelayMs(svid.expiresAtMs - timers.nowMs(), random)
+    this.#cancelTimer = timers.after(renewInMs, () => void this.#renew())
+    if (Math.abs(issued.clockSkewMs) > NOTABLE_SKEW_MS)
+      onEvent?.({ kind: 'clock-skew', skewMs: issued.clockSkewMs })
+    onEvent?.({ kind: 'issued', svid, renewInMs })
+  }
+
+  /** What a peer would demand of the certificate, before it replaces one that works. */
+  #verify({ chain, bundles }: IssuedSvid, key: PrivateKey): X509Svid {
+    const { crypto, expected, timers } = this.#options
+    try {
+      const verifier = svidVerifier({
+        bundles: () => bundles,
+        crypto,
+        ...(expected !== undefined && { expected }),
+      })
+      verifier.verify(chain, { peerRole: 'server', nowMs: timers.nowMs() })
+      return parseX509Svid(chain, key)
+    } catch (error) {
+      throw new ControlError(
+        'CONTROL_CERTIFICATE',
+        `The certificate that was issued is not usable: ${messageOf(error)}`,
+        {
+          cause: error,
+        },
+      )
+    }
+  }
+
+  #retry(error: unknown): void {
+    if (this.#disposed) return
+    const { timers, onEvent } = this.#options
+    const retryInMs = this.#backoff.next()
+    this.#cancelTimer = timers.after(retryInMs, () => void this.#renew())
+    const leftMs = this.#svid === undefined ? undefined : this.#svid.expiresAtMs - timers.nowMs()
+    onEvent?.({ kind: 'failed', error, retryInMs, leftMs })
+  }
+
+  #publish(): void {
+    if (this.#svid === undefined) return
+    this.#version++
+    const snapshot: IdentitySnapshot = { svid: this.#svid, bundles: this.#bundles, version: this.#version }
+    this.#first.resolve(snapshot)
+    for (const listener of this.#listeners) listener(snapshot)
+  }
+}
+
+/** When to renew a certificate that has `leftMs` of its life left: at half of it, give or take a tenth. */
+export function renewalDelayMs(leftMs: number, random: () => number): number {
+  const half = Math.max(0, leftMs) / 2
+  return Math.min(MAX_TIMER_MS, half * (1 - JITTER + 2 * JITTER * random()))
+}

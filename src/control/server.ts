@@ -1,0 +1,88 @@
+import type { Duplex } from 'node:stream'
+import { Server, type UntypedHandleCall } from '@grpc/grpc-js'
+import type { Logger } from '../telemetry/log.ts'
+import { type CertificateServiceOptions, issueSvidHandler } from './certificate-service.ts'
+import { type ConnectionPeer, credentialsFor } from './connection-peer.ts'
+import { CertificateService, SnapshotService } from './gen/handfast_pb.ts'
+import { serviceDefinition } from './grpc-service.ts'
+import type { SnapshotBoard } from './snapshot-board.ts'
+import { snapshotHandler } from './snapshot-service.ts'
+import type { Timers } from './timers.ts'
+
+/** The largest request is a CSR with a token, or the reason of a refusal: none comes near it. */
+const MAX_REQUEST_BYTES = 64 * 1024
+
+/** A proxy needs one stream for snapshots and one call at a time for certificates. */
+const MAX_STREAMS_PER_CONNECTION = 8
+
+/** A connection that is quiet for so long is asked whether it lives. */
+const KEEPALIVE_MS = 30_000
+const KEEPALIVE_TIMEOUT_MS = 10_000
+
+/** What calls under way are given to end, when the server closes. */
+const DEFAULT_GRACE_MS = 1_000
+
+export interface ControlServerOptions {
+  readonly issuer: CertificateServiceOptions['issuer']
+  readonly board: SnapshotBoard
+  readonly timers: Timers
+  readonly log: Logger
+}
+
+/**
+ * The controller's gRPC services, over connections that someone else has accepted and secured.
+ */
+export class ControlServer {
+  readonly #server: Server
+  readonly #connections = new Set<Duplex>()
+
+  constructor({ issuer, board, timers, log }: ControlServerOptions) {
+    this.#server = new Server({
+      'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
+      'grpc.max_concurrent_streams': MAX_STREAMS_PER_CONNECTION,
+      'grpc.keepalive_time_ms': KEEPALIVE_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.enable_channelz': 0,
+    })
+    this.#server.addService(serviceDefinition(CertificateService), {
+      issueSvid: issueSvidHandler({
+        issuer,
+        bundles: () => board.current.bundles,
+        timers,
+        log,
+      }) as UntypedHandleCall,
+    })
+    this.#server.addService(serviceDefinition(SnapshotService), {
+      streamSnapshots: snapshotHandler({ board, timers, log }) as UntypedHandleCall,
+    })
+  }
+
+  /**
+   * Serves a connection whose TLS handshake is done and has agreed on ALPN `h2`.
+   *
+   * @param peer whom the handshake proved; undefined for a client that showed no certificate
+   */
+  acceptConnection(connection: Duplex, peer: ConnectionPeer | undefined): void {
+    // An injector of its own is how grpc-js lets calls of different connections be told apart.
+    const injector = this.#server.createConnectionInjector(credentialsFor(peer))
+    this.#connections.add(connection)
+    connection.once('close', () => {
+      this.#connections.delete(connection)
+      injector.destroy()
+    })
+    injector.injectConnection(connection)
+  }
+
+  /** Lets calls under way end, then closes all connections. */
+  async close(graceMs: number = DEFAULT_GRACE_MS): Promise<void> {
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    this.#server.tryShutdown(() => resolve())
+    const timer = setTimeout(() => {
+      this.#server.forceShutdown()
+      resolve()
+    }, graceMs)
+    await ended
+    clearTimeout(timer)
+    for (const connection of this.#connections) connection.destroy()
+  }
+}

@@ -1,0 +1,152 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import type { Client, ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
+import { messageOf } from '../errors.ts'
+import { Backoff } from './backoff.ts'
+import { ControlError } from './errors.ts'
+import {
+  type Snapshot,
+  type SnapshotRequest,
+  SnapshotRequestSchema,
+  SnapshotService,
+} from './gen/handfast_pb.ts'
+import { methodDefinition } from './grpc-service.ts'
+import { controlErrorOf } from './grpc-status.ts'
+import type { StateVersion, VersionedState } from './mesh-state.ts'
+import type { SecureChannelCredentials } from './secure-channel.ts'
+import { decodeSnapshot, decodeVersion } from './snapshot-codec.ts'
+import type { Timers } from './timers.ts'
+
+const STREAM_SNAPSHOTS = methodDefinition(SnapshotService.method.streamSnapshots)
+
+/** What a subscription tells the log. */
+export type SubscriptionEvent =
+  | { readonly kind: 'applied'; readonly version: StateVersion }
+  | { readonly kind: 'refused'; readonly version: StateVersion; readonly error: unknown }
+  | { readonly kind: 'disconnected'; readonly error: ControlError; readonly retryInMs: number }
+
+export interface SubscribeOptions {
+  /** What this process calls itself, such as its host's name. */
+  readonly node: string
+  /** Puts a state to use, whole; what it throws is the reason for refusing it, and the state before stays. */
+  readonly apply: (state: VersionedState) => void | Promise<void>
+  readonly onEvent?: (event: SubscriptionEvent) => void
+}
+
+interface Channel {
+  readonly client: Client
+  readonly credentials: SecureChannelCredentials
+}
+
+interface SubscriptionOptions extends SubscribeOptions {
+  readonly connect: () => Channel
+  readonly timers: Timers
+  readonly random: () => number
+}
+
+/** Follows the controller's state and never gives up; what was applied last stays while the controller is away. */
+export class SnapshotSubscription implements Disposable {
+  readonly #options: SubscriptionOptions
+  readonly #backoff: Backoff
+  #applied: StateVersion | undefined
+  #hangUp = (): void => {}
+  #cancelRetry = (): void => {}
+  #disposed = false
+
+  constructor(options: SubscriptionOptions) {
+    this.#options = options
+    this.#backoff = new Backoff({ random: options.random })
+    this.#connect()
+  }
+
+  /** The state that was applied last. */
+  get applied(): StateVersion | undefined {
+    return this.#applied
+  }
+
+  /** Leaves the stream if there is one, and begins another, for which our newest certificate is shown. */
+  reconnect(): void {
+    if (this.#disposed) return
+    this.#hangUp()
+    this.#cancelRetry()
+    this.#connect()
+  }
+
+  [Symbol.dispose](): void {
+    this.#disposed = true
+    this.#hangUp()
+    this.#cancelRetry()
+  }
+
+  #connect(): void {
+    const { connect, node } = this.#options
+    const { client, credentials } = connect()
+    const stream = client.makeBidiStreamRequest(
+      STREAM_SNAPSHOTS.path,
+      STREAM_SNAPSHOTS.requestSerialize,
+      STREAM_SNAPSHOTS.responseDeserialize,
+    )
+    let over = false
+    const end = (): boolean => {
+      if (over) return false
+      over = true
+      stream.cancel()
+      client.close()
+      return true
+    }
+    const failed = (error: ControlError): void => {
+      if (end()) this.#retry(error)
+    }
+    this.#hangUp = end
+
+    stream.on('error', (error: ServiceError) => failed(controlErrorOf(error, credentials.lastError)))
+    stream.on('end', () => failed(new ControlError('CONTROL_UNAVAILABLE', 'The controller ended the stream')))
+    stream.on('data', (snapshot: Snapshot) => {
+      // One at a time: the controller sends the next when this one is answered.
+      stream.pause()
+      this.#answer(snapshot).then(
+        (answer) => {
+          if (over) return
+          stream.write(answer)
+          stream.resume()
+        },
+        (error: unknown) =>
+          failed(
+            new ControlError('CONTROL_PROTOCOL', `A snapshot is not readable: ${messageOf(error)}`, {
+              cause: error,
+            }),
+          ),
+      )
+    })
+    stream.write(
+      request({
+        case: 'subscribe',
+        value: { node, ...(this.#applied !== undefined && { current: this.#applied }) },
+      }),
+    )
+  }
+
+  async #answer(snapshot: Snapshot): Promise<SnapshotRequest> {
+    const version = decodeVersion(snapshot)
+    this.#backoff.reset()
+    try {
+      await this.#options.apply(decodeSnapshot(snapshot, version))
+    } catch (error) {
+      this.#options.onEvent?.({ kind: 'refused', version, error })
+      return request({ case: 'nack', value: { version, reason: messageOf(error) } })
+    }
+    this.#applied = version
+    this.#options.onEvent?.({ kind: 'applied', version })
+    return request({ case: 'ack', value: { version } })
+  }
+
+  #retry(error: ControlError): void {
+    if (this.#disposed) return
+    const retryInMs = this.#backoff.next()
+    this.#cancelRetry = this.#options.timers.after(retryInMs, () => this.#connect())
+    this.#options.onEvent?.({ kind: 'disconnected', error, retryInMs })
+  }
+}
+
+function request(kind: NonNullable<MessageInitShape<typeof SnapshotRequestSchema>['kind']>): SnapshotRequest {
+  return create(SnapshotRequestSchema, { kind })
+}
