@@ -70,6 +70,16 @@ export function encodeElement(tag: number, ...parts: readonly Uint8Array[]): Uin
   return concat(new Uint8Array(header), contents)
 }
 
+/** An INTEGER from big-endian bytes without leading zeros. */
+export function encodeUnsigned(unsigned: Uint8Array): Uint8Array<ArrayBuffer> {
+  const [first = 0] = unsigned
+  return encodeElement(
+    DER_INTEGER,
+    ...(first > 0x7f || unsigned.length === 0 ? [Uint8Array.of(0)] : []),
+    unsigned,
+  )
+}
+
 function readElement(reader: Reader): DerElement {
   const tag = reader.uint8('tag')
   if ((tag & 0x1f) === 0x1f)

@@ -8,6 +8,7 @@ import {
   DER_SEQUENCE,
   type DerElement,
   encodeElement,
+  encodeUnsigned,
   explicitOf,
   readElements,
   unsignedOf,
@@ -33,14 +34,20 @@ const MAX_RSA_BITS = 8192
 /** Beyond 64 bits an exponent serves no purpose but to make verification slow. */
 const MAX_RSA_EXPONENT_BYTES = 8
 
+/** Big-endian numbers without leading zeros. */
+export interface RsaPublicKeyParts {
+  readonly kind: 'rsa'
+  readonly modulus: Uint8Array
+  readonly exponent: Uint8Array
+}
+
 /** A public key in its parts. Byte arrays are views of the input. */
 export type PublicKeyParts =
   /** SEC1, uncompressed; not yet known to lie on the curve. */
   | { readonly kind: EcKind; readonly point: Uint8Array }
   /** RFC 8032, 32 bytes. */
   | { readonly kind: 'ed25519'; readonly point: Uint8Array }
-  /** Big-endian, without leading zeros. */
-  | { readonly kind: 'rsa'; readonly modulus: Uint8Array; readonly exponent: Uint8Array }
+  | RsaPublicKeyParts
 
 /** A private key in its parts. Byte arrays are views of the input. */
 export type PrivateKeyParts =
@@ -48,7 +55,7 @@ export type PrivateKeyParts =
   | { readonly kind: EcKind; readonly scalar: Uint8Array; readonly point: Uint8Array | undefined }
   | { readonly kind: 'ed25519'; readonly seed: Uint8Array; readonly point: Uint8Array | undefined }
   /** The public half only: nothing in here calculates with a private RSA key. */
-  | { readonly kind: 'rsa'; readonly modulus: Uint8Array; readonly exponent: Uint8Array }
+  | RsaPublicKeyParts
 
 /** The contents of each AlgorithmIdentifier that is understood (RFC 3279 §2.3.1, RFC 5480 §2.1.1, RFC 8410 §3). */
 const ALGORITHMS: Readonly<Record<KeyKind, Uint8Array>> = {
@@ -86,6 +93,16 @@ export function encodeSpki(kind: EcKind | 'ed25519', point: Uint8Array): Uint8Ar
     DER_SEQUENCE,
     encodeElement(DER_SEQUENCE, ALGORITHMS[kind]),
     encodeElement(DER_BIT_STRING, Uint8Array.of(0), point),
+  )
+}
+
+/** A SubjectPublicKeyInfo around an RSA key (RFC 3279 §2.3.1). */
+export function encodeRsaSpki({ modulus, exponent }: RsaPublicKeyParts): Uint8Array<ArrayBuffer> {
+  const key = encodeElement(DER_SEQUENCE, encodeUnsigned(modulus), encodeUnsigned(exponent))
+  return encodeElement(
+    DER_SEQUENCE,
+    encodeElement(DER_SEQUENCE, ALGORITHMS.rsa),
+    encodeElement(DER_BIT_STRING, Uint8Array.of(0), key),
   )
 }
 
@@ -229,10 +246,7 @@ function readRsaPublicKey([modulus, exponent, ...more]: readonly DerElement[]): 
   return checkRsa(unsignedOf(modulus, 'modulus'), unsignedOf(exponent, 'publicExponent'))
 }
 
-function checkRsa(
-  modulus: Uint8Array,
-  exponent: Uint8Array,
-): { kind: 'rsa'; modulus: Uint8Array; exponent: Uint8Array } {
+function checkRsa(modulus: Uint8Array, exponent: Uint8Array): RsaPublicKeyParts {
   const bits = bitLength(modulus)
   if (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS) {
     throw new CryptoError(

@@ -3,6 +3,7 @@ import {
   createPublicKey,
   decapsulate,
   diffieHellman,
+  type ECDH,
   encapsulate,
   generateKeyPairSync,
   type KeyObject,
@@ -24,6 +25,8 @@ const MLKEM768_CIPHERTEXT_BYTES = 1088
 
 /** OpenSSL's names for the NIST curves. */
 const ECDH_CURVES = { secp256r1: 'prime256v1', secp384r1: 'secp384r1' } as const
+
+type NistGroup = keyof typeof ECDH_CURVES
 
 /** {@link CryptoProvider.beginKeyAgreement} on node:crypto. */
 export function begin(group: GroupName): PendingKeyAgreement {
@@ -52,27 +55,14 @@ function beginX25519(): PendingKeyAgreement {
   return {
     group: 'x25519',
     share: plainBytes(publicKey.export({ format: 'raw-public' })),
-    complete: singleUse((peerShare) => {
-      checkShareLength('x25519', peerShare, X25519_BYTES)
-      const publicKey = rawPublicKey(peerShare, 'x25519')
-      // OpenSSL refuses the shared secret of zeros that a point of small order leads to (RFC 7748 §6.1).
-      return plainBytes(refusingShare('x25519', () => diffieHellman({ privateKey, publicKey })))
-    }),
+    complete: singleUse((peerShare) => x25519Secret(privateKey, peerShare)),
   }
 }
 
-function beginEcdh(group: 'secp256r1' | 'secp384r1'): PendingKeyAgreement {
+function beginEcdh(group: NistGroup): PendingKeyAgreement {
   const ecdh = createECDH(ECDH_CURVES[group])
   const share = plainBytes(ecdh.generateKeys())
-  return {
-    group,
-    share,
-    complete: singleUse((peerShare) => {
-      checkUncompressedPoint(group, peerShare)
-      // OpenSSL checks that the point lies on the curve when it reads it.
-      return plainBytes(refusingShare(group, () => ecdh.computeSecret(peerShare)))
-    }),
-  }
+  return { group, share, complete: singleUse((peerShare) => ecdhSecret(group, ecdh, peerShare)) }
 }
 
 /** ML-KEM comes first, in the shares as in the secret (draft-ietf-tls-ecdhe-mlkem §4.1, §4.3). */
@@ -85,9 +75,10 @@ function beginHybrid(): PendingKeyAgreement {
     complete: singleUse((peerShare) => {
       checkShareLength('X25519MLKEM768', peerShare, MLKEM768_CIPHERTEXT_BYTES + X25519_BYTES)
       const ciphertext = peerShare.subarray(0, MLKEM768_CIPHERTEXT_BYTES)
-      // A ciphertext that was not made for the key decapsulates to a secret that nobody knows: no error here.
-      const kemSecret = refusingShare('X25519MLKEM768', () => decapsulate(kem.privateKey, ciphertext))
-      return join(kemSecret, ecdh.complete(peerShare.subarray(MLKEM768_CIPHERTEXT_BYTES)))
+      return join(
+        mlkemSecret(kem.privateKey, ciphertext),
+        ecdh.complete(peerShare.subarray(MLKEM768_CIPHERTEXT_BYTES)),
+      )
     }),
   }
 }
@@ -99,6 +90,29 @@ function answerHybrid(peerShare: Uint8Array): CompletedKeyAgreement {
     encapsulate(rawPublicKey(peerShare.subarray(0, MLKEM768_KEY_BYTES), 'ml-kem-768')),
   )
   return { share: concat(kem.ciphertext, ecdh.share), secret: join(plainBytes(kem.sharedKey), ecdh.secret) }
+}
+
+/** X25519 of RFC 7748 §6.1. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
+export function x25519Secret(privateKey: KeyObject, peerShare: Uint8Array): Uint8Array {
+  checkShareLength('x25519', peerShare, X25519_BYTES)
+  const publicKey = rawPublicKey(peerShare, 'x25519')
+  // OpenSSL refuses the shared secret of zeros that a point of small order leads to.
+  return plainBytes(refusingShare('x25519', () => diffieHellman({ privateKey, publicKey })))
+}
+
+/** The x coordinate of the shared point (RFC 8446 §7.4.2). @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
+export function ecdhSecret(group: NistGroup, ecdh: ECDH, peerShare: Uint8Array): Uint8Array {
+  checkUncompressedPoint(group, peerShare)
+  // OpenSSL checks that the point lies on the curve when it reads it.
+  return plainBytes(refusingShare(group, () => ecdh.computeSecret(peerShare)))
+}
+
+/**
+ * ML-KEM-768 decapsulation (FIPS 203 §7.3). A ciphertext of the right length that was not made for the key leads to a
+ * secret that nobody knows, not to an error.
+ */
+export function mlkemSecret(privateKey: KeyObject, ciphertext: Uint8Array): Uint8Array {
+  return plainBytes(refusingShare('X25519MLKEM768', () => decapsulate(privateKey, ciphertext)))
 }
 
 function rawPublicKey(bytes: Uint8Array, asymmetricKeyType: 'x25519' | 'ml-kem-768'): KeyObject {

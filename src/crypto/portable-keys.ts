@@ -1,0 +1,167 @@
+import { ed25519 } from '@noble/curves/ed25519.js'
+import { p256, p384, p521 } from '@noble/curves/nist.js'
+import { sha256, sha384, sha512 } from '@noble/hashes/sha2.js'
+
+import { equalBytes } from '../bytes/bytes.ts'
+import { CryptoError } from './errors.ts'
+import {
+  bitsOf,
+  decodePkcs8,
+  decodeSpki,
+  type EcKind,
+  encodePkcs8,
+  encodeRsaSpki,
+  encodeSpki,
+  type PublicKeyParts,
+  type RsaPublicKeyParts,
+} from './key-encoding.ts'
+import { verifyRsaPkcs1, verifyRsaPss } from './portable-rsa.ts'
+import type { HashName, KeyKind, PrivateKey, PublicKey, SignatureParameters } from './provider.ts'
+import { canSign, refuseUnsuited } from './signature-rules.ts'
+
+const CURVES = { 'ec-p256': p256, 'ec-p384': p384, 'ec-p521': p521 } as const
+
+const HASHES = { sha256, sha384, sha512 } as const
+
+const ED25519_SIGNATURE_BYTES = 64
+
+/** {@link CryptoProvider.importPublicKey} on the noble libraries. */
+export function importPortablePublicKey(spki: Uint8Array): PublicKey {
+  const own = Uint8Array.from(spki)
+  const parts = decodeSpki(own)
+  checkOnCurve(parts)
+  return new PortablePublicKey(parts, own)
+}
+
+/** {@link CryptoProvider.importPrivateKey} on the noble libraries. RSA keys are read, but do not sign. */
+export function importPortablePrivateKey(pkcs8: Uint8Array): PrivateKey {
+  const parts = decodePkcs8(pkcs8)
+  if (parts.kind === 'rsa') return new PortableRsaPrivateKey(parts, Uint8Array.from(pkcs8))
+  const key = new PortablePrivateKey(
+    parts.kind,
+    parts.kind === 'ed25519' ? Uint8Array.from(parts.seed) : checkScalar(parts.kind, parts.scalar),
+  )
+  if (parts.point === undefined || equalBytes(parts.point, key.point)) return key
+  throw new CryptoError('CRYPTO_INVALID_KEY', 'The private key comes with a public key that is not its own')
+}
+
+/** {@link CryptoProvider.generateKey} on the noble libraries. */
+export function generatePortableKey(kind: Exclude<KeyKind, 'rsa'>): PrivateKey {
+  // The type forbids it; those who come without types are told.
+  if ((kind as KeyKind) === 'rsa')
+    throw new CryptoError('CRYPTO_UNSUPPORTED', 'New RSA keys are not made: use an EC key or Ed25519')
+  const { utils } = kind === 'ed25519' ? ed25519 : CURVES[kind]
+  return new PortablePrivateKey(kind, utils.randomSecretKey())
+}
+
+class PortablePublicKey implements PublicKey {
+  readonly kind: KeyKind
+  readonly bits: number
+  readonly spki: Uint8Array
+  readonly #parts: PublicKeyParts
+
+  /** `parts` must not change any more, and hold a point that is on its curve. */
+  constructor(parts: PublicKeyParts, spki: Uint8Array) {
+    this.kind = parts.kind
+    this.bits = bitsOf(parts)
+    this.spki = spki
+    this.#parts = parts
+  }
+
+  verify(parameters: SignatureParameters, message: Uint8Array, signature: Uint8Array): boolean {
+    if (!canSign(this.kind, this.bits, parameters)) return false
+    const parts = this.#parts
+    if (parts.kind === 'rsa') {
+      if (parameters.kind === 'rsa-pss') return verifyRsaPss(parts, parameters.hash, message, signature)
+      return parameters.kind === 'rsa-pkcs1' && verifyRsaPkcs1(parts, parameters.hash, message, signature)
+    }
+    if (parts.kind === 'ed25519') return verifyEd25519(parts.point, message, signature)
+    return parameters.kind === 'ecdsa' && verifyEcdsa(parts, parameters.hash, message, signature)
+  }
+}
+
+class PortablePrivateKey implements PrivateKey {
+  readonly kind: EcKind | 'ed25519'
+  readonly publicKey: PublicKey
+  /** The public key as its encodings carry it. */
+  readonly point: Uint8Array
+  readonly #secret: Uint8Array
+
+  /** `secret` is a valid scalar or a seed, and becomes the key's. */
+  constructor(kind: EcKind | 'ed25519', secret: Uint8Array) {
+    this.kind = kind
+    this.point = kind === 'ed25519' ? ed25519.getPublicKey(secret) : CURVES[kind].getPublicKey(secret, false)
+    this.publicKey = new PortablePublicKey({ kind, point: this.point }, encodeSpki(kind, this.point))
+    this.#secret = secret
+  }
+
+  sign(parameters: SignatureParameters, message: Uint8Array): Uint8Array {
+    refuseUnsuited(this.publicKey, parameters)
+    if (this.kind === 'ed25519' || parameters.kind !== 'ecdsa') return ed25519.sign(message, this.#secret)
+    const digest = HASHES[parameters.hash](message)
+    return CURVES[this.kind].sign(digest, this.#secret, { prehash: false, format: 'der' })
+  }
+
+  exportPkcs8(): Uint8Array {
+    return encodePkcs8(this.kind, this.#secret, this.kind === 'ed25519' ? undefined : this.point)
+  }
+}
+
+class PortableRsaPrivateKey implements PrivateKey {
+  readonly kind = 'rsa'
+  readonly publicKey: PublicKey
+  readonly #pkcs8: Uint8Array
+
+  /** `pkcs8` becomes the key's. */
+  constructor(parts: RsaPublicKeyParts, pkcs8: Uint8Array) {
+    this.publicKey = importPortablePublicKey(encodeRsaSpki(parts))
+    this.#pkcs8 = pkcs8
+  }
+
+  sign(): never {
+    throw new CryptoError(
+      'CRYPTO_UNSUPPORTED',
+      'The portable provider does not sign with RSA: use the native provider, or an EC key',
+    )
+  }
+
+  exportPkcs8(): Uint8Array {
+    return Uint8Array.from(this.#pkcs8)
+  }
+}
+
+function verifyEcdsa(
+  { kind, point }: Extract<PublicKeyParts, { kind: EcKind }>,
+  hash: HashName,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  // Both s and n - s are valid in X.509 and TLS; a preference for the low one is Bitcoin's.
+  const options = { prehash: false, format: 'der', lowS: false } as const
+  return CURVES[kind].verify(signature, HASHES[hash](message), point, options)
+}
+
+function verifyEd25519(point: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  if (signature.length !== ED25519_SIGNATURE_BYTES) return false
+  // RFC 8032 to the letter: ZIP 215 accepts encodings of points that it forbids.
+  return ed25519.verify(signature, message, point, { zip215: false })
+}
+
+/** Ed25519 points are looked at when a signature is: whatever is no point has no valid signature. */
+function checkOnCurve(parts: PublicKeyParts): void {
+  if (parts.kind === 'rsa' || parts.kind === 'ed25519') return
+  try {
+    CURVES[parts.kind].Point.fromBytes(parts.point).assertValidity()
+  } catch (cause) {
+    throw new CryptoError('CRYPTO_INVALID_KEY', 'The public key is not a point on its curve', { cause })
+  }
+}
+
+/** A copy of `scalar`. */
+function checkScalar(kind: EcKind, scalar: Uint8Array): Uint8Array {
+  if (CURVES[kind].utils.isValidSecretKey(scalar)) return Uint8Array.from(scalar)
+  throw new CryptoError(
+    'CRYPTO_INVALID_KEY',
+    'The private scalar is zero, or not below the order of its curve',
+  )
+}
