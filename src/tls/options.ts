@@ -11,7 +11,8 @@ export interface Credential {
   readonly key: PrivateKey
 }
 
-interface EndpointOptions {
+/** What both roles have in common. */
+export interface EndpointOptions {
   readonly crypto: CryptoProvider
   /** Wall clock, in milliseconds since the Unix epoch; may have a fraction. */
   readonly nowMs: () => number

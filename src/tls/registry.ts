@@ -31,14 +31,22 @@ export type HandshakeTypeName = keyof typeof HandshakeType
 
 export const ExtensionType = {
   server_name: 0,
+  max_fragment_length: 1,
   status_request: 5,
   supported_groups: 10,
+  ec_point_formats: 11,
   signature_algorithms: 13,
   application_layer_protocol_negotiation: 16,
   signed_certificate_timestamp: 18,
+  client_certificate_type: 19,
+  server_certificate_type: 20,
   padding: 21,
+  encrypt_then_mac: 22,
+  extended_main_secret: 23,
   compress_certificate: 27,
   record_size_limit: 28,
+  delegated_credential: 34,
+  session_ticket: 35,
   pre_shared_key: 41,
   early_data: 42,
   supported_versions: 43,
@@ -50,6 +58,7 @@ export const ExtensionType = {
   signature_algorithms_cert: 50,
   key_share: 51,
   encrypted_client_hello: 0xfe0d,
+  renegotiation_info: 0xff01,
 } as const
 export type ExtensionType = (typeof ExtensionType)[keyof typeof ExtensionType]
 
@@ -68,12 +77,12 @@ export interface CipherSuiteParameters {
   readonly code: number
   readonly aead: AeadName
   readonly hash: HashName
-  /** Records sealed under one key before it must be replaced (RFC 8446 §5.5); sequence numbers bound the rest. */
+  /** Records that one key may protect before the safety margin is gone (RFC 8446 §5.5). */
   readonly recordLimit: number
 }
 
-/** RFC 8446 §5.5: 2^24.5 full-size records keep AES-GCM's margin at 2^-57. */
-const AES_GCM_RECORD_LIMIT = 2 ** 24
+/** RFC 8446 §5.5: up to 2^24.5 full-size records AES-GCM keeps a margin of 2^-57. */
+const AES_GCM_RECORD_LIMIT = Math.floor(2 ** 24.5)
 
 export const CIPHER_SUITES: readonly CipherSuiteParameters[] = [
   {
@@ -100,12 +109,12 @@ export const CIPHER_SUITES: readonly CipherSuiteParameters[] = [
 ]
 
 /** RFC 8446 §4.2.7; X25519MLKEM768 from draft-ietf-tls-ecdhe-mlkem. */
-export const NamedGroup = {
+export const NamedGroup: Readonly<Record<GroupName, number>> = {
   secp256r1: 0x0017,
   secp384r1: 0x0018,
   x25519: 0x001d,
   X25519MLKEM768: 0x11ec,
-} as const satisfies Readonly<Record<GroupName, number>>
+}
 
 /** RFC 8446 §4.2.3, as far as the engine signs or verifies with them. */
 export const SignatureScheme = {

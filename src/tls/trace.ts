@@ -31,6 +31,8 @@ export interface ServerHelloDetails {
   readonly cipherSuite: string
   readonly keyShare?: { readonly group: string; readonly bytes: number }
   readonly sessionIdEchoed: boolean
+  /** Set when this is a HelloRetryRequest: the group it asks for, or `unchanged` when it only sets a cookie. */
+  readonly retryGroup?: string
 }
 
 export interface EncryptedExtensionsDetails {

@@ -1,0 +1,224 @@
+/** How either side proves who it is, and checks the other (RFC 8446 §4.4). */
+import { equalBytes, utf8 } from '../bytes/bytes.ts'
+import { Writer } from '../bytes/writer.ts'
+import { CertificateError } from '../pki/errors.ts'
+import { parseCertificate, type Certificate } from '../pki/certificate.ts'
+import type { CertificateVerifier, VerifiedPeer } from '../pki/verifier.ts'
+import { TlsError } from './errors.ts'
+import { ask, type Handshake, type HandshakeContext } from './handshake.ts'
+import { finishedMac } from './key-schedule.ts'
+import {
+  decodeCertificate,
+  decodeCertificateVerify,
+  encodeCertificate,
+  encodeCertificateVerify,
+  type CertificateMessage,
+} from './messages/authentication.ts'
+import { Extensions } from './messages/extensions.ts'
+import { encodeMessage, type HandshakeMessage } from './messages/handshake-message.ts'
+import type { Credential } from './options.ts'
+import {
+  ExtensionType,
+  HandshakeType,
+  nameOf,
+  SignatureScheme,
+  type CipherSuiteParameters,
+  type SignatureSchemeName,
+  type SignatureSchemeParameters,
+} from './registry.ts'
+
+type Role = 'client' | 'server'
+
+const NO_CONTEXT = new Uint8Array(0)
+
+/** What the peer has proven. */
+export interface AuthenticatedPeer {
+  readonly peer: VerifiedPeer
+  readonly scheme: SignatureSchemeName
+}
+
+export interface PeerExpectation {
+  readonly peerRole: Role
+  readonly verifier: CertificateVerifier
+  /** The schemes that we offered. */
+  readonly schemes: readonly SignatureSchemeParameters[]
+  readonly serverName: string | undefined
+  /** Whether the peer may show nothing. */
+  readonly optional: boolean
+}
+
+/**
+ * Judges the peer's Certificate and awaits its CertificateVerify; undefined when an optional peer shows nothing.
+ *
+ * @throws TlsError TLS_CERTIFICATE_REQUIRED, TLS_CERTIFICATE_REJECTED, TLS_BAD_SIGNATURE, …
+ */
+export function* authenticatePeer(
+  hs: HandshakeContext,
+  certificate: HandshakeMessage,
+  expectation: PeerExpectation,
+): Handshake<AuthenticatedPeer | undefined> {
+  const { peerRole, verifier, serverName } = expectation
+  const chain = readChain(decodeCertificate(certificate.body))
+  if (chain.length === 0) return refuseEmptyChain(expectation)
+  const context = { peerRole, nowMs: hs.nowMs, ...(serverName === undefined ? {} : { serverName }) }
+  const peer = yield* verify(verifier, chain, context)
+  const { name, expiresAtMs, path } = peer
+  hs.trace({ kind: 'identity', name, expiresAtMs, path, atMs: hs.nowMs })
+  const scheme = yield* checkPossession(hs, chain[0]!, expectation)
+  hs.trace({ kind: 'possession', scheme, atMs: hs.nowMs })
+  return { peer, scheme }
+}
+
+function refuseEmptyChain({ peerRole, optional }: PeerExpectation): undefined {
+  if (optional) return undefined
+  if (peerRole === 'server')
+    throw new TlsError('TLS_DECODE_ERROR', 'The server sent an empty Certificate (RFC 8446 §4.4.2.4)')
+  throw new TlsError('TLS_CERTIFICATE_REQUIRED', 'The client sent no certificate, and one is required here')
+}
+
+function readChain({ context, entries }: CertificateMessage): Certificate[] {
+  if (context.length > 0) {
+    throw new TlsError('TLS_ILLEGAL_PARAMETER', 'certificate_request_context is not empty in the handshake')
+  }
+  return entries.map(({ certificate, extensions }) => {
+    // None of the extensions that may stand here are ever asked for.
+    const unsolicited = extensions.types[0]
+    if (unsolicited !== undefined) {
+      const name = nameOf(ExtensionType, unsolicited)
+      throw new TlsError('TLS_UNSOLICITED_EXTENSION', `Certificate carries ${name}, which was not asked for`)
+    }
+    return rejectingCertificateErrors(() => parseCertificate(certificate))
+  })
+}
+
+function* verify(
+  verifier: CertificateVerifier,
+  chain: readonly Certificate[],
+  context: Parameters<CertificateVerifier['verify']>[1],
+): Handshake<VerifiedPeer> {
+  try {
+    return yield* ask({ kind: 'verification', verifier, chain, context })
+  } catch (thrown) {
+    throw asRejection(thrown)
+  }
+}
+
+function* checkPossession(
+  hs: HandshakeContext,
+  leaf: Certificate,
+  { peerRole, schemes }: PeerExpectation,
+): Handshake<SignatureSchemeName> {
+  const transcriptHash = hs.transcript.hash()
+  const { scheme: code, signature } = decodeCertificateVerify(
+    (yield* hs.expect(HandshakeType.certificate_verify)).body,
+  )
+  const scheme = schemes.find((offered) => offered.code === code)
+  if (scheme === undefined) {
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      `CertificateVerify uses ${nameOf(SignatureScheme, code)}, which was not offered`,
+    )
+  }
+  const key = rejectingCertificateErrors(() => hs.crypto.importPublicKey(leaf.publicKey.spki))
+  if (key.kind !== scheme.keyKind) {
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      `CertificateVerify uses ${scheme.name} with a certificate whose key is ${key.kind}`,
+    )
+  }
+  if (!key.verify(scheme.parameters, signedContent(peerRole, transcriptHash), signature)) {
+    throw new TlsError(
+      'TLS_BAD_SIGNATURE',
+      `The ${peerRole}'s CertificateVerify (${scheme.name}) does not match its certificate`,
+    )
+  }
+  return scheme.name
+}
+
+/** Sends our chain and the proof of its key. */
+export function* authenticateSelf(
+  hs: HandshakeContext,
+  role: Role,
+  credential: Credential,
+  scheme: SignatureSchemeParameters,
+): Handshake<void> {
+  sendCertificate(hs, credential.chain)
+  const content = signedContent(role, hs.transcript.hash())
+  const signature = yield* ask({
+    kind: 'signature',
+    key: credential.key,
+    parameters: scheme.parameters,
+    content,
+  })
+  hs.send(encodeCertificateVerify({ scheme: scheme.code, signature }))
+}
+
+/** Sends a chain; an empty one says that we have nothing to show. */
+export function sendCertificate(hs: HandshakeContext, chain: readonly Certificate[]): void {
+  const entries = chain.map(({ der }) => ({ certificate: der, extensions: new Extensions('certificate') }))
+  hs.send(encodeCertificate({ context: NO_CONTEXT, entries }))
+}
+
+/** The first of the peer's schemes that our key can make, in our order; undefined when there is none. */
+export function schemeFor(
+  credential: Credential,
+  schemes: readonly SignatureSchemeParameters[],
+  acceptedByPeer: readonly number[],
+): SignatureSchemeParameters | undefined {
+  return schemes.find(
+    (scheme) => scheme.keyKind === credential.key.kind && acceptedByPeer.includes(scheme.code),
+  )
+}
+
+/** Awaits the peer's Finished. @throws TlsError TLS_BAD_FINISHED */
+export function* expectFinished(
+  hs: HandshakeContext,
+  suite: CipherSuiteParameters,
+  peerSecret: Uint8Array,
+): Handshake<void> {
+  const expected = finishedMac(hs.crypto, suite.hash, peerSecret, hs.transcript.hash())
+  const { body } = yield* hs.expect(HandshakeType.finished)
+  if (body.length !== expected.length) {
+    throw new TlsError('TLS_DECODE_ERROR', `Finished has ${body.length} bytes, expected ${expected.length}`)
+  }
+  if (!equalBytes(body, expected)) {
+    throw new TlsError(
+      'TLS_BAD_FINISHED',
+      "The peer's Finished does not match the messages we saw: they were altered on the way",
+    )
+  }
+  hs.trace({ kind: 'transcript', atMs: hs.nowMs })
+}
+
+export function sendFinished(
+  hs: HandshakeContext,
+  suite: CipherSuiteParameters,
+  ownSecret: Uint8Array,
+): void {
+  const mac = finishedMac(hs.crypto, suite.hash, ownSecret, hs.transcript.hash())
+  hs.send(encodeMessage(HandshakeType.finished, (body) => body.bytes(mac)))
+}
+
+/** What CertificateVerify signs (RFC 8446 §4.4.3). */
+function signedContent(signer: Role, transcriptHash: Uint8Array): Uint8Array {
+  return new Writer()
+    .bytes(new Uint8Array(64).fill(0x20))
+    .bytes(utf8(`TLS 1.3, ${signer} CertificateVerify`))
+    .uint8(0)
+    .bytes(transcriptHash)
+    .finish()
+}
+
+function rejectingCertificateErrors<Result>(read: () => Result): Result {
+  try {
+    return read()
+  } catch (thrown) {
+    throw asRejection(thrown)
+  }
+}
+
+function asRejection(thrown: unknown): unknown {
+  return thrown instanceof CertificateError
+    ? new TlsError('TLS_CERTIFICATE_REJECTED', thrown.message, { cause: thrown })
+    : thrown
+}

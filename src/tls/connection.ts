@@ -1,0 +1,364 @@
+import { alertName, AlertDescription } from './alerts.ts'
+import { clientHandshake } from './client.ts'
+import { asTlsError, TlsError } from './errors.ts'
+import {
+  HandshakeContext,
+  messageEvent,
+  type Established,
+  type Handshake,
+  type HandshakeRequest,
+} from './handshake.ts'
+import { asMessage, MessageAssembler } from './messages/handshake-message.ts'
+import type { ClientOptions, EndpointOptions, ServerOptions } from './options.ts'
+import { PostHandshake } from './post-handshake.ts'
+import { RecordLayer } from './record/record-layer.ts'
+import { serverHandshake } from './server.ts'
+import type { Session } from './session.ts'
+import type { Direction, Protection, TraceEvent } from './trace.ts'
+
+/** Where a connection delivers; every function is called synchronously from a method of the connection. */
+export interface ConnectionHandlers {
+  /** Bytes for the wire, in order; the array is the receiver's. */
+  output(ciphertext: Uint8Array): void
+  /** Both sides have proven themselves, as far as the options demand; data may flow. */
+  established(session: Session): void
+  /** What the peer sent; the view is valid only during the call. */
+  data(plaintext: Uint8Array): void
+  /** The peer ended its half in order (close_notify). */
+  peerClosed(): void
+  /** The connection is over; the alert for the peer has gone to {@link output}. Nothing follows. */
+  failed(error: TlsError): void
+}
+
+/**
+ * A seam for tests: sees every handshake message before it is sent and may return another in its place. Traces of
+ * RFC 8448 are replayed through it, and faults injected.
+ */
+export type MessageRewriter = (message: Uint8Array) => Uint8Array
+
+/** `open` lasts from the end of the handshake until both halves are closed. */
+type State = 'idle' | 'handshaking' | 'open' | 'over'
+
+/** A TLS 1.3 connection, sans-I/O: ciphertext in, ciphertext and events out (RFC 8446). */
+export class TlsConnection implements Disposable {
+  readonly #role: 'client' | 'server'
+  readonly #options: EndpointOptions
+  readonly #handlers: ConnectionHandlers
+  readonly #records: RecordLayer
+  readonly #assembler = new MessageAssembler()
+  readonly #context: HandshakeContext
+  readonly #handshake: Handshake<Established>
+  #awaiting: IteratorResult<HandshakeRequest, Established> | undefined
+  #postHandshake: PostHandshake | undefined
+  #session: Session | undefined
+  #state: State = 'idle'
+  #sentClose = false
+  #receivedClose = false
+  #sawPeerMessage = false
+
+  /** A connection that opens the conversation, once {@link start} is called. @throws TlsError TLS_BAD_OPTIONS on start */
+  static client(
+    options: ClientOptions,
+    handlers: ConnectionHandlers,
+    rewrite?: MessageRewriter,
+  ): TlsConnection {
+    return new TlsConnection(options, handlers, 'client', rewrite, (hs) => clientHandshake(hs, options))
+  }
+
+  /** A connection that answers, once {@link start} is called. @throws TlsError TLS_BAD_OPTIONS on start */
+  static server(
+    options: ServerOptions,
+    handlers: ConnectionHandlers,
+    rewrite?: MessageRewriter,
+  ): TlsConnection {
+    return new TlsConnection(options, handlers, 'server', rewrite, (hs) => serverHandshake(hs, options))
+  }
+
+  private constructor(
+    options: EndpointOptions,
+    handlers: ConnectionHandlers,
+    role: 'client' | 'server',
+    rewrite: MessageRewriter | undefined,
+    begin: (hs: HandshakeContext) => Handshake<Established>,
+  ) {
+    const { crypto, nowMs, keyLog, trace } = options
+    this.#role = role
+    this.#options = options
+    this.#handlers = handlers
+    this.#records = new RecordLayer(crypto, role, {
+      handshake: (fragment, protection) => this.#receiveHandshake(fragment, protection),
+      alert: (fragment, protection) => this.#receiveAlert(fragment, protection),
+      changeCipherSpec: (fragment) => this.#receiveChangeCipherSpec(fragment),
+      applicationData: (plaintext) => this.#receiveData(plaintext),
+      output: (ciphertext) => handlers.output(ciphertext),
+    })
+    const services = {
+      crypto,
+      records: this.#records,
+      assembler: this.#assembler,
+      nowMs,
+      keyLog,
+      trace,
+      rewrite,
+    }
+    this.#context = new HandshakeContext(services)
+    this.#handshake = begin(this.#context)
+  }
+
+  /** What the handshake settled, once it has. */
+  get session(): Session | undefined {
+    return this.#session
+  }
+
+  /** Begins the handshake; a client sends its ClientHello. @throws TlsError TLS_BAD_OPTIONS, TLS_MISUSE */
+  start(): void {
+    if (this.#state !== 'idle')
+      throw new TlsError('TLS_MISUSE', `start() was called on a connection that is ${this.#state}`)
+    this.#state = 'handshaking'
+    this.#awaiting = this.#handshake.next()
+    this.#guard(() => this.#proceed())
+  }
+
+  /**
+   * Takes bytes from the wire. Whatever a peer sends, this does not throw: failures go to the handlers.
+   *
+   * @param ciphertext decrypted in place; the array is spent
+   */
+  receive(ciphertext: Uint8Array): void {
+    if (this.#state === 'over' || this.#receivedClose) return
+    this.#guard(() => this.#records.receive(ciphertext))
+  }
+
+  /** Tells that the transport has ended: without a close_notify before it, that is a failure. */
+  receiveEnd(): void {
+    if (this.#state === 'over' || this.#receivedClose) return
+    if (this.#state === 'open') {
+      this.#fail(
+        new TlsError(
+          'TLS_TRUNCATED',
+          'The transport ended without close_notify: what came may be incomplete',
+        ),
+      )
+      return
+    }
+    const reached = this.#sawPeerMessage ? 'in the middle of the handshake' : 'before the peer said anything'
+    this.#fail(new TlsError('TLS_HANDSHAKE_TRUNCATED', `The transport ended ${reached}`))
+  }
+
+  /**
+   * Sends application data.
+   *
+   * @throws TlsError TLS_MISUSE before the handshake is complete, or after {@link close}
+   */
+  send(plaintext: Uint8Array): void {
+    if (this.#state !== 'open' || this.#sentClose) {
+      throw new TlsError(
+        'TLS_MISUSE',
+        `Data cannot be sent on a connection that is ${this.#sentClose ? 'closed' : this.#state}`,
+      )
+    }
+    if (plaintext.length === 0) return
+    if (this.#records.wantsKeyUpdate) this.updateKeys({ requestPeer: false })
+    this.#records.sendApplicationData(plaintext)
+  }
+
+  /** Replaces the key we send under, and asks the peer to do the same if wished. @throws TlsError TLS_MISUSE */
+  updateKeys({ requestPeer }: { readonly requestPeer: boolean }): void {
+    if (this.#postHandshake === undefined || this.#state !== 'open' || this.#sentClose) {
+      throw new TlsError('TLS_MISUSE', 'Keys can be updated only while the connection is open')
+    }
+    const message = this.#postHandshake.updateWriteKey({ updateRequested: requestPeer })
+    this.#trace(messageEvent('sent', asMessage(message), 'application', this.#nowMs))
+  }
+
+  /** Ends our half in order; the peer's goes on until it ends it. Calling it again changes nothing. */
+  close(): void {
+    if (this.#state === 'over' || this.#state === 'idle' || this.#sentClose) return
+    this.#sentClose = true
+    this.#records.sendAlert(1, AlertDescription.close_notify)
+    this.#trace({ kind: 'closed', direction: 'sent', atMs: this.#nowMs })
+    if (this.#receivedClose || this.#state === 'handshaking') this.#end()
+  }
+
+  /** Fails the connection from outside, for instance for a deadline that has passed. */
+  fail(error: TlsError): void {
+    if (this.#state !== 'over') this.#fail(error)
+  }
+
+  /** Frees all keys without a word to the peer. */
+  [Symbol.dispose](): void {
+    this.#end()
+  }
+
+  get #nowMs(): number {
+    return this.#options.nowMs()
+  }
+
+  /** Turns whatever is thrown while the peer's bytes are handled into the end of the connection. */
+  #guard(act: () => void): void {
+    try {
+      act()
+    } catch (thrown) {
+      if (this.#state !== 'over') this.#fail(asTlsError(thrown))
+    }
+  }
+
+  /** Answers the handshake's requests until it needs a message that has not come, or is complete. */
+  #proceed(): void {
+    while (this.#awaiting !== undefined && !this.#awaiting.done) {
+      const request = this.#awaiting.value
+      if (request.kind === 'message') {
+        const message = this.#assembler.take()
+        if (message === undefined) break
+        this.#awaiting = this.#handshake.next(message)
+      } else {
+        this.#awaiting = this.#answer(request)
+      }
+    }
+    this.#records.flush()
+    if (this.#awaiting?.done === true) this.#establish(this.#awaiting.value)
+  }
+
+  #answer(
+    request: Exclude<HandshakeRequest, { kind: 'message' }>,
+  ): IteratorResult<HandshakeRequest, Established> {
+    try {
+      switch (request.kind) {
+        case 'credential':
+          return this.#handshake.next((this.#options as ServerOptions).credential(request.serverName))
+        case 'signature':
+          return this.#handshake.next(request.key.sign(request.parameters, request.content))
+        case 'verification':
+          return this.#handshake.next(request.verifier.verify(request.chain, request.context))
+      }
+    } catch (thrown) {
+      return this.#handshake.throw(thrown)
+    }
+  }
+
+  #establish(established: Established): void {
+    this.#awaiting = undefined
+    this.#state = 'open'
+    this.#session = established.session
+    this.#postHandshake = new PostHandshake(this.#options.crypto, this.#records, established)
+    this.#trace({ kind: 'established', atMs: this.#nowMs })
+    this.#handlers.established(established.session)
+  }
+
+  #receiveHandshake(fragment: Uint8Array, protection: Protection): void {
+    this.#sawPeerMessage = true
+    this.#assembler.push(fragment)
+    if (this.#awaiting !== undefined) this.#proceed()
+    for (
+      let message = this.#takePostHandshake();
+      message !== undefined;
+      message = this.#takePostHandshake()
+    ) {
+      this.#trace(messageEvent('received', message, protection, this.#nowMs))
+      this.#postHandshake!.receive(message, this.#assembler.isEmpty)
+      this.#records.flush()
+    }
+  }
+
+  #takePostHandshake(): ReturnType<MessageAssembler['take']> {
+    return this.#postHandshake === undefined || this.#state !== 'open' ? undefined : this.#assembler.take()
+  }
+
+  #receiveData(plaintext: Uint8Array): void {
+    this.#refuseInterleaving('application data')
+    if (this.#postHandshake === undefined) {
+      throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'Application data came before the handshake was complete')
+    }
+    if (plaintext.length === 0) return
+    this.#postHandshake.sawApplicationData()
+    this.#handlers.data(plaintext)
+  }
+
+  /** RFC 8446 §5: one byte of value 1, in plaintext, between the first ClientHello and the peer's Finished. */
+  #receiveChangeCipherSpec(fragment: Uint8Array): void {
+    this.#refuseInterleaving('change_cipher_spec')
+    // A client has sent its ClientHello by now; a server must have seen one.
+    if (this.#state !== 'handshaking' || (this.#role === 'server' && !this.#sawPeerMessage)) {
+      throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'change_cipher_spec came outside the handshake')
+    }
+    if (fragment.length !== 1 || fragment[0] !== 1) {
+      throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'change_cipher_spec does not hold the one byte 1')
+    }
+    this.#trace({ kind: 'change_cipher_spec', direction: 'received', atMs: this.#nowMs })
+  }
+
+  #receiveAlert(fragment: Uint8Array, protection: Protection): void {
+    if (fragment.length !== 2)
+      throw new TlsError('TLS_DECODE_ERROR', `An alert has ${fragment.length} bytes, expected 2`)
+    const code = fragment[1]!
+    const description = alertName(code)
+    this.#trace({ kind: 'alert', direction: 'received', description, protection, atMs: this.#nowMs })
+    if (code === AlertDescription.user_canceled) return
+    if (code === AlertDescription.close_notify) return this.#receiveClose()
+    const phase = this.#state === 'open' ? 'the open connection' : 'the handshake'
+    throw new TlsError('TLS_PEER_ALERT', `The peer ended ${phase} with the alert ${description}`, {
+      received: description,
+    })
+  }
+
+  #receiveClose(): void {
+    if (this.#state !== 'open') {
+      throw new TlsError(
+        'TLS_HANDSHAKE_TRUNCATED',
+        'The peer closed the connection before the handshake was complete',
+      )
+    }
+    this.#receivedClose = true
+    this.#records.stop()
+    this.#trace({ kind: 'closed', direction: 'received', atMs: this.#nowMs })
+    this.#handlers.peerClosed()
+    if (this.#sentClose) this.#end()
+  }
+
+  #refuseInterleaving(what: string): void {
+    if (this.#assembler.isEmpty) return
+    throw new TlsError(
+      'TLS_UNEXPECTED_MESSAGE',
+      `A handshake message is interrupted by ${what} (RFC 8446 §5.1)`,
+    )
+  }
+
+  #fail(error: TlsError): void {
+    this.#sendFatalAlert(error)
+    this.#trace({ kind: 'failed', error, atMs: this.#nowMs })
+    this.#end()
+    this.#handlers.failed(error)
+  }
+
+  #sendFatalAlert({ alert }: TlsError): void {
+    if (alert === undefined || this.#sentClose) return
+    const protection = this.#records.writeProtection
+    try {
+      this.#records.sendAlert(2, AlertDescription[alert])
+    } catch {
+      // A write key at its limit seals nothing more; the peer learns from the end of the transport.
+      return
+    }
+    this.#trace({
+      kind: 'alert',
+      direction: 'sent' satisfies Direction,
+      description: alert,
+      protection,
+      atMs: this.#nowMs,
+    })
+  }
+
+  /** Ends the life of the connection: the one way to `over`. */
+  #end(): void {
+    if (this.#state === 'over') return
+    this.#state = 'over'
+    this.#awaiting = undefined
+    this.#records[Symbol.dispose]()
+    this.#context.wipe()
+    this.#postHandshake?.wipe()
+  }
+
+  #trace(event: TraceEvent): void {
+    this.#options.trace?.(event)
+  }
+}

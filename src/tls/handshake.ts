@@ -1,0 +1,199 @@
+/** What both sides of a handshake stand on: requests to the outside, messages, keys and the trace. */
+import type { CryptoProvider, PrivateKey, SignatureParameters } from '../crypto/provider.ts'
+import type { Certificate } from '../pki/certificate.ts'
+import type { CertificateVerifier, VerificationContext, VerifiedPeer } from '../pki/verifier.ts'
+import { describeMessage } from './describe.ts'
+import { TlsError } from './errors.ts'
+import { asMessage, type HandshakeMessage, type MessageAssembler } from './messages/handshake-message.ts'
+import type { Credential } from './options.ts'
+import type { RecordLayer } from './record/record-layer.ts'
+import { HandshakeType, nameOf, type CipherSuiteParameters, type HandshakeTypeName } from './registry.ts'
+import type { Session } from './session.ts'
+import { Transcript } from './transcript.ts'
+import type { Direction, Protection, TraceEvent } from './trace.ts'
+
+/** What a handshake must be given from outside before it can go on. */
+export type HandshakeRequest =
+  | { readonly kind: 'message' }
+  | { readonly kind: 'credential'; readonly serverName: string | undefined }
+  | {
+      readonly kind: 'signature'
+      readonly key: PrivateKey
+      readonly parameters: SignatureParameters
+      readonly content: Uint8Array
+    }
+  | {
+      readonly kind: 'verification'
+      readonly verifier: CertificateVerifier
+      readonly chain: readonly Certificate[]
+      readonly context: VerificationContext
+    }
+
+interface HandshakeAnswers {
+  message: HandshakeMessage
+  credential: Credential | undefined
+  signature: Uint8Array
+  verification: VerifiedPeer
+}
+
+/** A handshake in progress: a procedure that pauses at each {@link HandshakeRequest}. */
+export type Handshake<Result> = Generator<HandshakeRequest, Result, unknown>
+
+/** Pauses until the outside has answered. */
+export function* ask<Request extends HandshakeRequest>(
+  request: Request,
+): Handshake<HandshakeAnswers[Request['kind']]> {
+  return (yield request) as HandshakeAnswers[Request['kind']]
+}
+
+/** What a completed handshake hands over to the connection. */
+export interface Established {
+  readonly session: Session
+  readonly suite: CipherSuiteParameters
+  readonly readSecret: Uint8Array
+  readonly writeSecret: Uint8Array
+  readonly exporterSecret: Uint8Array
+}
+
+export interface HandshakeServices {
+  readonly crypto: CryptoProvider
+  readonly records: RecordLayer
+  readonly assembler: MessageAssembler
+  readonly nowMs: () => number
+  readonly keyLog?: ((line: string) => void) | undefined
+  readonly trace?: ((event: TraceEvent) => void) | undefined
+  readonly rewrite?: ((message: Uint8Array) => Uint8Array) | undefined
+}
+
+/** The hands of a handshake procedure: sends and awaits messages, changes keys, reports each step. */
+export class HandshakeContext {
+  readonly crypto: CryptoProvider
+  readonly transcript: Transcript
+  readonly #services: HandshakeServices
+  readonly #owned: Uint8Array[] = []
+  #sentChangeCipherSpec = false
+
+  constructor(services: HandshakeServices) {
+    this.crypto = services.crypto
+    this.transcript = new Transcript(services.crypto)
+    this.#services = services
+  }
+
+  get nowMs(): number {
+    return this.#services.nowMs()
+  }
+
+  /** Queues a message and enters it into the transcript. Returns what goes out, which a rewriting test may have changed. */
+  send(message: Uint8Array): HandshakeMessage {
+    const { records, rewrite } = this.#services
+    const sent = asMessage(rewrite?.(message) ?? message)
+    this.transcript.add(sent.bytes)
+    records.queueHandshake(sent.bytes)
+    this.#traceMessage('sent', sent, records.writeProtection)
+    return sent
+  }
+
+  /** Waits for one of `types`, and enters it into the transcript. @throws TlsError TLS_UNEXPECTED_MESSAGE */
+  *expect(...types: readonly HandshakeType[]): Handshake<HandshakeMessage> {
+    const message = yield* this.receive(...types)
+    this.transcript.add(message.bytes)
+    return message
+  }
+
+  /** Like {@link expect}, but leaves the transcript to the caller. */
+  *receive(...types: readonly HandshakeType[]): Handshake<HandshakeMessage> {
+    this.#services.records.flush()
+    const message = yield* ask({ kind: 'message' })
+    this.#traceMessage('received', message, this.#services.records.readProtection)
+    if (types.some((type) => type === message.type)) return message
+    const expected = types.map((type) => nameOf(HandshakeType, type)).join(' or ')
+    throw new TlsError(
+      'TLS_UNEXPECTED_MESSAGE',
+      `Expected ${expected}, but ${nameOf(HandshakeType, message.type)} came`,
+    )
+  }
+
+  /** Reads under new keys. Nothing may be left of the records under the old ones (RFC 8446 §5.1). */
+  protectReading(
+    suite: CipherSuiteParameters,
+    secret: Uint8Array,
+    protection: Exclude<Protection, 'plaintext'>,
+  ): void {
+    const { assembler, records } = this.#services
+    if (!assembler.isEmpty) {
+      throw new TlsError(
+        'TLS_UNEXPECTED_MESSAGE',
+        'A record goes on with messages after its keys were replaced',
+      )
+    }
+    records.protectReading(suite, secret, protection)
+    this.trace({ kind: 'keys', direction: 'received', protection, atMs: this.nowMs })
+  }
+
+  protectWriting(
+    suite: CipherSuiteParameters,
+    secret: Uint8Array,
+    protection: Exclude<Protection, 'plaintext'>,
+  ): void {
+    this.#services.records.protectWriting(suite, secret, protection)
+    this.trace({ kind: 'keys', direction: 'sent', protection, atMs: this.nowMs })
+  }
+
+  /** Caps our records at what the peer takes (RFC 8449). */
+  limitWriting(maxPlaintextBytes: number): void {
+    this.#services.records.limitWriting(maxPlaintextBytes)
+  }
+
+  /** Sends the compatibility record once (RFC 8446 appendix D.4). */
+  sendChangeCipherSpec(): void {
+    if (this.#sentChangeCipherSpec) return
+    this.#sentChangeCipherSpec = true
+    this.#services.records.sendChangeCipherSpec()
+    this.trace({ kind: 'change_cipher_spec', direction: 'sent', atMs: this.nowMs })
+  }
+
+  /** Takes charge of a secret: it is wiped when the connection ends, wherever the handshake stands by then. */
+  own(secret: Uint8Array): Uint8Array {
+    this.#owned.push(secret)
+    return secret
+  }
+
+  /** Wipes every secret in our charge. */
+  wipe(): void {
+    for (const secret of this.#owned) secret.fill(0)
+  }
+
+  /** One line of the key log (RFC 9850 §2). */
+  logSecret(label: string, clientRandom: Uint8Array, secret: Uint8Array): void {
+    this.#services.keyLog?.(`${label} ${clientRandom.toHex()} ${secret.toHex()}`)
+  }
+
+  trace(event: TraceEvent): void {
+    this.#services.trace?.(event)
+  }
+
+  #traceMessage(direction: Direction, message: HandshakeMessage, protection: Protection): void {
+    if (this.#services.trace === undefined) return
+    this.trace(messageEvent(direction, message, protection, this.nowMs))
+  }
+}
+
+/** The event of a handshake message; its details are decoded when somebody looks. */
+export function messageEvent(
+  direction: Direction,
+  message: HandshakeMessage,
+  protection: Protection,
+  atMs: number,
+): TraceEvent {
+  return {
+    kind: 'message',
+    direction,
+    type: nameOf(HandshakeType, message.type) as HandshakeTypeName,
+    bytes: message.bytes.length,
+    protection,
+    atMs,
+    get details() {
+      return describeMessage(message)
+    },
+  }
+}

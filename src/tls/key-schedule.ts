@@ -1,0 +1,155 @@
+/**
+ * The key schedule of RFC 8446 §7.1 as a chain of stages: each secret can be reached only from the one before it,
+ * and each stage is wiped when the next one begins.
+ */
+import { Writer } from '../bytes/writer.ts'
+import { utf8 } from '../bytes/bytes.ts'
+import { hkdfExpand, hkdfExtract } from '../crypto/hkdf.ts'
+import { HASH_BYTES, type CryptoProvider, type HashName } from '../crypto/provider.ts'
+
+const LABEL = {
+  derived: 'derived',
+  clientHandshakeTraffic: 'c hs traffic',
+  serverHandshakeTraffic: 's hs traffic',
+  clientApplicationTraffic: 'c ap traffic',
+  serverApplicationTraffic: 's ap traffic',
+  exporterMaster: 'exp master',
+  exporter: 'exporter',
+  finished: 'finished',
+  trafficUpdate: 'traffic upd',
+} as const
+
+const NOTHING = new Uint8Array(0)
+
+/** The secrets of both directions in one phase. */
+export interface TrafficSecrets {
+  readonly client: Uint8Array
+  readonly server: Uint8Array
+}
+
+/** Before any key agreement: salted by a pre-shared key, or by nothing. */
+export function earlyStage(crypto: CryptoProvider, hash: HashName): EarlyStage {
+  const zeros = new Uint8Array(HASH_BYTES[hash])
+  return new EarlyStage(crypto, hash, hkdfExtract(crypto, hash, NOTHING, zeros))
+}
+
+class Stage {
+  protected readonly crypto: CryptoProvider
+  protected readonly hash: HashName
+  readonly #secret: Uint8Array
+
+  constructor(crypto: CryptoProvider, hash: HashName, secret: Uint8Array) {
+    this.crypto = crypto
+    this.hash = hash
+    this.#secret = secret
+  }
+
+  protected derive(label: string, transcriptHash: Uint8Array): Uint8Array {
+    return hkdfExpandLabel(this.crypto, this.hash, this.#secret, label, transcriptHash, HASH_BYTES[this.hash])
+  }
+
+  /** Mixes new input into the chain and wipes this stage. */
+  protected advance(input: Uint8Array): Uint8Array {
+    const salt = this.derive(LABEL.derived, this.crypto.digest(this.hash, NOTHING))
+    const next = hkdfExtract(this.crypto, this.hash, salt, input)
+    salt.fill(0)
+    this.#secret.fill(0)
+    return next
+  }
+
+  /** Ends the chain. */
+  wipe(): void {
+    this.#secret.fill(0)
+  }
+}
+
+export class EarlyStage extends Stage {
+  /** Mixes in the (EC)DHE secret, and wipes it and this stage. */
+  handshake(sharedSecret: Uint8Array): HandshakeStage {
+    const next = new HandshakeStage(this.crypto, this.hash, this.advance(sharedSecret))
+    sharedSecret.fill(0)
+    return next
+  }
+}
+
+export class HandshakeStage extends Stage {
+  /** The secrets that protect the handshake, from the transcript up to ServerHello. */
+  traffic(transcriptHash: Uint8Array): TrafficSecrets {
+    return {
+      client: this.derive(LABEL.clientHandshakeTraffic, transcriptHash),
+      server: this.derive(LABEL.serverHandshakeTraffic, transcriptHash),
+    }
+  }
+
+  /** Goes on to the master secret, and wipes this stage. */
+  master(): MasterStage {
+    return new MasterStage(this.crypto, this.hash, this.advance(new Uint8Array(HASH_BYTES[this.hash])))
+  }
+}
+
+export class MasterStage extends Stage {
+  /** The secrets that protect application data, from the transcript up to the server's Finished. */
+  traffic(transcriptHash: Uint8Array): TrafficSecrets {
+    return {
+      client: this.derive(LABEL.clientApplicationTraffic, transcriptHash),
+      server: this.derive(LABEL.serverApplicationTraffic, transcriptHash),
+    }
+  }
+
+  /** From the transcript up to the server's Finished. */
+  exporterSecret(transcriptHash: Uint8Array): Uint8Array {
+    return this.derive(LABEL.exporterMaster, transcriptHash)
+  }
+}
+
+/** HKDF-Expand-Label of RFC 8446 §7.1. */
+export function hkdfExpandLabel(
+  crypto: CryptoProvider,
+  hash: HashName,
+  secret: Uint8Array,
+  label: string,
+  context: Uint8Array,
+  length: number,
+): Uint8Array {
+  const info = new Writer(64)
+    .uint16(length)
+    .vector8((text) => text.bytes(utf8(`tls13 ${label}`)))
+    .vector8((hashed) => hashed.bytes(context))
+    .finish()
+  return hkdfExpand(crypto, hash, secret, info, length)
+}
+
+/** The verify_data of a Finished message (RFC 8446 §4.4.4). */
+export function finishedMac(
+  crypto: CryptoProvider,
+  hash: HashName,
+  trafficSecret: Uint8Array,
+  transcriptHash: Uint8Array,
+): Uint8Array {
+  const key = hkdfExpandLabel(crypto, hash, trafficSecret, LABEL.finished, NOTHING, HASH_BYTES[hash])
+  const mac = crypto.hmac(hash, key, transcriptHash)
+  key.fill(0)
+  return mac
+}
+
+/** The next generation of an application traffic secret (RFC 8446 §7.2); the old one is wiped. */
+export function updatedTrafficSecret(crypto: CryptoProvider, hash: HashName, secret: Uint8Array): Uint8Array {
+  const next = hkdfExpandLabel(crypto, hash, secret, LABEL.trafficUpdate, NOTHING, HASH_BYTES[hash])
+  secret.fill(0)
+  return next
+}
+
+/** Keying material for a use outside TLS, bound to the connection (RFC 8446 §7.5). */
+export function exportKeyingMaterial(
+  crypto: CryptoProvider,
+  hash: HashName,
+  exporterSecret: Uint8Array,
+  request: { readonly label: string; readonly context: Uint8Array; readonly length: number },
+): Uint8Array {
+  const none = crypto.digest(hash, NOTHING)
+  const secret = hkdfExpandLabel(crypto, hash, exporterSecret, request.label, none, HASH_BYTES[hash])
+  const context = crypto.digest(hash, request.context)
+  const material = hkdfExpandLabel(crypto, hash, secret, LABEL.exporter, context, request.length)
+  secret.fill(0)
+  return material
+}

@@ -1,0 +1,136 @@
+import { readAll } from '../../bytes/reader.ts'
+import { TlsError } from '../errors.ts'
+import { equalBytes } from '../../bytes/bytes.ts'
+import { ExtensionType, HandshakeType, nameOf, ProtocolVersion } from '../registry.ts'
+import { Extensions } from './extensions.ts'
+import { encodeMessage } from './handshake-message.ts'
+
+export const RANDOM_BYTES = 32
+
+/** RFC 8446 §4.1.2. */
+export interface ClientHello {
+  readonly legacyVersion: number
+  readonly random: Uint8Array
+  readonly sessionId: Uint8Array
+  readonly cipherSuites: readonly number[]
+  readonly compressionMethods: Uint8Array
+  readonly extensions: Extensions<'client_hello'>
+}
+
+/** @throws DecodeError, TlsError */
+export function decodeClientHello(body: Uint8Array): ClientHello {
+  return readAll(body, 'client_hello', (reader) => ({
+    legacyVersion: reader.uint16('legacy_version'),
+    random: reader.bytes(RANDOM_BYTES, 'random').slice(),
+    sessionId: reader.bytes8('legacy_session_id', { max: 32 }).slice(),
+    cipherSuites: reader.vector16(
+      'cipher_suites',
+      (list) => list.each((item) => item.uint16('cipher_suite')),
+      { min: 2 },
+    ),
+    compressionMethods: reader.bytes8('legacy_compression_methods', { min: 1 }).slice(),
+    // Clients older than TLS 1.2 may send none; such a hello is well-formed and fails for its version instead.
+    extensions:
+      reader.remaining === 0 ? new Extensions('client_hello') : Extensions.read(reader, 'client_hello'),
+  }))
+}
+
+export function encodeClientHello(hello: ClientHello): Uint8Array {
+  return encodeMessage(HandshakeType.client_hello, (body) => {
+    body.uint16(hello.legacyVersion).bytes(hello.random)
+    body.vector8((id) => id.bytes(hello.sessionId))
+    body.vector16((list) => hello.cipherSuites.forEach((suite) => list.uint16(suite)))
+    body.vector8((list) => list.bytes(hello.compressionMethods))
+    hello.extensions.write(body)
+  })
+}
+
+/**
+ * Holds a ClientHello against the rules that do not depend on our configuration.
+ *
+ * @throws TlsError TLS_NO_COMMON_VERSION, TLS_ILLEGAL_PARAMETER, TLS_MISSING_EXTENSION
+ */
+export function checkClientHello(hello: ClientHello): void {
+  const versions = hello.extensions.value('supported_versions')
+  if (versions === undefined || !versions.includes(ProtocolVersion.tls13)) {
+    throw new TlsError(
+      'TLS_NO_COMMON_VERSION',
+      versions === undefined
+        ? `The client offers at most the legacy version 0x${hello.legacyVersion.toString(16)}, expected TLS 1.3 in supported_versions`
+        : 'The client lists versions without TLS 1.3, the only one spoken here',
+    )
+  }
+  if (hello.legacyVersion !== ProtocolVersion.tls12) {
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      `legacy_version is 0x${hello.legacyVersion.toString(16)}, expected 0x303`,
+    )
+  }
+  if (hello.compressionMethods.length !== 1 || hello.compressionMethods[0] !== 0) {
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      'legacy_compression_methods must hold "null" and nothing else',
+    )
+  }
+  const { extensions } = hello
+  const preSharedKey = extensions.types.indexOf(ExtensionType.pre_shared_key)
+  if (preSharedKey !== -1 && preSharedKey !== extensions.types.length - 1) {
+    throw new TlsError('TLS_ILLEGAL_PARAMETER', 'pre_shared_key is not the last extension (RFC 8446 §4.2.11)')
+  }
+  const groups = extensions.value('supported_groups')
+  const shares = extensions.value('key_share')
+  if (groups === undefined || shares === undefined) {
+    throw new TlsError(
+      'TLS_MISSING_EXTENSION',
+      `The client sent no ${groups === undefined ? 'supported_groups' : 'key_share'} (RFC 8446 §9.2)`,
+    )
+  }
+  if (extensions.value('signature_algorithms') === undefined) {
+    throw new TlsError('TLS_MISSING_EXTENSION', 'The client sent no signature_algorithms (RFC 8446 §9.2)')
+  }
+  const seen = new Set<number>()
+  for (const { group } of shares) {
+    if (seen.has(group))
+      throw new TlsError('TLS_ILLEGAL_PARAMETER', 'key_share holds two shares of one group')
+    if (!groups.includes(group))
+      throw new TlsError(
+        'TLS_ILLEGAL_PARAMETER',
+        'key_share holds a group that supported_groups does not list',
+      )
+    seen.add(group)
+  }
+}
+
+/** What a client may change after a HelloRetryRequest (RFC 8446 §4.1.2). */
+const CHANGEABLE: ReadonlySet<number> = new Set([
+  ExtensionType.key_share,
+  ExtensionType.cookie,
+  ExtensionType.early_data,
+  ExtensionType.pre_shared_key,
+  ExtensionType.padding,
+])
+
+/** Holds the second ClientHello against the first. @throws TlsError TLS_ILLEGAL_PARAMETER */
+export function checkSecondClientHello(first: ClientHello, second: ClientHello): void {
+  const changed = differenceBetween(first, second)
+  if (changed === undefined) return
+  throw new TlsError(
+    'TLS_ILLEGAL_PARAMETER',
+    `The second ClientHello changes ${changed}, which a HelloRetryRequest does not allow`,
+  )
+}
+
+function differenceBetween(first: ClientHello, second: ClientHello): string | undefined {
+  if (!equalBytes(first.random, second.random)) return 'random'
+  if (!equalBytes(first.sessionId, second.sessionId)) return 'legacy_session_id'
+  if (first.cipherSuites.join() !== second.cipherSuites.join()) return 'cipher_suites'
+  if (second.extensions.has(ExtensionType.early_data)) return 'early_data'
+  const types = new Set([...first.extensions.types, ...second.extensions.types])
+  for (const type of types) {
+    if (CHANGEABLE.has(type)) continue
+    const [before, after] = [first.extensions.contents(type), second.extensions.contents(type)]
+    if (before === undefined || after === undefined || !equalBytes(before, after))
+      return nameOf(ExtensionType, type)
+  }
+  return undefined
+}

@@ -1,0 +1,248 @@
+/**
+ * Extensions as one table: which may stand in which message, and in what form. Duplicates, misplaced and malformed
+ * ones are caught here and nowhere else; unknown ones survive as bytes.
+ */
+import type { Reader } from '../../bytes/reader.ts'
+import type { Writer } from '../../bytes/writer.ts'
+import { TlsError } from '../errors.ts'
+import { ExtensionType, nameOf } from '../registry.ts'
+import {
+  byteList,
+  cookie,
+  flag,
+  keyShare,
+  keyShareList,
+  nameList,
+  opaque,
+  protocolList,
+  serverName,
+  uint16,
+  uint16List,
+  versionList,
+  type Codec,
+  type KeyShareEntry,
+} from './extension-codecs.ts'
+
+/** Real ClientHellos carry about 20 extensions; 64 leaves room for GREASE and bounds the work. */
+const MAX_EXTENSIONS = 64
+
+/** Messages that carry extensions, as RFC 8446 §4.2 tells them apart. */
+export type ExtendedMessage =
+  | 'client_hello'
+  | 'server_hello'
+  | 'hello_retry_request'
+  | 'encrypted_extensions'
+  | 'certificate_request'
+  | 'certificate'
+  | 'new_session_ticket'
+
+type Numbers = readonly number[]
+
+/** What each extension holds in each message where it may stand (the table of RFC 8446 §4.2). */
+interface ExtensionValues {
+  server_name: { client_hello: string; encrypted_extensions: true }
+  status_request: { client_hello: Uint8Array; certificate_request: Uint8Array; certificate: Uint8Array }
+  supported_groups: { client_hello: Numbers; encrypted_extensions: Numbers }
+  signature_algorithms: { client_hello: Numbers; certificate_request: Numbers }
+  application_layer_protocol_negotiation: {
+    client_hello: readonly string[]
+    encrypted_extensions: readonly string[]
+  }
+  signed_certificate_timestamp: {
+    client_hello: Uint8Array
+    certificate_request: Uint8Array
+    certificate: Uint8Array
+  }
+  padding: { client_hello: Uint8Array }
+  compress_certificate: { client_hello: Uint8Array; certificate_request: Uint8Array }
+  record_size_limit: { client_hello: number; encrypted_extensions: number }
+  pre_shared_key: { client_hello: Uint8Array; server_hello: number }
+  early_data: { client_hello: Uint8Array; encrypted_extensions: Uint8Array; new_session_ticket: Uint8Array }
+  supported_versions: { client_hello: Numbers; server_hello: number; hello_retry_request: number }
+  cookie: { client_hello: Uint8Array; hello_retry_request: Uint8Array }
+  psk_key_exchange_modes: { client_hello: Numbers }
+  certificate_authorities: { client_hello: readonly Uint8Array[]; certificate_request: readonly Uint8Array[] }
+  oid_filters: { certificate_request: Uint8Array }
+  post_handshake_auth: { client_hello: true }
+  signature_algorithms_cert: { client_hello: Numbers; certificate_request: Numbers }
+  key_share: {
+    client_hello: readonly KeyShareEntry[]
+    server_hello: KeyShareEntry
+    hello_retry_request: number
+  }
+  encrypted_client_hello: {
+    client_hello: Uint8Array
+    hello_retry_request: Uint8Array
+    encrypted_extensions: Uint8Array
+  }
+}
+
+type Codecs = {
+  readonly [Name in keyof ExtensionValues]: {
+    readonly [Message in keyof ExtensionValues[Name]]: Codec<ExtensionValues[Name][Message]>
+  }
+}
+
+const EXTENSIONS: Codecs = {
+  server_name: { client_hello: serverName, encrypted_extensions: flag },
+  status_request: { client_hello: opaque, certificate_request: opaque, certificate: opaque },
+  supported_groups: {
+    client_hello: uint16List('named_group_list'),
+    encrypted_extensions: uint16List('named_group_list'),
+  },
+  signature_algorithms: {
+    client_hello: uint16List('supported_signature_algorithms'),
+    certificate_request: uint16List('supported_signature_algorithms'),
+  },
+  application_layer_protocol_negotiation: { client_hello: protocolList, encrypted_extensions: protocolList },
+  signed_certificate_timestamp: { client_hello: opaque, certificate_request: opaque, certificate: opaque },
+  padding: { client_hello: opaque },
+  compress_certificate: { client_hello: opaque, certificate_request: opaque },
+  record_size_limit: {
+    client_hello: uint16('record_size_limit'),
+    encrypted_extensions: uint16('record_size_limit'),
+  },
+  pre_shared_key: { client_hello: opaque, server_hello: uint16('selected_identity') },
+  early_data: { client_hello: opaque, encrypted_extensions: opaque, new_session_ticket: opaque },
+  supported_versions: {
+    client_hello: versionList,
+    server_hello: uint16('selected_version'),
+    hello_retry_request: uint16('selected_version'),
+  },
+  cookie: { client_hello: cookie, hello_retry_request: cookie },
+  psk_key_exchange_modes: { client_hello: byteList },
+  certificate_authorities: { client_hello: nameList, certificate_request: nameList },
+  oid_filters: { certificate_request: opaque },
+  post_handshake_auth: { client_hello: flag },
+  signature_algorithms_cert: {
+    client_hello: uint16List('supported_signature_algorithms'),
+    certificate_request: uint16List('supported_signature_algorithms'),
+  },
+  key_share: {
+    client_hello: keyShareList,
+    server_hello: keyShare,
+    hello_retry_request: uint16('selected_group'),
+  },
+  encrypted_client_hello: { client_hello: opaque, hello_retry_request: opaque, encrypted_extensions: opaque },
+}
+
+type NamesIn<Message extends ExtendedMessage> = {
+  [Name in keyof ExtensionValues]: Message extends keyof ExtensionValues[Name] ? Name : never
+}[keyof ExtensionValues]
+
+type ValueIn<
+  Message extends ExtendedMessage,
+  Name extends keyof ExtensionValues,
+> = Message extends keyof ExtensionValues[Name] ? ExtensionValues[Name][Message] : never
+
+interface Extension {
+  readonly type: number
+  readonly contents: Uint8Array
+  /** What the contents say, when the extension is known. */
+  readonly value: unknown
+}
+
+/** The extensions of one message, in their order. */
+export class Extensions<Message extends ExtendedMessage> {
+  readonly #message: Message
+  readonly #items = new Map<number, Extension>()
+
+  constructor(message: Message) {
+    this.#message = message
+  }
+
+  /**
+   * Reads a list behind its two-byte length.
+   *
+   * @throws DecodeError for malformed contents; TlsError TLS_ILLEGAL_PARAMETER for duplicates and extensions that may
+   * not stand in this message, TLS_DECODE_ERROR for too many
+   */
+  static read<Message extends ExtendedMessage>(reader: Reader, message: Message): Extensions<Message> {
+    const extensions = new Extensions(message)
+    reader.vector16('extensions', (list) => {
+      while (list.remaining > 0) extensions.#readOne(list)
+    })
+    return extensions
+  }
+
+  /** A copy that can be changed on its own. */
+  static from<Message extends ExtendedMessage>(original: Extensions<Message>): Extensions<Message> {
+    const copy = new Extensions(original.#message)
+    for (const [type, item] of original.#items) copy.#items.set(type, item)
+    return copy
+  }
+
+  /** The codes, in order. */
+  get types(): number[] {
+    return [...this.#items.keys()]
+  }
+
+  /** The names of the registry, in order. */
+  get names(): string[] {
+    return this.types.map((type) => nameOf(ExtensionType, type))
+  }
+
+  has(type: number): boolean {
+    return this.#items.has(type)
+  }
+
+  value<Name extends NamesIn<Message>>(name: Name): ValueIn<Message, Name> | undefined {
+    return this.#items.get(ExtensionType[name])?.value as ValueIn<Message, Name> | undefined
+  }
+
+  /** The contents as bytes, known or not. */
+  contents(type: number): Uint8Array | undefined {
+    return this.#items.get(type)?.contents
+  }
+
+  /** Adds a known extension, or replaces it in its place. */
+  add<Name extends NamesIn<Message>>(name: Name, value: ValueIn<Message, Name>): this {
+    const type = ExtensionType[name]
+    const codec = codecOf(type, this.#message)!
+    this.#items.set(type, { type, contents: codec.write(value), value })
+    return this
+  }
+
+  write(writer: Writer): void {
+    writer.vector16((list) => {
+      for (const { type, contents } of this.#items.values()) {
+        list.uint16(type).vector16((body) => body.bytes(contents))
+      }
+    })
+  }
+
+  #readOne(list: Reader): void {
+    const type = list.uint16('extension_type')
+    const contents = list.bytes16('extension_data')
+    if (this.#items.has(type)) {
+      throw new TlsError(
+        'TLS_ILLEGAL_PARAMETER',
+        `${this.#message} carries ${nameOf(ExtensionType, type)} twice`,
+      )
+    }
+    if (this.#items.size >= MAX_EXTENSIONS) {
+      throw new TlsError(
+        'TLS_DECODE_ERROR',
+        `${this.#message} carries more than ${MAX_EXTENSIONS} extensions`,
+      )
+    }
+    const codec = codecOf(type, this.#message)
+    if (codec === undefined && PLACES_BY_TYPE.has(type)) {
+      throw new TlsError(
+        'TLS_ILLEGAL_PARAMETER',
+        `${nameOf(ExtensionType, type)} may not stand in ${this.#message} (RFC 8446 §4.2)`,
+      )
+    }
+    this.#items.set(type, { type, contents, value: codec?.read(contents) })
+  }
+}
+
+type Places = Readonly<Partial<Record<ExtendedMessage, Codec<unknown>>>>
+
+const PLACES_BY_TYPE: ReadonlyMap<number, Places> = new Map(
+  Object.entries(EXTENSIONS).map(([name, places]) => [ExtensionType[name as keyof Codecs], places as Places]),
+)
+
+function codecOf(type: number, message: ExtendedMessage): Codec<unknown> | undefined {
+  return PLACES_BY_TYPE.get(type)?.[message]
+}

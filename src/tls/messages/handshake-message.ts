@@ -1,0 +1,66 @@
+import { Writer } from '../../bytes/writer.ts'
+import { TlsError } from '../errors.ts'
+import { HandshakeType, nameOf } from '../registry.ts'
+
+/** Type and length (RFC 8446 §4). */
+const HEADER_BYTES = 4
+
+/**
+ * The longest message accepted. The protocol allows 2^24 - 1; chains of ten certificates fit in 64 KiB many
+ * times over, and nobody may make us hold more before they are verified.
+ */
+export const MAX_MESSAGE_BYTES: number = 2 ** 16
+
+/** A whole handshake message. */
+export interface HandshakeMessage {
+  readonly type: number
+  readonly body: Uint8Array
+  /** With its header, as it enters the transcript. */
+  readonly bytes: Uint8Array
+}
+
+/** Puts the header before a body. */
+export function encodeMessage(type: HandshakeType, write: (body: Writer) => void): Uint8Array {
+  return new Writer().uint8(type).vector24(write).finish()
+}
+
+/** Splits what {@link encodeMessage} joined. */
+export function asMessage(bytes: Uint8Array): HandshakeMessage {
+  return { type: bytes[0]!, body: bytes.subarray(HEADER_BYTES), bytes }
+}
+
+/** Joins the fragments that records carry into messages. */
+export class MessageAssembler {
+  #pending = new Uint8Array(0)
+
+  /** Whether nothing is held: neither a part of a message nor a whole one that was not taken. */
+  get isEmpty(): boolean {
+    return this.#pending.length === 0
+  }
+
+  /** Adds a fragment; it is copied. */
+  push(fragment: Uint8Array): void {
+    const joined = new Uint8Array(this.#pending.length + fragment.length)
+    joined.set(this.#pending)
+    joined.set(fragment, this.#pending.length)
+    this.#pending = joined
+  }
+
+  /** The next whole message, if there is one. @throws TlsError TLS_MESSAGE_TOO_LONG */
+  take(): HandshakeMessage | undefined {
+    if (this.#pending.length < HEADER_BYTES) return undefined
+    const length = (this.#pending[1]! << 16) | (this.#pending[2]! << 8) | this.#pending[3]!
+    if (length > MAX_MESSAGE_BYTES) {
+      const type = nameOf(HandshakeType, this.#pending[0]!)
+      throw new TlsError(
+        'TLS_MESSAGE_TOO_LONG',
+        `${type} announces ${length} bytes, at most ${MAX_MESSAGE_BYTES} are accepted`,
+      )
+    }
+    const end = HEADER_BYTES + length
+    if (this.#pending.length < end) return undefined
+    const message = asMessage(this.#pending.subarray(0, end))
+    this.#pending = this.#pending.subarray(end)
+    return message
+  }
+}

@@ -1,0 +1,84 @@
+import type { GroupName } from '../crypto/provider.ts'
+import { TlsError } from './errors.ts'
+import type { EndpointOptions } from './options.ts'
+import {
+  CIPHER_SUITES,
+  NamedGroup,
+  SIGNATURE_SCHEMES,
+  type CipherSuiteParameters,
+  type SignatureSchemeParameters,
+} from './registry.ts'
+
+/** What an endpoint is willing to negotiate, by preference; each list has at least one entry. */
+export interface NegotiationPolicy {
+  readonly suites: readonly CipherSuiteParameters[]
+  readonly groups: readonly GroupName[]
+  readonly schemes: readonly SignatureSchemeParameters[]
+  readonly alpn: readonly string[]
+}
+
+/** In our order of preference. */
+const DEFAULT_GROUPS: readonly GroupName[] = ['X25519MLKEM768', 'x25519', 'secp256r1', 'secp384r1']
+
+/** RFC 7301 §3.1 gives a protocol name one length byte. */
+const MAX_PROTOCOL_BYTES = 255
+
+/**
+ * Fills in defaults and holds them against the provider, once per connection.
+ *
+ * @throws TlsError TLS_BAD_OPTIONS
+ */
+export function negotiationPolicy(options: EndpointOptions): NegotiationPolicy {
+  const { crypto, alpn = [] } = options
+  for (const protocol of alpn) {
+    if (protocol.length > 0 && protocol.length <= MAX_PROTOCOL_BYTES) continue
+    throw new TlsError(
+      'TLS_BAD_OPTIONS',
+      `alpn holds a name of ${protocol.length} bytes, expected 1 to ${MAX_PROTOCOL_BYTES}`,
+    )
+  }
+  const groups = options.groups ?? DEFAULT_GROUPS.filter((group) => crypto.groups.includes(group))
+  const missing = groups.find((group) => !crypto.groups.includes(group))
+  if (missing !== undefined) {
+    throw new TlsError(
+      'TLS_BAD_OPTIONS',
+      `groups names ${missing}, which the ${crypto.name} crypto provider does not offer`,
+    )
+  }
+  return {
+    suites: pick('suites', options.suites, CIPHER_SUITES),
+    groups: nonEmpty('groups', groups),
+    schemes: pick('signatureSchemes', options.signatureSchemes, SIGNATURE_SCHEMES),
+    alpn,
+  }
+}
+
+/** The code points of groups. */
+export function groupCodes(groups: readonly GroupName[]): number[] {
+  return groups.map((group) => NamedGroup[group])
+}
+
+/** The group of a code point, when it is among `groups`. */
+export function groupOf(code: number, groups: readonly GroupName[]): GroupName | undefined {
+  return groups.find((group) => NamedGroup[group] === code)
+}
+
+function pick<Item extends { readonly name: string }>(
+  field: string,
+  names: readonly Item['name'][] | undefined,
+  known: readonly Item[],
+): readonly Item[] {
+  if (names === undefined) return known
+  const picked = names.map((name) => {
+    const item = known.find((candidate) => candidate.name === name)
+    if (item !== undefined) return item
+    const expected = known.map((candidate) => candidate.name).join(', ')
+    throw new TlsError('TLS_BAD_OPTIONS', `${field} names ${name}, expected some of ${expected}`)
+  })
+  return nonEmpty(field, picked)
+}
+
+function nonEmpty<Item>(field: string, items: readonly Item[]): readonly Item[] {
+  if (items.length > 0) return items
+  throw new TlsError('TLS_BAD_OPTIONS', `${field} is empty, expected at least one entry`)
+}

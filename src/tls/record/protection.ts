@@ -1,0 +1,193 @@
+import {
+  AEAD_KEY_BYTES,
+  AEAD_NONCE_BYTES,
+  AEAD_TAG_BYTES,
+  type AeadOpener,
+  type AeadSealer,
+  type CryptoProvider,
+} from '../../crypto/provider.ts'
+import { TlsError } from '../errors.ts'
+import { hkdfExpandLabel } from '../key-schedule.ts'
+import { ContentType, ProtocolVersion, type CipherSuiteParameters } from '../registry.ts'
+
+/** Type, legacy version and length (RFC 8446 §5.1). */
+export const RECORD_HEADER_BYTES = 5
+
+/** RFC 8446 §5.1: the most plaintext in a record. */
+export const MAX_PLAINTEXT_BYTES: number = 2 ** 14
+
+/** RFC 8446 §5.2: room for the content type, padding and the tag. */
+export const MAX_CIPHERTEXT_BYTES: number = MAX_PLAINTEXT_BYTES + 256
+
+/** What a protected record adds to its plaintext: header, content type and tag. */
+export const RECORD_OVERHEAD_BYTES: number = RECORD_HEADER_BYTES + 1 + AEAD_TAG_BYTES
+
+/** The per-record nonce: the sequence number, left-padded, XORed onto the IV (RFC 8446 §5.3). */
+class Nonce {
+  readonly bytes: Uint8Array = new Uint8Array(AEAD_NONCE_BYTES)
+  readonly #iv: Uint8Array
+  #sequence = 0
+
+  constructor(iv: Uint8Array) {
+    this.#iv = iv
+    this.bytes.set(iv)
+  }
+
+  /** How many records came before. */
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  /** Moves to the next record. The limits on key use stop every key long before 2^53. */
+  advance(): void {
+    const sequence = ++this.#sequence
+    const high = Math.floor(sequence / 0x1_0000_0000)
+    for (let i = 0; i < 4; i++) {
+      this.bytes[8 + i] = this.#iv[8 + i]! ^ (sequence >>> (24 - 8 * i))
+      this.bytes[4 + i] = this.#iv[4 + i]! ^ (high >>> (24 - 8 * i))
+    }
+  }
+
+  wipe(): void {
+    this.#iv.fill(0)
+    this.bytes.fill(0)
+  }
+}
+
+/** Seals records of one direction under one traffic secret. */
+export class RecordSealer implements Disposable {
+  readonly #aead: AeadSealer
+  readonly #nonce: Nonce
+  readonly #limit: number
+
+  constructor(crypto: CryptoProvider, suite: CipherSuiteParameters, secret: Uint8Array) {
+    const { key, iv } = trafficKeys(crypto, suite, secret)
+    this.#aead = crypto.sealer(suite.aead, key)
+    this.#nonce = new Nonce(iv)
+    this.#limit = suite.recordLimit
+    key.fill(0)
+  }
+
+  /** Whether it is time for a new key: at half of the limit, so that no burst can reach it. */
+  get wantsReplacement(): boolean {
+    return this.#nonce.sequence >= this.#limit / 2
+  }
+
+  /**
+   * Writes one record with `plaintext` into `output`, and returns its length.
+   *
+   * @throws TlsError TLS_KEY_LIMIT
+   */
+  seal(type: ContentType, plaintext: Uint8Array, output: Uint8Array): number {
+    if (this.#nonce.sequence >= this.#limit) {
+      throw new TlsError('TLS_KEY_LIMIT', `A key has sealed ${this.#limit} records, its limit`)
+    }
+    const innerBytes = plaintext.length + 1
+    writeHeader(output, ContentType.application_data, innerBytes + AEAD_TAG_BYTES)
+    output.set(plaintext, RECORD_HEADER_BYTES)
+    output[RECORD_HEADER_BYTES + plaintext.length] = type
+    const end = RECORD_HEADER_BYTES + innerBytes
+    const sealed = this.#aead.seal(
+      this.#nonce.bytes,
+      output.subarray(0, RECORD_HEADER_BYTES),
+      output.subarray(RECORD_HEADER_BYTES, end),
+      output.subarray(RECORD_HEADER_BYTES, end + AEAD_TAG_BYTES),
+    )
+    this.#nonce.advance()
+    return RECORD_HEADER_BYTES + sealed
+  }
+
+  [Symbol.dispose](): void {
+    this.#aead[Symbol.dispose]()
+    this.#nonce.wipe()
+  }
+}
+
+/** What a protected record held. */
+export interface OpenedRecord {
+  readonly type: number
+  /** A view of the record's own bytes, which were decrypted in place. */
+  readonly plaintext: Uint8Array
+}
+
+/** Opens records of one direction under one traffic secret. */
+export class RecordOpener implements Disposable {
+  readonly #aead: AeadOpener
+  readonly #nonce: Nonce
+  readonly #limit: number
+
+  constructor(crypto: CryptoProvider, suite: CipherSuiteParameters, secret: Uint8Array) {
+    const { key, iv } = trafficKeys(crypto, suite, secret)
+    this.#aead = crypto.opener(suite.aead, key)
+    this.#nonce = new Nonce(iv)
+    this.#limit = suite.recordLimit
+    key.fill(0)
+  }
+
+  /**
+   * Opens one record in place.
+   *
+   * @param record with its header; overwritten
+   * @throws TlsError TLS_BAD_RECORD_MAC, TLS_RECORD_OVERFLOW, TLS_UNEXPECTED_MESSAGE, TLS_KEY_LIMIT
+   */
+  open(record: Uint8Array): OpenedRecord {
+    if (this.#nonce.sequence >= this.#limit) {
+      throw new TlsError('TLS_KEY_LIMIT', `The peer has sealed ${this.#limit} records under one key`)
+    }
+    const fragment = record.subarray(RECORD_HEADER_BYTES)
+    const opened =
+      fragment.length > AEAD_TAG_BYTES
+        ? this.#aead.open(this.#nonce.bytes, record.subarray(0, RECORD_HEADER_BYTES), fragment, fragment)
+        : -1
+    if (opened < 0) {
+      throw new TlsError(
+        'TLS_BAD_RECORD_MAC',
+        `Record ${this.#nonce.sequence} under the current key is not authentic`,
+      )
+    }
+    this.#nonce.advance()
+    if (opened > MAX_PLAINTEXT_BYTES + 1) {
+      throw new TlsError(
+        'TLS_RECORD_OVERFLOW',
+        `A record holds ${opened - 1} bytes, at most ${MAX_PLAINTEXT_BYTES} are allowed`,
+      )
+    }
+    let end = opened - 1
+    while (end >= 0 && fragment[end] === 0) end--
+    if (end < 0)
+      throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'A protected record has no content type (RFC 8446 §5.4)')
+    return { type: fragment[end]!, plaintext: fragment.subarray(0, end) }
+  }
+
+  [Symbol.dispose](): void {
+    this.#aead[Symbol.dispose]()
+    this.#nonce.wipe()
+  }
+}
+
+/** Writes a record header with the legacy version that RFC 8446 §5.1 demands. */
+export function writeHeader(
+  output: Uint8Array,
+  type: ContentType,
+  length: number,
+  version: number = ProtocolVersion.tls12,
+): void {
+  output[0] = type
+  output[1] = version >>> 8
+  output[2] = version
+  output[3] = length >>> 8
+  output[4] = length
+}
+
+/** RFC 8446 §7.3. */
+function trafficKeys(
+  crypto: CryptoProvider,
+  suite: CipherSuiteParameters,
+  secret: Uint8Array,
+): { key: Uint8Array; iv: Uint8Array } {
+  const none = new Uint8Array(0)
+  return {
+    key: hkdfExpandLabel(crypto, suite.hash, secret, 'key', none, AEAD_KEY_BYTES[suite.aead]),
+    iv: hkdfExpandLabel(crypto, suite.hash, secret, 'iv', none, AEAD_NONCE_BYTES),
+  }
+}

@@ -1,0 +1,232 @@
+import type { CryptoProvider } from '../../crypto/provider.ts'
+import { TlsError } from '../errors.ts'
+import { ContentType, ProtocolVersion, type CipherSuiteParameters } from '../registry.ts'
+import type { Protection } from '../trace.ts'
+import { RecordFramer } from './framer.ts'
+import {
+  MAX_PLAINTEXT_BYTES,
+  RECORD_HEADER_BYTES,
+  RECORD_OVERHEAD_BYTES,
+  RecordOpener,
+  RecordSealer,
+  writeHeader,
+} from './protection.ts'
+
+/**
+ * Records without content in a row that are forgiven (empty fragments, change_cipher_spec, warning alerts).
+ * Honest peers send one or two; the number is BoringSSL's.
+ */
+const MAX_IDLE_RECORDS = 32
+
+/** Where the record layer delivers. Views are valid only during the call. */
+export interface RecordSink {
+  handshake(fragment: Uint8Array, protection: Protection): void
+  alert(fragment: Uint8Array, protection: Protection): void
+  changeCipherSpec(fragment: Uint8Array): void
+  applicationData(plaintext: Uint8Array, protection: Protection): void
+  /** Sealed bytes for the wire. */
+  output(ciphertext: Uint8Array): void
+}
+
+/** Frames, seals and opens records, each direction under its current keys (RFC 8446 §5). */
+export class RecordLayer implements Disposable {
+  readonly #crypto: CryptoProvider
+  readonly #sink: RecordSink
+  readonly #framer = new RecordFramer()
+  #opener: RecordOpener | undefined
+  #sealer: RecordSealer | undefined
+  #readProtection: Protection = 'plaintext'
+  #writeProtection: Protection = 'plaintext'
+  /** Handshake messages that wait to share records. */
+  #flight: Uint8Array[] = []
+  /** RFC 8446 §5.1: a first ClientHello may carry 0x0301, which the oldest middleboxes like best. */
+  #firstVersion: number
+  #openedRecord = false
+  #idleRecords = 0
+  #maxPlaintextBytes = MAX_PLAINTEXT_BYTES
+  #stopped = false
+
+  constructor(crypto: CryptoProvider, role: 'client' | 'server', sink: RecordSink) {
+    this.#crypto = crypto
+    this.#firstVersion = role === 'client' ? ProtocolVersion.tls10 : ProtocolVersion.tls12
+    this.#sink = sink
+  }
+
+  get readProtection(): Protection {
+    return this.#readProtection
+  }
+
+  get writeProtection(): Protection {
+    return this.#writeProtection
+  }
+
+  /** Whether it is time to replace the write key. */
+  get wantsKeyUpdate(): boolean {
+    return this.#sealer?.wantsReplacement ?? false
+  }
+
+  /** Whether the input stopped inside a record. */
+  get isInsideRecord(): boolean {
+    return !this.#framer.isAtBoundary
+  }
+
+  /** Delivers what `ciphertext` completes; its bytes are decrypted in place. @throws TlsError */
+  receive(ciphertext: Uint8Array): void {
+    this.#framer.push(ciphertext, (record) => {
+      this.#deliver(record)
+      return !this.#stopped
+    })
+  }
+
+  /** Reads under new keys from the next record on. */
+  protectReading(suite: CipherSuiteParameters, secret: Uint8Array, protection: Protection): void {
+    this.#opener?.[Symbol.dispose]()
+    this.#opener = new RecordOpener(this.#crypto, suite, secret)
+    this.#openedRecord = false
+    this.#readProtection = protection
+  }
+
+  /** Writes under new keys from the next record on; what is queued goes out under the old ones. */
+  protectWriting(suite: CipherSuiteParameters, secret: Uint8Array, protection: Protection): void {
+    this.flush()
+    this.#sealer?.[Symbol.dispose]()
+    this.#sealer = new RecordSealer(this.#crypto, suite, secret)
+    this.#writeProtection = protection
+  }
+
+  /** Caps the plaintext of each record that we write, content type not counted (RFC 8449). */
+  limitWriting(maxPlaintextBytes: number): void {
+    this.#maxPlaintextBytes = Math.min(maxPlaintextBytes, MAX_PLAINTEXT_BYTES)
+  }
+
+  /** Queues a handshake message, so that a flight shares records. */
+  queueHandshake(message: Uint8Array): void {
+    this.#flight.push(message)
+  }
+
+  /** Sends the queued handshake messages. */
+  flush(): void {
+    if (this.#flight.length === 0) return
+    const messages = this.#flight.length === 1 ? this.#flight[0]! : Buffer.concat(this.#flight)
+    this.#flight = []
+    this.#write(ContentType.handshake, messages)
+  }
+
+  /** The compatibility record of RFC 8446 appendix D.4, never protected. */
+  sendChangeCipherSpec(): void {
+    this.flush()
+    const record = new Uint8Array(RECORD_HEADER_BYTES + 1)
+    writeHeader(record, ContentType.change_cipher_spec, 1)
+    record[RECORD_HEADER_BYTES] = 1
+    this.#sink.output(record)
+  }
+
+  sendAlert(level: 1 | 2, description: number): void {
+    this.flush()
+    this.#write(ContentType.alert, Uint8Array.of(level, description))
+  }
+
+  /** @throws TlsError TLS_KEY_LIMIT */
+  sendApplicationData(plaintext: Uint8Array): void {
+    this.#write(ContentType.application_data, plaintext)
+  }
+
+  /** Delivers nothing more, not even the rest of what is being received. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  /** Frees the keys. */
+  [Symbol.dispose](): void {
+    this.#stopped = true
+    this.#opener?.[Symbol.dispose]()
+    this.#sealer?.[Symbol.dispose]()
+  }
+
+  #deliver(record: Uint8Array): void {
+    const type = record[0]!
+    const fragment = record.subarray(RECORD_HEADER_BYTES)
+    if (type === ContentType.change_cipher_spec) {
+      this.#countIdle()
+      this.#sink.changeCipherSpec(fragment)
+      return
+    }
+    if (this.#opener === undefined) {
+      if (type === ContentType.application_data) {
+        throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'Protected data came before any keys were agreed')
+      }
+      this.#dispatch(type, fragment, 'plaintext')
+      return
+    }
+    if (type === ContentType.alert && this.#toleratesPlaintextAlert(fragment)) {
+      this.#sink.alert(fragment, 'plaintext')
+      return
+    }
+    if (type !== ContentType.application_data) {
+      throw new TlsError(
+        'TLS_UNEXPECTED_MESSAGE',
+        `An unprotected record of type ${type} came after keys were agreed`,
+      )
+    }
+    const opened = this.#opener.open(record)
+    this.#openedRecord = true
+    this.#dispatch(opened.type, opened.plaintext, this.#readProtection)
+  }
+
+  /**
+   * A peer that fails before it has read our ServerHello's consequences alerts in plaintext, though we read under
+   * handshake keys by then (OpenSSL does). Its first record may be such an alert, and nothing later.
+   */
+  #toleratesPlaintextAlert(fragment: Uint8Array): boolean {
+    return this.#readProtection === 'handshake' && !this.#openedRecord && fragment.length === 2
+  }
+
+  #dispatch(type: number, content: Uint8Array, protection: Protection): void {
+    switch (type) {
+      case ContentType.handshake:
+        if (content.length === 0)
+          throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'A handshake record is empty (RFC 8446 §5.1)')
+        this.#sink.handshake(content, protection)
+        return
+      case ContentType.alert:
+        this.#countIdle()
+        this.#sink.alert(content, protection)
+        return
+      case ContentType.application_data:
+        if (content.length === 0) this.#countIdle()
+        else this.#idleRecords = 0
+        this.#sink.applicationData(content, protection)
+        return
+      default:
+        throw new TlsError('TLS_UNEXPECTED_MESSAGE', `A record has the unexpected content type ${type}`)
+    }
+  }
+
+  #countIdle(): void {
+    if (++this.#idleRecords <= MAX_IDLE_RECORDS) return
+    throw new TlsError(
+      'TLS_FLOOD',
+      `The peer sent more than ${MAX_IDLE_RECORDS} records without content in a row`,
+    )
+  }
+
+  #write(type: ContentType, content: Uint8Array): void {
+    const limit = this.#maxPlaintextBytes
+    const records = Math.max(1, Math.ceil(content.length / limit))
+    const output = new Uint8Array(content.length + records * RECORD_OVERHEAD_BYTES)
+    let written = 0
+    for (let offset = 0, i = 0; i < records; i++, offset += limit) {
+      const fragment = content.subarray(offset, offset + limit)
+      written += this.#writeRecord(type, fragment, output.subarray(written))
+    }
+    this.#sink.output(output.subarray(0, written))
+  }
+
+  #writeRecord(type: ContentType, fragment: Uint8Array, output: Uint8Array): number {
+    if (this.#sealer !== undefined) return this.#sealer.seal(type, fragment, output)
+    writeHeader(output, type, fragment.length, this.#firstVersion)
+    this.#firstVersion = ProtocolVersion.tls12
+    output.set(fragment, RECORD_HEADER_BYTES)
+    return RECORD_HEADER_BYTES + fragment.length
+  }
+}

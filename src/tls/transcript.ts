@@ -1,0 +1,48 @@
+import { Writer } from '../bytes/writer.ts'
+import type { CryptoProvider, HashContext, HashName } from '../crypto/provider.ts'
+import { HandshakeType } from './registry.ts'
+
+/** The running hash over all handshake messages (RFC 8446 §4.4.1). It begins before its hash is agreed. */
+export class Transcript {
+  readonly #crypto: CryptoProvider
+  #waiting: Uint8Array[] = []
+  #context: HashContext | undefined
+
+  constructor(crypto: CryptoProvider) {
+    this.#crypto = crypto
+  }
+
+  /** Appends a whole message, header included. */
+  add(message: Uint8Array): void {
+    if (this.#context === undefined) this.#waiting.push(message)
+    else this.#context.update(message)
+  }
+
+  /** Fixes the hash, once the cipher suite is known; later calls change nothing. */
+  begin(hash: HashName): void {
+    if (this.#context !== undefined) return
+    this.#context = this.#crypto.hash(hash)
+    for (const message of this.#waiting) this.#context.update(message)
+    this.#waiting = []
+  }
+
+  /** Puts a message_hash in the place of the first ClientHello, as a HelloRetryRequest demands. */
+  collapse(hash: HashName): void {
+    this.begin(hash)
+    const digest = this.hash()
+    this.#context = this.#crypto.hash(hash)
+    this.add(
+      new Writer()
+        .uint8(HandshakeType.message_hash)
+        .vector24((body) => body.bytes(digest))
+        .finish(),
+    )
+  }
+
+  /** The hash of all messages so far. @throws TypeError before {@link begin} */
+  hash(): Uint8Array {
+    if (this.#context === undefined)
+      throw new TypeError('The transcript has no hash before a cipher suite is agreed')
+    return this.#context.digest()
+  }
+}
