@@ -62,7 +62,11 @@ export function parseYamlDocumentsLocated<T>(text: string, { file, schema }: Par
   for (const document of readYamlDocuments(text, file)) {
     const result = schema.safeParse(document.value, { error: expectation })
     if (!result.success) {
-      problems.push(...result.error.issues.flatMap((issue) => toProblems(issue, { file, document })))
+      problems.push(
+        ...result.error.issues.flatMap((issue) =>
+          toProblems(issue, { file, root: document.value, prefix: [], document }),
+        ),
+      )
       continue
     }
     located.push({
@@ -78,6 +82,39 @@ export function parseYamlDocumentsLocated<T>(text: string, { file, schema }: Par
   const [first, ...others] = problems.sort(byPosition)
   if (first !== undefined) throw new ConfigError('CONFIG_INVALID', [first, ...others])
   return located
+}
+
+/**
+ * Reads a JSON list that a machine wrote; problems name the field, not the line. The size is for the transport to bound.
+ *
+ * @throws ConfigError CONFIG_SYNTAX, or CONFIG_INVALID with every problem in it
+ */
+export function parseJsonList<T>(text: string, { file, schema }: ParseOptions<T>): T[] {
+  const value = parseJson(text, file)
+  if (!Array.isArray(value))
+    throw new ConfigError('CONFIG_INVALID', [{ file, field: '', expected: 'a list', got: describe(value) }])
+  const values: T[] = []
+  const problems: Problem[] = []
+  for (const [index, item] of (value as unknown[]).entries()) {
+    const result = schema.safeParse(item, { error: expectation })
+    if (result.success) values.push(result.data)
+    else
+      problems.push(
+        ...result.error.issues.flatMap((issue) => toProblems(issue, { file, root: item, prefix: [index] })),
+      )
+  }
+  const [first, ...others] = problems
+  if (first !== undefined) throw new ConfigError('CONFIG_INVALID', [first, ...others])
+  return values
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const got = (cause as SyntaxError).message
+    throw new ConfigError('CONFIG_SYNTAX', [{ file, field: '', expected: 'JSON', got }], { cause })
+  }
 }
 
 /** What is expected where the schema itself does not say: the message of an issue is always that noun phrase. */
@@ -102,19 +139,23 @@ function byPosition(a: Problem, b: Problem): number {
 
 interface IssueContext {
   readonly file: string
-  readonly document: YamlDocument
+  /** What the schema was given. */
+  readonly root: unknown
+  /** The way from the top of the file to it. */
+  readonly prefix: FieldPath
+  /** Knows the lines, if there are any to know. */
+  readonly document?: YamlDocument
 }
 
-function toProblems(issue: z.core.$ZodIssue, { file, document }: IssueContext): Problem[] {
+function toProblems(issue: z.core.$ZodIssue, { file, root, prefix, document }: IssueContext): Problem[] {
   const path = issue.path as (string | number)[]
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => {
-      const known = knownKeysOf(issue.message)
-      const near = nearest(key, known)
+      const near = nearest(key, knownKeysOf(issue.message))
       return {
         file,
-        ...document.locate([...path, key], 'key'),
-        field: formatField([...path, key]),
+        ...document?.locate([...path, key], 'key'),
+        field: formatField([...prefix, ...path, key]),
         expected: issue.message,
         got: 'an unknown key',
         ...(near === undefined ? {} : { hint: `did you mean "${near}"?` }),
@@ -126,10 +167,10 @@ function toProblems(issue: z.core.$ZodIssue, { file, document }: IssueContext): 
   return [
     {
       file,
-      ...document.locate(path, 'value'),
-      field: formatField(path),
+      ...document?.locate(path, 'value'),
+      field: formatField([...prefix, ...path]),
       expected: issue.message,
-      got: got ?? describe(valueAt(document.value, path)),
+      got: got ?? describe(valueAt(root, path)),
     },
   ]
 }
