@@ -70,7 +70,10 @@ const source = mapping({
   notPrincipals: principals,
   namespaces,
   notNamespaces: namespaces,
-}).refine(hasField, { error: 'at least one of principals, notPrincipals, namespaces, notNamespaces' })
+}).refine(hasField, {
+  error: 'at least one of principals, notPrincipals, namespaces, notNamespaces',
+  when: isSound,
+})
 
 const operation = mapping({
   ports,
@@ -79,7 +82,10 @@ const operation = mapping({
   notMethods: methods,
   paths,
   notPaths: paths,
-}).refine(hasField, { error: 'at least one of ports, notPorts, methods, notMethods, paths, notPaths' })
+}).refine(hasField, {
+  error: 'at least one of ports, notPorts, methods, notMethods, paths, notPaths',
+  when: isSound,
+})
 
 const rule = mapping({
   from: nonEmptyList(source, 'sources').optional(),
@@ -100,6 +106,11 @@ export const authorizationPolicySchema: z.ZodType<AuthorizationPolicy> = mapping
     error: 'at least one rule, because a DENY policy without rules denies nothing',
   }),
 })
+
+/** An unknown key is reported as such; that nothing else is there goes without saying. */
+function isSound({ issues }: z.core.ParsePayload): boolean {
+  return issues.length === 0
+}
 
 function hasField(entry: object): boolean {
   return Object.values(entry).some((value) => value !== undefined)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { isPermit, Permit } from '../../src/authz/decide.ts'
-import { policy, policySet } from './support.ts'
+import { fieldsOf, policy, policySet } from './support.ts'
 
 const workload = { namespace: 'shop', serviceAccount: 'catalog' }
 const request = { principal: 'spiffe://td/ns/shop/sa/web', workload, port: 80 }
@@ -19,10 +19,10 @@ test('Permit comes from a decision, and cannot be made or altered otherwise', ()
 test('isPermit refuses what merely looks like a permit', () => {
   const permit = policySet(policy('all', '{ action: ALLOW, rules: [{}] }')).decide(request)
   const lookalikes = [
-    { ...permit },
-    structuredClone({ ...permit }),
+    fieldsOf(permit),
+    structuredClone(fieldsOf(permit)),
     Object.create(Permit.prototype),
-    Object.setPrototypeOf({ ...permit }, Permit.prototype),
+    Object.setPrototypeOf(fieldsOf(permit), Permit.prototype),
     new Proxy(permit, {}),
     policySet().decide(request),
     'permit',

@@ -24,6 +24,11 @@ export function policy(name: string, spec: string, namespace = 'shop'): Authoriz
   return parsePolicies([{ name: `${name}.yaml`, text }])[0]!
 }
 
+/** The fields of an object of a class, to compare. */
+export function fieldsOf(value: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value))
+}
+
 /** A set of such policies. */
 export function policySet(...policies: readonly AuthorizationPolicy[]): PolicySet {
   return compilePolicies(policies, compileOptions())
