@@ -1,8 +1,11 @@
 import { CryptoError } from './errors.ts'
 import type { GroupName } from './provider.ts'
 
+/** The groups of the NIST curves. */
+export type NistGroup = Extract<GroupName, 'secp256r1' | 'secp384r1'>
+
 /** The uncompressed points of the NIST curves: one byte of form and two coordinates (RFC 8446 §4.2.8.2). */
-const POINT_BYTES = { secp256r1: 65, secp384r1: 97 } as const
+const POINT_BYTES: Readonly<Record<NistGroup, number>> = { secp256r1: 65, secp384r1: 97 }
 
 const UNCOMPRESSED = 0x04
 
@@ -16,7 +19,7 @@ export function checkShareLength(group: GroupName, share: Uint8Array, expected: 
 }
 
 /** The form of a point; whether it lies on the curve is for others. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
-export function checkUncompressedPoint(group: keyof typeof POINT_BYTES, share: Uint8Array): void {
+export function checkUncompressedPoint(group: NistGroup, share: Uint8Array): void {
   checkShareLength(group, share, POINT_BYTES[group])
   if (share[0] === UNCOMPRESSED) return
   throw new CryptoError(

@@ -10,7 +10,13 @@ import {
 } from 'node:crypto'
 
 import { concat } from '../bytes/bytes.ts'
-import { checkShareLength, checkUncompressedPoint, refusingShare, singleUse } from './key-share.ts'
+import {
+  checkShareLength,
+  checkUncompressedPoint,
+  type NistGroup,
+  refusingShare,
+  singleUse,
+} from './key-share.ts'
 import { plainBytes } from './plain-bytes.ts'
 import type { CompletedKeyAgreement, GroupName, PendingKeyAgreement } from './provider.ts'
 
@@ -25,8 +31,6 @@ const MLKEM768_CIPHERTEXT_BYTES = 1088
 
 /** OpenSSL's names for the NIST curves. */
 const ECDH_CURVES = { secp256r1: 'prime256v1', secp384r1: 'secp384r1' } as const
-
-type NistGroup = keyof typeof ECDH_CURVES
 
 /** {@link CryptoProvider.beginKeyAgreement} on node:crypto. */
 export function begin(group: GroupName): PendingKeyAgreement {

@@ -2,7 +2,13 @@ import { x25519 } from '@noble/curves/ed25519.js'
 import { p256, p384 } from '@noble/curves/nist.js'
 
 import { CryptoError } from './errors.ts'
-import { checkShareLength, checkUncompressedPoint, refusingShare, singleUse } from './key-share.ts'
+import {
+  checkShareLength,
+  checkUncompressedPoint,
+  type NistGroup,
+  refusingShare,
+  singleUse,
+} from './key-share.ts'
 import type { CompletedKeyAgreement, GroupName, PendingKeyAgreement } from './provider.ts'
 
 /** In order of preference. ML-KEM is missing: no library for it is among the dependencies. */
@@ -11,8 +17,6 @@ export const PORTABLE_GROUPS: readonly GroupName[] = ['x25519', 'secp256r1', 'se
 const X25519_BYTES = 32
 
 const NIST_CURVES = { secp256r1: p256, secp384r1: p384 } as const
-
-type NistGroup = keyof typeof NIST_CURVES
 
 /** {@link CryptoProvider.beginKeyAgreement} on noble-curves. */
 export function begin(group: GroupName): PendingKeyAgreement {

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { createECDH, createPrivateKey, type KeyObject } from 'node:crypto'
+
+import { concat } from '../../src/bytes/bytes.ts'
+import { DER_INTEGER, DER_OCTET_STRING, DER_SEQUENCE, encodeElement } from '../../src/crypto/der.ts'
+import { CryptoError } from '../../src/crypto/errors.ts'
+import type { NistGroup } from '../../src/crypto/key-share.ts'
+import * as native from '../../src/crypto/native-key-agreement.ts'
+import { nativeCrypto } from '../../src/crypto/native-provider.ts'
+import * as portable from '../../src/crypto/portable-key-agreement.ts'
+import type { CompletedKeyAgreement } from '../../src/crypto/provider.ts'
+import { hex, testVectors, type Vector } from './wycheproof.ts'
+
+interface DhVector extends Vector {
+  readonly public: string
+  readonly private: string
+  readonly shared: string
+}
+
+interface KemVector extends Vector {
+  readonly seed: string
+  readonly dk: string
+  readonly ek: string
+  readonly c: string
+  readonly K: string
+}
+
+type Secret = (privateKey: Uint8Array, peerShare: Uint8Array) => Uint8Array
+
+const X25519: readonly (readonly [name: string, secret: Secret])[] = [
+  [
+    'native',
+    (privateKey, peerShare) => {
+      const key = { key: privateKey, format: 'raw-private', asymmetricKeyType: 'x25519' } as const
+      return native.x25519Secret(createPrivateKey(key), peerShare)
+    },
+  ],
+  ['portable', portable.x25519Secret],
+]
+
+for (const [name, secret] of X25519) {
+  testVectors<DhVector>({
+    name: `x25519Secret of ${name} agrees with the X25519 vectors`,
+    file: 'x25519_test.json',
+    // RFC 7748 wants twists and non-canonical coordinates accepted, and RFC 8446 a secret of zeros refused.
+    expected: ({ flags }) => !flags?.includes('ZeroSharedSecret'),
+    judge: (vector) => agrees(() => secret(hex(vector.private), hex(vector.public)), vector.shared),
+  })
+}
+
+const ECDH: readonly (readonly [name: string, secret: (group: NistGroup) => Secret])[] = [
+  [
+    'native',
+    (group) => (privateKey, peerShare) => {
+      const ecdh = createECDH(group === 'secp256r1' ? 'prime256v1' : group)
+      ecdh.setPrivateKey(privateKey)
+      return native.ecdhSecret(group, ecdh, peerShare)
+    },
+  ],
+  ['portable', (group) => (privateKey, peerShare) => portable.ecdhSecret(group, privateKey, peerShare)],
+]
+
+for (const [name, secretOf] of ECDH) {
+  for (const [group, bytes] of [
+    ['secp256r1', 32],
+    ['secp384r1', 48],
+  ] as const) {
+    const secret = secretOf(group)
+    testVectors<DhVector>({
+      name: `ecdhSecret of ${name} agrees with the ${group} vectors`,
+      file: `ecdh_${group}_ecpoint_test.json`,
+      // The acceptable ones are compressed points, which TLS 1.3 does not have (RFC 8446 §4.2.8.2).
+      expected: ({ result }) => result === 'valid',
+      judge: (vector) =>
+        agrees(() => secret(scalar(vector.private, bytes), hex(vector.public)), vector.shared),
+    })
+  }
+}
+
+testVectors<KemVector>({
+  name: 'mlkemSecret of native agrees with the ML-KEM-768 vectors from seeds',
+  file: 'mlkem_768_test.json',
+  judge: ({ seed, c, K }) => {
+    if (seed.length !== 2 * 64) return { skipped: 'seeds never come from outside' }
+    return agrees(() => native.mlkemSecret(keyFromSeed(seed), hex(c)), K)
+  },
+})
+
+testVectors<KemVector>({
+  name: 'mlkemSecret of native agrees with the ML-KEM-768 vectors with expanded keys',
+  file: 'mlkem_768_semi_expanded_decaps_test.json',
+  judge: ({ dk, c, K, flags }) => {
+    if (flags?.some((flag) => flag.endsWith('DecapsulationKey') || flag.endsWith('DecapsulationKeyLength')))
+      return { skipped: 'private keys never come from outside' }
+    return agrees(() => native.mlkemSecret(keyFromExpanded(dk), hex(c)), K)
+  },
+})
+
+testVectors<KemVector>({
+  name: 'answerKeyAgreement of native encapsulates to the key pairs of the ML-KEM-768 vectors',
+  file: 'mlkem_768_keygen_seed_test.json',
+  judge: ({ seed, dk, ek }) => {
+    const { share, secret } = answerHybrid(ek)
+    const ciphertext = share.subarray(0, MLKEM768_CIPHERTEXT_BYTES)
+    const expected = secret.subarray(0, 32).toHex()
+    return (
+      agrees(() => native.mlkemSecret(keyFromSeed(seed), ciphertext), expected) &&
+      agrees(() => native.mlkemSecret(keyFromExpanded(dk), ciphertext), expected)
+    )
+  },
+})
+
+testVectors<KemVector>({
+  name: 'answerKeyAgreement of native takes exactly the valid encapsulation keys of the ML-KEM-768 vectors',
+  // node:crypto offers no way to fix the message m, so c and K of this file are out of reach.
+  file: 'mlkem_768_encaps_test.json',
+  judge: ({ ek }) => unlessRefused(() => answerHybrid(ek)) !== undefined,
+})
+
+const MLKEM768_CIPHERTEXT_BYTES = 1088
+
+/** A valid X25519 share, for where the other half is under test. */
+const X25519_BASE_POINT = new Uint8Array(32).fill(9, 0, 1)
+
+function answerHybrid(encapsulationKey: string): CompletedKeyAgreement {
+  return nativeCrypto().answerKeyAgreement('X25519MLKEM768', concat(hex(encapsulationKey), X25519_BASE_POINT))
+}
+
+/** Whether `secret` accepts the peer's value; then it must come to `shared`. Refusing it is the only error allowed. */
+function agrees(secret: () => Uint8Array, shared: string): boolean {
+  const outcome = unlessRefused(secret)
+  if (outcome === undefined) return false
+  assert.equal(outcome.toHex(), shared)
+  return true
+}
+
+/** The result of `calculate`, or nothing when the peer's value was refused. */
+function unlessRefused<T>(calculate: () => T): T | undefined {
+  try {
+    return calculate()
+  } catch (error) {
+    if (error instanceof CryptoError && error.code === 'CRYPTO_INVALID_KEY_SHARE') return undefined
+    throw error
+  }
+}
+
+/** The vectors write scalars as integers, with or without leading zeros. */
+function scalar(text: string, bytes: number): Uint8Array {
+  return hex(text.padStart(2 * bytes, '0').slice(-2 * bytes))
+}
+
+function keyFromSeed(seed: string): KeyObject {
+  return createPrivateKey({ key: hex(seed), format: 'raw-seed', asymmetricKeyType: 'ml-kem-768' })
+}
+
+/** Node imports no raw expanded keys, but those in PKCS#8 (draft-ietf-lamps-kyber-certificates §6). */
+function keyFromExpanded(expanded: string): KeyObject {
+  const pkcs8 = encodeElement(
+    DER_SEQUENCE,
+    encodeElement(DER_INTEGER, Uint8Array.of(0)),
+    encodeElement(DER_SEQUENCE, hex('0609608648016503040402')),
+    encodeElement(DER_OCTET_STRING, encodeElement(DER_OCTET_STRING, hex(expanded))),
+  )
+  return createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' })
+}
