@@ -25,7 +25,10 @@ export interface Engine {
   receiveEnd(): void
   send(plaintext: Uint8Array): void
   close(): void
-  abort(): void
+  /** Ends with an alert, and `failed`. */
+  fail(error: TlsError): void
+  /** Frees the keys without a word. */
+  [Symbol.dispose](): void
 }
 
 /** What an engine calls; see `ConnectionHandlers` of the engine. */
@@ -37,7 +40,7 @@ export interface EngineHandlers {
   failed(error: TlsError): void
 }
 
-/** Makes the engine of one connection. Client engines send their first message on `start`. */
+/** Makes the engine of one connection; it does nothing before `start`. */
 export type MakeEngine = (handlers: EngineHandlers, trace: (event: TraceEvent) => void) => Engine
 
 /** A full mutual handshake has some 30 events; what a connection of hours adds is not of it. */
@@ -115,6 +118,7 @@ class EngineConnection implements SecureConnection {
   run(makeEngine: MakeEngine): void {
     try {
       this.#engine = makeEngine(this.#engineHandlers(), (event) => this.#record(event))
+      this.#engine.start()
     } catch (thrown) {
       this.#phase = 'over'
       clearTimeout(this.#deadline)
@@ -123,7 +127,6 @@ class EngineConnection implements SecureConnection {
       return
     }
     this.#transport.attach(this.#transportHandlers())
-    this.#engine.start()
   }
 
   /** @throws TlsError TLS_MISUSE before the handshake is complete, which no user of {@link runEngine} ever sees */
@@ -165,7 +168,7 @@ class EngineConnection implements SecureConnection {
     if (this.#aborted) return
     this.#aborted = true
     this.#over()
-    this.#engine.abort()
+    this.#engine[Symbol.dispose]()
     this.#transport.abort()
   }
 
@@ -233,20 +236,19 @@ class EngineConnection implements SecureConnection {
   /** Both halves have ended by close_notify; TCP follows. */
   #finish(): void {
     this.#over()
-    this.#engine.abort()
+    this.#engine[Symbol.dispose]()
     this.#linger()
   }
 
   #late(): void {
     const { deadlineMs } = this.#limits
     const peer = formatAddress(this.remote)
-    this.#fail(
+    this.#engine.fail(
       new TlsError(
         'TLS_HANDSHAKE_TIMEOUT',
         `The handshake with ${peer} was not complete after ${deadlineMs} ms`,
       ),
     )
-    this.#engine.abort()
   }
 
   /** The engine has sent its alert: let the peer have it before the connection goes away. */
@@ -279,7 +281,7 @@ class EngineConnection implements SecureConnection {
     }
     const inHandshake = this.#phase === 'handshake'
     this.#over()
-    this.#engine.abort()
+    this.#engine[Symbol.dispose]()
     const reason = error ?? new TlsError('TLS_HANDSHAKE_TRUNCATED', 'The connection closed in the handshake')
     if (error !== undefined || inHandshake) this.#limits.onFailure?.(reason, this.#trace)
     if (inHandshake) this.#outcome.reject(reason)

@@ -171,6 +171,7 @@ test('runEngine rejects with TLS_HANDSHAKE_TIMEOUT at the deadline', async (t) =
     (error: TlsError) => error.code === 'TLS_HANDSHAKE_TIMEOUT' && error.message.includes('30 ms'),
   )
   await peer.ended
+  assert.match(peer.text, /user_canceled/)
 })
 
 test('runEngine rejects when the peer ends or resets in the handshake', async (t) => {

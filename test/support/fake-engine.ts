@@ -77,7 +77,11 @@ class FakeEngine implements Engine {
     this.#output(Kind.close, new Uint8Array())
   }
 
-  abort(): void {
+  fail(error: TlsError): void {
+    this.#fail(error)
+  }
+
+  [Symbol.dispose](): void {
     this.#over = true
   }
 
