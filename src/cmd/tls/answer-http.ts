@@ -1,0 +1,60 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { momentText } from '../../diagnose/time-text.ts'
+import { ConnectionDuplex } from '../../net/duplex.ts'
+import type { SecureConnection } from '../../net/engine-connection.ts'
+import type { Session } from '../../tls/session.ts'
+
+/**
+ * Answers HTTP/1.1 requests on a connection, by Node's own server, each with a description of the session.
+ *
+ * @returns the number of requests answered
+ * @throws HandfastError when the connection broke
+ */
+export async function answerHttp(connection: SecureConnection, signal: AbortSignal): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  let requests = 0
+  const server = createServer((request: IncomingMessage, response: ServerResponse) => {
+    requests++
+    request.resume()
+    const body = describeSession(connection.session)
+    response.writeHead(200, {
+      'content-type': 'text/plain; charset=utf-8',
+      'content-length': Buffer.byteLength(body),
+      ...(signal.aborted ? { connection: 'close' } : {}),
+    })
+    response.end(body)
+  })
+  const stream = new ConnectionDuplex(connection)
+  const leave = (): void => {
+    stream.end()
+  }
+  let failure: Error | undefined
+  stream.once('error', (error: Error) => {
+    failure = error
+  })
+  stream.once('close', () => (failure === undefined ? resolve(requests) : reject(failure)))
+  signal.addEventListener('abort', leave, { once: true })
+  server.emit('connection', stream)
+  try {
+    return await promise
+  } finally {
+    signal.removeEventListener('abort', leave)
+    server.closeAllConnections()
+  }
+}
+
+function describeSession(session: Session): string {
+  const { version, cipherSuite, group, alpn, serverName, peer, peerSignatureScheme } = session
+  const rows: [string, string][] = [
+    ['version', version],
+    ['cipher suite', cipherSuite],
+    ['group', group],
+    ['server name', serverName ?? 'none asked for'],
+    ['ALPN', alpn ?? 'none agreed'],
+    ['client', peer?.name ?? 'showed no certificate'],
+  ]
+  if (peer !== undefined) rows.push(['known until', momentText(peer.expiresAtMs)])
+  if (peerSignatureScheme !== undefined) rows.push(['proven by', peerSignatureScheme])
+  const lines = rows.map(([label, value]) => `${label.padEnd(14)}${value}`)
+  return `This is Handfast's own TLS 1.3 engine.\n\n${lines.join('\n')}\n`
+}

@@ -1,0 +1,38 @@
+import type { Connection } from '../../net/transport.ts'
+
+/** After being told to stop, so long the peer has to answer our close_notify. */
+const FAREWELL_MS = 500
+
+/**
+ * Sends back what comes until the peer ends its half, then ends ours.
+ *
+ * @returns the bytes sent back
+ * @throws HandfastError when the connection broke
+ */
+export async function echo(connection: Connection, signal: AbortSignal): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  let bytesEchoed = 0
+  let farewell: NodeJS.Timeout | undefined
+  const leave = (): void => {
+    connection.end()
+    farewell = setTimeout(() => connection.abort(), FAREWELL_MS)
+  }
+  connection.attach({
+    data: (bytes) => {
+      bytesEchoed += bytes.length
+      // A peer that sends without reading is slowed down by TCP, not by our memory.
+      if (!connection.write(bytes)) connection.pause()
+    },
+    end: () => connection.end(),
+    drain: () => connection.resume(),
+    closed: (error) => (error === undefined ? resolve(bytesEchoed) : reject(error)),
+  })
+  signal.addEventListener('abort', leave, { once: true })
+  if (signal.aborted) leave()
+  try {
+    return await promise
+  } finally {
+    clearTimeout(farewell)
+    signal.removeEventListener('abort', leave)
+  }
+}

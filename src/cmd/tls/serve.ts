@@ -1,0 +1,144 @@
+import { formatAddress, isLoopback, type Address } from '../../config/address.ts'
+import { nativeCrypto } from '../../crypto/native-provider.ts'
+import type { CryptoProvider } from '../../crypto/provider.ts'
+import { nodeTransport } from '../../net/node-transport.ts'
+import type { ServerOptions } from '../../tls/options.ts'
+import { ExitCode, type Command, type CommandIo } from '../command.ts'
+import { UsageError } from '../errors.ts'
+import { parseFlags, parseHostPort, quoted } from '../flags.ts'
+import { readCredentials, readNegotiation, SHARED_FLAGS, SHARED_USAGE } from './flags.ts'
+import { openKeyLog } from './key-log.ts'
+import { serveConnection, type ServeSettings } from './serve-connection.ts'
+import { chooseBySni } from './sni.ts'
+import { clientVerifier } from './trust.ts'
+
+const DEFAULT_LISTEN = '127.0.0.1:4433'
+
+/** The only protocol that `--http` speaks, by its ALPN name (RFC 7301 §6). */
+const HTTP_ALPN = 'http/1.1'
+
+/** `handfast tls serve` */
+export const tlsServe: Command = {
+  summary: 'Serve TLS 1.3 with the engine of the mesh: echo, or HTTP; --explain shows each handshake',
+  usage: `Usage: handfast tls serve --cert FILE --key FILE [FLAGS]
+
+Serves TLS 1.3 with Handfast's own engine and sends back what comes. Each connection's outcome is logged on standard
+error. Beyond loopback it only listens with --require-client-cert.
+
+Where
+  --listen HOST:PORT   default ${DEFAULT_LISTEN}; port 0 takes any free one
+  --once               serve one connection, then exit: 0 when it ended cleanly, 1 otherwise
+  --http               answer HTTP/1.1 requests with a text that describes the session, instead of echoing
+
+Whom to be
+  --cert FILE          certificate chain in PEM, leaf first
+  --key FILE           its private key in PEM, readable by its owner only
+                       several pairs may be given: the DNS names of the certificates are matched with the name that the
+                       client asks for (SNI); the first pair answers clients that name none
+
+Whom to trust
+  --ca FILE            ask clients for a certificate, and verify it against these anchors in PEM
+  --require-client-cert  refuse clients that show none (needs --ca)
+
+The handshake
+${SHARED_USAGE}
+
+What to show
+  --explain            each handshake, step by step, on standard error
+  --json               each handshake as one line of JSON on standard output, when its connection has ended
+`,
+  async run(args: readonly string[], io: CommandIo): Promise<number> {
+    const crypto = nativeCrypto()
+    const plan = await readPlan(args, crypto)
+    using keyLog = plan.keylog === undefined ? undefined : openKeyLog(plan.keylog, io.stderr)
+    const options = { ...plan.options, ...(keyLog === undefined ? {} : { keyLog: keyLog.write }) }
+    return serve(plan, { ...plan.settings, options, crypto, io })
+  },
+}
+
+interface Plan {
+  readonly listen: Address
+  readonly once: boolean
+  readonly keylog: string | undefined
+  readonly options: Omit<ServerOptions, 'nowMs' | 'trace'>
+  readonly settings: Pick<ServeSettings, 'http' | 'explain' | 'json'>
+}
+
+async function readPlan(args: readonly string[], crypto: CryptoProvider): Promise<Plan> {
+  const { values } = parseFlags(args, {
+    options: {
+      ...SHARED_FLAGS,
+      listen: { type: 'string', default: DEFAULT_LISTEN },
+      'require-client-cert': { type: 'boolean', default: false },
+      once: { type: 'boolean', default: false },
+      http: { type: 'boolean', default: false },
+    },
+  })
+  const requireClient = values['require-client-cert']
+  const listen = parseHostPort('--listen', values.listen)
+  if (requireClient && values.ca === undefined)
+    throw new UsageError('--ca: expected trust anchors for --require-client-cert, got nothing')
+  if (!isLoopback(listen) && !requireClient)
+    throw new UsageError(
+      `--listen: expected a loopback address, got ${quoted(values.listen)}: beyond loopback anyone could connect; ` +
+        'give --require-client-cert and --ca to serve only clients that prove who they are',
+    )
+  const negotiation = readNegotiation(values, crypto)
+  const { alpn } = negotiation
+  if (values.http && alpn !== undefined && (alpn.length !== 1 || alpn[0] !== HTTP_ALPN))
+    throw new UsageError(`--alpn: expected ${HTTP_ALPN} with --http, got ${quoted(alpn.join(','))}`)
+  const credentials = await readCredentials(values, crypto)
+  const [first, ...others] = credentials
+  if (first === undefined) throw new UsageError('--cert: expected the certificate of the server, got nothing')
+  return {
+    listen,
+    once: values.once,
+    keylog: values.keylog,
+    options: {
+      crypto,
+      credential: chooseBySni([first, ...others]),
+      ...negotiation,
+      ...(values.http ? { alpn: [HTTP_ALPN] } : {}),
+      ...(values.ca === undefined
+        ? {}
+        : { clientVerifier: await clientVerifier(values.ca, crypto), allowAnonymousClient: !requireClient }),
+    },
+    settings: { http: values.http, explain: values.explain === true, json: values.json === true },
+  }
+}
+
+/** Serves until the signal, or one connection. */
+async function serve({ listen, once }: Plan, settings: ServeSettings): Promise<number> {
+  const { io } = settings
+  const open = new Set<Promise<boolean>>()
+  const stop = new AbortController()
+  const stopAll = (): void => stop.abort()
+  const first = Promise.withResolvers<boolean | undefined>()
+  let count = 0
+  const listener = await nodeTransport.listen(
+    listen,
+    (connection) => {
+      if (once && count > 0) {
+        connection.abort()
+        return
+      }
+      const served = serveConnection(connection, { ...settings, number: ++count, signal: stop.signal })
+      open.add(served)
+      void served.then((ended) => {
+        open.delete(served)
+        first.resolve(ended)
+      })
+    },
+    { onError: (error) => io.stderr.write(`handfast: ${error.code}: ${error.message}\n`) },
+  )
+  io.stderr.write(`handfast: Listening on ${formatAddress(listener.address)}\n`)
+  const aborted = Promise.withResolvers<undefined>()
+  const onAbort = (): void => aborted.resolve(undefined)
+  io.signal.addEventListener('abort', onAbort, { once: true })
+  if (io.signal.aborted) onAbort()
+  const ended = await (once ? Promise.race([first.promise, aborted.promise]) : aborted.promise)
+  stopAll()
+  await listener.close()
+  await Promise.all(open)
+  return ended === false ? ExitCode.failure : ExitCode.success
+}

@@ -1,0 +1,117 @@
+import type { MessageDetails } from '../tls/trace.ts'
+import type { Fact, Side } from './explanation.ts'
+import { printable } from './printable.ts'
+
+/** The messages' names as RFC 8446 spells them. */
+const MESSAGE_NAMES: Readonly<Record<string, string>> = {
+  client_hello: 'ClientHello',
+  server_hello: 'ServerHello',
+  new_session_ticket: 'NewSessionTicket',
+  end_of_early_data: 'EndOfEarlyData',
+  encrypted_extensions: 'EncryptedExtensions',
+  certificate: 'Certificate',
+  certificate_request: 'CertificateRequest',
+  certificate_verify: 'CertificateVerify',
+  finished: 'Finished',
+  key_update: 'KeyUpdate',
+  message_hash: 'message_hash',
+}
+
+/** A handshake message's name as RFC 8446 spells it. */
+export function messageName(type: string): string {
+  return MESSAGE_NAMES[type] ?? type
+}
+
+/** What a message says, line by line; certificates are shown apart. */
+export function factsOf(details: MessageDetails, from: Side): Fact[] {
+  switch (details.message) {
+    case 'client_hello':
+      return present([
+        ['versions', details.versions],
+        ['suites', details.cipherSuites],
+        ['groups', details.groups],
+        ['key share', details.keyShares.map(shareText)],
+        ['signatures', details.signatureSchemes],
+        [
+          'server name',
+          details.serverName === undefined
+            ? 'none asked for (no SNI)'
+            : `${details.serverName} (SNI picks the certificate)`,
+        ],
+        ['ALPN', details.alpn],
+      ]).concat(clientLegacy(details.sessionIdBytes))
+    case 'server_hello':
+      return present([
+        ['version', details.version],
+        ['suite', details.cipherSuite],
+        ['key share', details.keyShare === undefined ? undefined : shareText(details.keyShare)],
+      ]).concat(serverLegacy(details.sessionIdEchoed))
+    case 'encrypted_extensions':
+      return present([
+        ['ALPN', details.alpn === undefined ? 'no protocol chosen' : `${details.alpn} (chosen)`],
+      ])
+    case 'certificate_request':
+      return present([
+        ['asks for', 'a certificate of the client: authentication is mutual'],
+        ['signatures', details.signatureSchemes],
+        ['authorities', details.authorities],
+      ])
+    case 'certificate':
+      return details.chain.length === 0
+        ? [{ label: 'certificate', value: `none: the ${from} has nothing to show` }]
+        : []
+    case 'certificate_verify':
+      return [
+        { label: 'signature', value: printable(details.scheme) },
+        { label: 'proves', value: 'that its sender holds the key, over this handshake and no other' },
+      ]
+    case 'finished':
+      return [{ label: 'is a MAC of', value: 'every message so far, under a key of this handshake' }]
+    case 'new_session_ticket':
+      return [{ label: 'allows', value: 'to resume this session later: it saves the proof, not the trust' }]
+    case 'key_update':
+      return [{ label: 'renews', value: 'the keys of this direction' }]
+    case 'other':
+      return []
+  }
+}
+
+/** Leaves out what is absent or empty, and makes the rest fit for a terminal. */
+function present(
+  rows: readonly (readonly [label: string, value: string | readonly string[] | undefined])[],
+): Fact[] {
+  const facts: Fact[] = []
+  for (const [label, value] of rows) {
+    if (value === undefined || value.length === 0) continue
+    facts.push({ label, value: typeof value === 'string' ? printable(value) : value.map(printable) })
+  }
+  return facts
+}
+
+function shareText({ group, bytes }: { readonly group: string; readonly bytes: number }): string {
+  return `${group} (${bytes} bytes, public)`
+}
+
+/** RFC 8446 §4.1.2 and appendix D.4. */
+function clientLegacy(sessionIdBytes: number): Fact[] {
+  const facts: Fact[] = [
+    { label: 'legacy', value: 'legacy_version says TLS 1.2; versions above count', legacy: true },
+  ]
+  if (sessionIdBytes > 0)
+    facts.push({
+      label: 'legacy',
+      value: `session id of ${sessionIdBytes} bytes, names no session`,
+      legacy: true,
+    })
+  return facts
+}
+
+/** RFC 8446 §4.1.3 and appendix D.4. */
+function serverLegacy(sessionIdEchoed: boolean): Fact[] {
+  const facts: Fact[] = [
+    { label: 'legacy', value: 'legacy_version says TLS 1.2; the version above counts', legacy: true },
+  ]
+  if (sessionIdEchoed)
+    facts.push({ label: 'legacy', value: 'session id echoed, resumes nothing', legacy: true })
+  return facts
+}

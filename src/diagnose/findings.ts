@@ -1,0 +1,114 @@
+import type { HandfastError } from '../errors.ts'
+import type {
+  CertificateDetails,
+  ClientHelloDetails,
+  EncryptedExtensionsDetails,
+  ServerHelloDetails,
+  TraceEvent,
+} from '../tls/trace.ts'
+import type { Side } from './explanation.ts'
+import { speakerOf } from './steps.ts'
+
+type Found = { -readonly [Key in keyof Findings]: Findings[Key] }
+
+/** What a trace holds, by name; absent is what did not happen. */
+export interface Findings {
+  readonly perspective: Side
+  readonly startedAtMs: number
+  readonly clientHello?: ClientHelloDetails
+  readonly serverHello?: ServerHelloDetails
+  readonly encryptedExtensions?: EncryptedExtensionsDetails
+  readonly certificateRequested: boolean
+  readonly clientCertificate?: CertificateDetails
+  readonly serverCertificate?: CertificateDetails
+  readonly agreed?: Extract<TraceEvent, { kind: 'agreed' }>
+  readonly handshakeKeys: boolean
+  readonly identity?: Extract<TraceEvent, { kind: 'identity' }>
+  readonly possession?: Extract<TraceEvent, { kind: 'possession' }>
+  readonly transcript: boolean
+  readonly established?: Extract<TraceEvent, { kind: 'established' }>
+  readonly failed?: { readonly error: HandfastError; readonly atMs: number }
+}
+
+/**
+ * Reads a trace once, for everything that asks what happened rather than when.
+ *
+ * @param ended what ended the connection, where the engine did not see it
+ */
+export function findingsOf(
+  events: readonly TraceEvent[],
+  perspective: Side,
+  ended: HandfastError | undefined,
+): Findings {
+  const found: Found = {
+    perspective,
+    startedAtMs: events[0]?.atMs ?? 0,
+    certificateRequested: false,
+    handshakeKeys: false,
+    transcript: false,
+  }
+  for (const event of events) read(found, event)
+  if (ended !== undefined) found.failed ??= { error: ended, atMs: events.at(-1)?.atMs ?? 0 }
+  return found
+}
+
+function read(found: Found, event: TraceEvent): void {
+  switch (event.kind) {
+    case 'message':
+      readMessage(found, event)
+      break
+    case 'keys':
+      found.handshakeKeys = true
+      break
+    case 'transcript':
+      found.transcript = true
+      break
+    case 'agreed':
+      found.agreed = event
+      break
+    case 'identity':
+      found.identity = event
+      break
+    case 'possession':
+      found.possession = event
+      break
+    case 'established':
+      found.established = event
+      break
+    case 'failed':
+      found.failed ??= event
+      break
+    case 'alert':
+    case 'change_cipher_spec':
+    case 'closed':
+      break
+  }
+}
+
+function readMessage(found: Found, event: Extract<TraceEvent, { kind: 'message' }>): void {
+  const { details } = event
+  switch (details.message) {
+    case 'client_hello':
+      found.clientHello = details
+      break
+    case 'server_hello':
+      found.serverHello = details
+      break
+    case 'encrypted_extensions':
+      found.encryptedExtensions = details
+      break
+    case 'certificate_request':
+      found.certificateRequested = true
+      break
+    case 'certificate':
+      if (speakerOf(event.direction, found.perspective) === 'client') found.clientCertificate = details
+      else found.serverCertificate = details
+      break
+    case 'certificate_verify':
+    case 'finished':
+    case 'new_session_ticket':
+    case 'key_update':
+    case 'other':
+      break
+  }
+}

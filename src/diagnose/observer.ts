@@ -1,0 +1,61 @@
+import type { Fact, MessageStep, ObserverView } from './explanation.ts'
+import type { Findings } from './findings.ts'
+import { printable } from './printable.ts'
+import type { PlacedStep } from './steps.ts'
+import { millisecondsText } from './time-text.ts'
+
+/** What someone who reads the wire, and holds no keys, learns of a handshake and what stays hidden from them. */
+export function observe(found: Findings, steps: readonly PlacedStep[]): ObserverView {
+  const messages = steps.map(({ step }) => step).filter((step) => step.kind === 'message')
+  const readable = messages.filter((message) => message.protection === 'plaintext')
+  const sealed = messages.filter((message) => message.protection !== 'plaintext')
+  return { saw: visible(found, readable, sealed), hidden: hidden(found, sealed) }
+}
+
+function visible(found: Findings, readable: readonly MessageStep[], sealed: readonly MessageStep[]): Fact[] {
+  const facts: Fact[] = [
+    { label: 'who and when', value: 'addresses and ports of both ends, time and size of every packet' },
+  ]
+  if (readable.length > 0) facts.push({ label: 'in the clear', value: readable.map(({ name }) => name) })
+  const { clientHello, serverHello } = found
+  if (clientHello !== undefined) {
+    const { serverName, alpn } = clientHello
+    facts.push({
+      label: 'server name',
+      value: serverName === undefined ? 'none: the client sent no SNI' : printable(serverName),
+    })
+    if (alpn !== undefined) facts.push({ label: 'ALPN offered', value: alpn.map(printable) })
+  }
+  if (serverHello !== undefined) {
+    const group = serverHello.keyShare === undefined ? [] : [serverHello.keyShare.group]
+    facts.push({
+      label: 'chosen',
+      value: [serverHello.version, serverHello.cipherSuite, ...group].map(printable),
+    })
+  }
+  if (sealed.length > 0) {
+    const bytes = sealed.reduce((sum, message) => sum + message.bytes, 0)
+    const first = millisecondsText(sealed[0]!.afterMs)
+    facts.push({
+      label: 'sealed records',
+      value: `about ${bytes} bytes of handshake from ${first} on, content unknown`,
+    })
+  }
+  return facts
+}
+
+function hidden(found: Findings, sealed: readonly MessageStep[]): Fact[] {
+  const facts: Fact[] = []
+  if (found.handshakeKeys)
+    facts.push({ label: 'secrets', value: 'both halves of the key agreement stayed where they were made' })
+  const shown = (['client', 'server'] as const).filter((side) =>
+    sealed.some(({ from, certificates }) => from === side && certificates.length > 0),
+  )
+  if (shown.length > 0)
+    facts.push({ label: 'identities', value: shown.map((side) => `the certificate of the ${side}`) })
+  if (found.encryptedExtensions?.alpn !== undefined)
+    facts.push({ label: 'ALPN chosen', value: printable(found.encryptedExtensions.alpn) })
+  if (sealed.length > 0) facts.push({ label: 'proofs', value: [...new Set(sealed.map(({ name }) => name))] })
+  if (found.established !== undefined) facts.push({ label: 'data', value: 'every byte of the applications' })
+  return facts
+}

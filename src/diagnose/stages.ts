@@ -1,0 +1,101 @@
+import { nameOfCertificate, summarise } from './certificates.ts'
+import {
+  otherSide,
+  QUESTIONS,
+  type FailureExplanation,
+  type Side,
+  type Stage,
+  type StageNumber,
+} from './explanation.ts'
+import type { Findings } from './findings.ts'
+import { printable } from './printable.ts'
+import type { PlacedStep } from './steps.ts'
+import { millisecondsText } from './time-text.ts'
+
+/** The five stages with their steps, each answered, failed or open. */
+export function stagesOf(
+  steps: readonly PlacedStep[],
+  found: Findings,
+  failure: FailureExplanation | undefined,
+): Stage[] {
+  return QUESTIONS.map((question, index) => {
+    const number = (index + 1) as StageNumber
+    const answer = answerOf(number, found)
+    const own = steps.filter(({ stage }) => (stage ?? failure?.stage ?? 5) === number).map(({ step }) => step)
+    return { number, question, ...judge(number, answer, { found, failure }), steps: own }
+  })
+}
+
+interface Ending {
+  readonly found: Findings
+  readonly failure: FailureExplanation | undefined
+}
+
+function judge(
+  number: StageNumber,
+  answer: string | undefined,
+  { found, failure }: Ending,
+): Pick<Stage, 'status' | 'answer'> {
+  if (failure?.stage === number) return { status: 'failed', answer: failure.title }
+  if (answer === undefined) return { status: 'open' }
+  const peer = otherSide(found.perspective)
+  if (number === 5 && failure?.refusedBy === peer)
+    return {
+      status: 'open',
+      answer: `${answer} for the ${found.perspective}, and for the ${peer} never: it refused`,
+    }
+  return { status: 'answered', answer }
+}
+
+/** The first stage that the trace does not answer; the last when all are. */
+export function firstUnanswered(found: Findings): StageNumber {
+  for (const number of [1, 2, 3, 4] as const) if (answerOf(number, found) === undefined) return number
+  return 5
+}
+
+function answerOf(number: StageNumber, found: Findings): string | undefined {
+  switch (number) {
+    case 1:
+      return parameters(found)
+    case 2:
+      return found.handshakeKeys && found.agreed !== undefined
+        ? `by ${found.agreed.group}, with secrets of their own for each phase and direction`
+        : undefined
+    case 3:
+      return identities(found)
+    case 4:
+      return found.transcript ? 'no: both sides agree on everything said' : undefined
+    case 5:
+      return found.established === undefined
+        ? undefined
+        : `after ${millisecondsText(found.established.atMs - found.startedAtMs)}`
+  }
+}
+
+function parameters({ agreed, clientHello, encryptedExtensions }: Findings): string | undefined {
+  if (agreed === undefined) return undefined
+  const parts: string[] = [agreed.version, agreed.cipherSuite]
+  if (encryptedExtensions?.alpn !== undefined) parts.push(`ALPN ${printable(encryptedExtensions.alpn)}`)
+  if (clientHello?.serverName !== undefined) parts.push(`server name ${printable(clientHello.serverName)}`)
+  return parts.join(', ')
+}
+
+function identities(found: Findings): string | undefined {
+  const { perspective, identity, possession, established } = found
+  const peer = otherSide(perspective)
+  if (identity !== undefined && possession !== undefined) {
+    const shown = shownBy(found, perspective)
+    const us = shown === undefined ? '' : `; the ${perspective} shows ${shown}`
+    return `the ${peer} is ${printable(identity.name)}${us}`
+  }
+  // A client always verifies; a server's client may be a stranger by configuration.
+  if (perspective === 'client' || established === undefined) return undefined
+  const shown = shownBy(found, 'server') ?? 'its certificate'
+  const client = found.certificateRequested ? 'showed no certificate' : 'was not asked'
+  return `the server shows ${shown}; the client ${client}`
+}
+
+function shownBy(found: Findings, side: Side): string | undefined {
+  const leaf = (side === 'client' ? found.clientCertificate : found.serverCertificate)?.chain[0]
+  return leaf === undefined ? undefined : nameOfCertificate(summarise(leaf))
+}

@@ -1,0 +1,141 @@
+import type { Direction, TraceEvent } from '../tls/trace.ts'
+import { summarise, nameOfCertificate } from './certificates.ts'
+import { otherSide, type Side, type StageNumber, type Step } from './explanation.ts'
+import { factsOf, messageName } from './facts.ts'
+import { printable } from './printable.ts'
+import { durationText } from './time-text.ts'
+
+/** A step and the question that it helps to answer. */
+export interface PlacedStep {
+  /** Absent for an alert that ends a handshake: its stage is that of the failure. */
+  readonly stage?: StageNumber
+  readonly step: Step
+}
+
+/** The stage of every handshake message; those not listed come when data may flow. */
+const MESSAGE_STAGES: Readonly<Record<string, StageNumber>> = {
+  client_hello: 1,
+  server_hello: 1,
+  encrypted_extensions: 1,
+  certificate_request: 3,
+  certificate: 3,
+  certificate_verify: 3,
+  finished: 4,
+}
+
+/** Every event as a step, in order of time. */
+export function stepsOf(events: readonly TraceEvent[], perspective: Side): PlacedStep[] {
+  const startedAtMs = events[0]?.atMs ?? 0
+  const steps: PlacedStep[] = []
+  let order = 0
+  for (const event of withoutEchoes(events)) {
+    if (event.kind === 'message' || event.kind === 'alert' || event.kind === 'closed') order++
+    const placed = place(event, { perspective, order, afterMs: event.atMs - startedAtMs })
+    if (placed !== undefined) steps.push(placed)
+  }
+  return steps
+}
+
+/** A half that closed stands for its close_notify, unless the alert is in the trace itself. */
+function withoutEchoes(events: readonly TraceEvent[]): readonly TraceEvent[] {
+  return events.filter(
+    (event, index) =>
+      event.kind !== 'closed' ||
+      !events.some(
+        (other, place) =>
+          place < index &&
+          other.kind === 'alert' &&
+          other.description === 'close_notify' &&
+          other.direction === event.direction,
+      ),
+  )
+}
+
+/** Who speaks in an event of our trace. */
+export function speakerOf(direction: Direction, perspective: Side): Side {
+  return direction === 'sent' ? perspective : otherSide(perspective)
+}
+
+interface Placing {
+  readonly perspective: Side
+  readonly order: number
+  readonly afterMs: number
+}
+
+function place(event: TraceEvent, { perspective, order, afterMs }: Placing): PlacedStep | undefined {
+  const peer = otherSide(perspective)
+  switch (event.kind) {
+    case 'message': {
+      const from = speakerOf(event.direction, perspective)
+      const { details, bytes, protection } = event
+      const certificates = details.message === 'certificate' ? details.chain.map(summarise) : []
+      const facts = factsOf(details, from)
+      const name = messageName(event.type)
+      return {
+        stage: MESSAGE_STAGES[event.type] ?? 5,
+        step: { kind: 'message', afterMs, order, from, name, bytes, protection, facts, certificates },
+      }
+    }
+    case 'alert': {
+      const from = speakerOf(event.direction, perspective)
+      const { description, protection } = event
+      const step = {
+        kind: 'alert',
+        afterMs,
+        order,
+        from,
+        description: printable(description),
+        protection,
+      } as const
+      return description === 'close_notify' ? { stage: 5, step } : { step }
+    }
+    case 'change_cipher_spec':
+      return {
+        stage: 2,
+        step: { kind: 'change_cipher_spec', afterMs, from: speakerOf(event.direction, perspective) },
+      }
+    case 'keys':
+      return {
+        stage: event.protection === 'handshake' ? 2 : 5,
+        step: {
+          kind: 'transition',
+          afterMs,
+          from: speakerOf(event.direction, perspective),
+          to: event.protection,
+        },
+      }
+    case 'agreed':
+      return check(
+        2,
+        `both derive the same secret from the two public ${event.group} shares; neither sends it`,
+      )
+    case 'identity': {
+      const left = durationText(event.expiresAtMs - event.atMs)
+      const anchor = event.path.at(-1)
+      const under = anchor === undefined ? '' : `, under ${nameOfCertificate(summarise(anchor))}`
+      return check(
+        3,
+        `the ${peer} is ${printable(event.name)}: name, chain and validity hold for ${left}${under}`,
+      )
+    }
+    case 'possession':
+      return check(3, `the ${peer} holds the key of its certificate: its signature fits this handshake`)
+    case 'transcript':
+      return check(4, `the ${peer}'s Finished matches: both sides saw the same messages, bit for bit`)
+    case 'established':
+      return check(5, 'the other side is verified and the talk unaltered: application data may flow')
+    case 'closed': {
+      const from = speakerOf(event.direction, perspective)
+      return {
+        stage: 5,
+        step: { kind: 'alert', afterMs, order, from, description: 'close_notify', protection: 'application' },
+      }
+    }
+    case 'failed':
+      return undefined
+  }
+
+  function check(stage: StageNumber, text: string): PlacedStep {
+    return { stage, step: { kind: 'check', afterMs, text } }
+  }
+}
