@@ -10,6 +10,8 @@ export interface SubjectPublicKey {
   readonly spki: Uint8Array
   /** The algorithm's object identifier. */
   readonly algorithm: string
+  /** The contents of subjectPublicKey. */
+  readonly bytes: Uint8Array
   /** Absent for keys that are not of a kind we use: other curves, explicit curves, DSA and so on. */
   readonly kind?: KeyKind
   /** RSA: the modulus; EC: the field; 0 without a kind. */
@@ -104,7 +106,12 @@ export function readSubjectPublicKey(reader: DerReader, field: string): SubjectP
     algorithm: readAlgorithmIdentifier(sequence, 'algorithm'),
     key: sequence.bitStringBytes('subjectPublicKey'),
   }))
-  return { spki: reader.since(start), algorithm: algorithm.oid, ...keyFacts(reader, field, algorithm, key) }
+  return {
+    spki: reader.since(start),
+    algorithm: algorithm.oid,
+    bytes: key,
+    ...keyFacts(reader, field, algorithm, key),
+  }
 }
 
 /** The facts of a DER SubjectPublicKeyInfo. @throws CertificateError PKI_MALFORMED */
@@ -112,12 +119,14 @@ export function parseSubjectPublicKey(spki: Uint8Array): SubjectPublicKey {
   return DerReader.readAll(spki, 'key', (reader) => readSubjectPublicKey(reader, 'subjectPublicKeyInfo'))
 }
 
+type KeyFacts = Omit<SubjectPublicKey, 'spki' | 'algorithm' | 'bytes'>
+
 function keyFacts(
   reader: DerReader,
   field: string,
   { oid, parameters }: AlgorithmIdentifier,
   key: Uint8Array,
-): Omit<SubjectPublicKey, 'spki' | 'algorithm'> {
+): KeyFacts {
   switch (oid) {
     case Oid.ecPublicKey: {
       // RFC 5480 §2.1.1: named curves only. An explicit curve is whatever its author says it is.
@@ -140,7 +149,7 @@ function keyFacts(
   }
 }
 
-function readRsaKey(reader: DerReader): Omit<SubjectPublicKey, 'spki' | 'algorithm'> {
+function readRsaKey(reader: DerReader): KeyFacts {
   return reader.sequence('key', (sequence) => {
     const modulus = sequence.integer('modulus')
     if (modulus[0]! >= 0x80) sequence.fail('modulus', 'is negative')
