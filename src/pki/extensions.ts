@@ -1,4 +1,5 @@
 /** The extensions of RFC 5280 §4.2 that path validation reads, each with its own decoder. */
+import { encodeElement } from '../crypto/der.ts'
 import { contextConstructed, contextPrimitive, Tag } from './der.ts'
 import type { DerReader } from './der.ts'
 import type { DistinguishedName } from './distinguished-name.ts'
@@ -93,6 +94,15 @@ export function readKeyUsage(reader: DerReader, critical: boolean): KeyUsage {
   // RFC 5280 §4.2.1.3
   if (usages.length === 0) reader.fail('keyUsage', 'sets no usage')
   return { critical, usages }
+}
+
+/** The contents of a keyUsage extension, in DER. */
+export function encodeKeyUsage(usages: readonly KeyUsageName[]): Uint8Array<ArrayBuffer> {
+  const bits = usages.map((usage) => KEY_USAGES.indexOf(usage))
+  const last = Math.max(...bits)
+  const bytes = new Uint8Array((last >> 3) + 1)
+  for (const bit of bits) bytes[bit >> 3]! |= 0x80 >> (bit & 7)
+  return encodeElement(Tag.bitString, Uint8Array.of(7 - (last & 7)), bytes)
 }
 
 export function readExtendedKeyUsage(reader: DerReader, critical: boolean): ExtendedKeyUsage {

@@ -5,7 +5,7 @@ import { DER_OCTET_STRING, DER_SEQUENCE, encodeElement } from '../crypto/der.ts'
 import type { KeyKind, PrivateKey } from '../crypto/provider.ts'
 import { parseSubjectPublicKey } from './algorithms.ts'
 import { contextPrimitive } from './der.ts'
-import type { KeyUsageName } from './extensions.ts'
+import { encodeKeyUsage } from './extensions.ts'
 import type { CertificateTemplate, SigningOptions } from './issue.ts'
 import { Oid } from './oid.ts'
 
@@ -23,18 +23,6 @@ const SIGNING_ALGORITHMS: Readonly<
   'ec-p521': { name: 'ECDSA', namedCurve: 'P-521', hash: 'SHA-512' },
   ed25519: { name: 'Ed25519' },
   rsa: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
-}
-
-const KEY_USAGE_FLAGS: Readonly<Record<KeyUsageName, x509.KeyUsageFlags>> = {
-  digitalSignature: x509.KeyUsageFlags.digitalSignature,
-  nonRepudiation: x509.KeyUsageFlags.nonRepudiation,
-  keyEncipherment: x509.KeyUsageFlags.keyEncipherment,
-  dataEncipherment: x509.KeyUsageFlags.dataEncipherment,
-  keyAgreement: x509.KeyUsageFlags.keyAgreement,
-  keyCertSign: x509.KeyUsageFlags.keyCertSign,
-  cRLSign: x509.KeyUsageFlags.cRLSign,
-  encipherOnly: x509.KeyUsageFlags.encipherOnly,
-  decipherOnly: x509.KeyUsageFlags.decipherOnly,
 }
 
 /** Signs whatever the template says; whether it makes sense is for the caller to know. Returns DER. */
@@ -74,10 +62,7 @@ async function extensionsOf(
 ): Promise<x509.Extension[]> {
   const { ca, pathLength, keyUsage, extendedKeyUsage, extensions = [] } = template
   const all: x509.Extension[] = [new x509.BasicConstraintsExtension(ca, pathLength, true)]
-  if (keyUsage !== undefined) {
-    const flags = keyUsage.reduce((sum, usage) => sum | KEY_USAGE_FLAGS[usage], 0)
-    all.push(new x509.KeyUsagesExtension(flags as x509.KeyUsageFlags, true))
-  }
+  if (keyUsage !== undefined) all.push(new x509.Extension(Oid.keyUsage, true, encodeKeyUsage(keyUsage)))
   if (extendedKeyUsage !== undefined) all.push(new x509.ExtendedKeyUsageExtension([...extendedKeyUsage]))
   const names = alternativeNames(template)
   if (names.length > 0)
