@@ -1,6 +1,8 @@
+import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { messageOf } from '../errors.ts'
+import { SECRET_FILE_MODE } from './durable-file.ts'
 import { CaError } from './errors.ts'
 
 /** SQLITE_BUSY: another connection holds the lock. */
@@ -18,6 +20,8 @@ export function lockDirectory(path: string): Disposable {
   const file = join(path, 'lock')
   let database: DatabaseSync | undefined
   try {
+    // Whoever may read the file could hold its lock.
+    closeSync(openSync(file, 'a', SECRET_FILE_MODE))
     database = new DatabaseSync(file)
     database.exec('PRAGMA journal_mode = MEMORY')
     database.exec('BEGIN EXCLUSIVE')
@@ -28,7 +32,7 @@ export function lockDirectory(path: string): Disposable {
         'CA_STORE_LOCKED',
         `${path} is in use by another controller; stop it, or choose another state directory`,
       )
-    throw new CaError('CA_STORE_IO', `Cannot lock ${file}: ${messageOf(error)}`, { cause: error })
+    throw new CaError('CA_STORE_IO', `Cannot lock ${file}: ${messageOf(error)}`, { path: file, cause: error })
   }
   return { [Symbol.dispose]: () => database.close() }
 }

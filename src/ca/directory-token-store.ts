@@ -60,6 +60,7 @@ export class DirectoryTokenStore implements TokenStore {
       return (await readdir(this.#directory)).filter((name) => REGISTRATION_FILE.test(name))
     } catch (error) {
       throw new CaError('CA_STORE_IO', `Cannot list ${this.#directory}: ${messageOf(error)}`, {
+        path: this.#directory,
         cause: error,
       })
     }

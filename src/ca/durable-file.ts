@@ -42,7 +42,7 @@ export async function writeDurably(
     await files.rename(unfinished, path)
     await syncDirectory(dirname(path), files)
   } catch (error) {
-    throw new CaError('CA_STORE_IO', `Cannot write ${path}: ${messageOf(error)}`, { cause: error })
+    throw new CaError('CA_STORE_IO', `Cannot write ${path}: ${messageOf(error)}`, { path, cause: error })
   }
 }
 
@@ -65,6 +65,7 @@ export async function makeDirectory(path: string, mode?: number): Promise<void> 
     await nodeFiles.mkdir(path, { recursive: true, ...(mode !== undefined && { mode }) })
   } catch (error) {
     throw new CaError('CA_STORE_IO', `Cannot make the directory ${path}: ${messageOf(error)}`, {
+      path,
       cause: error,
     })
   }

@@ -7,8 +7,8 @@ export const CA_ERROR_CODES = {
   CA_TOKEN_EXPIRED: 'The join token was valid once',
   CA_PEER_EXPIRED: 'The certificate that proved the caller has expired since the connection was made',
   CA_WRONG_TRUST_DOMAIN: 'The identity belongs to a trust domain that this authority does not serve',
-  CA_CSR_INVALID: 'The certificate request is malformed, too large, or its signature does not prove its key',
-  CA_CSR_KEY: 'The certificate request has a kind or size of key that is not certified here',
+  CA_CSR_INVALID:
+    'The certificate request is malformed, too large, for a kind of key that is not certified, or not signed by its key',
   CA_CSR_IDENTITY: 'The certificate request names another identity than the one its sender proved',
   CA_INTERMEDIATE_EXPIRED: 'The intermediate certificate is too near its end to sign another',
   CA_ISSUED_INVALID:
@@ -17,18 +17,32 @@ export const CA_ERROR_CODES = {
   CA_STORE_LOCKED: 'Another process holds the state directory',
   CA_STORE_PERMISSIONS: 'A secret file can be read or written by others than its owner',
   CA_STORE_CORRUPT: 'A stored certificate, key or token cannot be read, or does not belong to the others',
+  CA_STORE_TRUST_DOMAIN:
+    'The stored certificate authority is of another trust domain than the configured one',
   CA_STORE_EXPIRED: 'A stored certificate authority has expired or is not yet valid',
   CA_STORE_IO: 'The state directory could not be read or written',
 } as const
 
 export type CaErrorCode = keyof typeof CA_ERROR_CODES
 
+export interface CaErrorOptions extends ErrorOptions {
+  readonly path?: string
+}
+
 /** A refusal to issue (the caller's fault), or a store that cannot be worked with (the operator's to mend). */
-export class CaError extends HandfastError<CaErrorCode> {}
+export class CaError extends HandfastError<CaErrorCode> {
+  /** The file or directory at fault. */
+  readonly path?: string
+
+  constructor(code: CaErrorCode, message: string, options?: CaErrorOptions) {
+    super(code, message, options)
+    if (options?.path !== undefined) this.path = options.path
+  }
+}
 
 /** A file or directory of secrets that others than its owner can read or write. */
 export class InsecureFileError extends CaError {
-  readonly path: string
+  declare readonly path: string
   /** As `ls` and `chmod` write it, such as 0644. */
   readonly mode: string
   readonly expectedMode: string
@@ -37,8 +51,8 @@ export class InsecureFileError extends CaError {
     super(
       'CA_STORE_PERMISSIONS',
       `${path} has mode ${mode}, expected ${expectedMode} because it holds secrets; run: chmod ${expectedMode} '${path}'`,
+      { path },
     )
-    this.path = path
     this.mode = mode
     this.expectedMode = expectedMode
   }

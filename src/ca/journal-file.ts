@@ -41,6 +41,7 @@ export class JournalFile implements IssuanceJournal, AsyncDisposable {
       return new JournalFile(path, file)
     } catch (error) {
       throw new CaError('CA_STORE_IO', `Cannot open the journal ${path}: ${messageOf(error)}`, {
+        path,
         cause: error,
       })
     }

@@ -21,7 +21,7 @@ export async function readSecretFile(path: string): Promise<string | undefined> 
   } catch (error) {
     if (error instanceof CaError) throw error
     if (isMissing(error)) return undefined
-    throw new CaError('CA_STORE_IO', `Cannot read ${path}: ${messageOf(error)}`, { cause: error })
+    throw new CaError('CA_STORE_IO', `Cannot read ${path}: ${messageOf(error)}`, { path, cause: error })
   }
 }
 
@@ -32,7 +32,7 @@ export async function readSecretFile(path: string): Promise<string | undefined> 
  */
 export async function refuseOpenDirectory(path: string): Promise<void> {
   const { mode } = await stat(path).catch((error: unknown) => {
-    throw new CaError('CA_STORE_IO', `Cannot look at ${path}: ${messageOf(error)}`, { cause: error })
+    throw new CaError('CA_STORE_IO', `Cannot look at ${path}: ${messageOf(error)}`, { path, cause: error })
   })
   refuseOthers(path, mode, SECRET_DIRECTORY_MODE)
 }

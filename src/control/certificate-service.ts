@@ -8,7 +8,7 @@ import type { Logger } from '../telemetry/log.ts'
 import { type ConnectionPeer, peerOf } from './connection-peer.ts'
 import { type IssueSvidRequest, type IssueSvidResponse, IssueSvidResponseSchema } from './gen/handfast_pb.ts'
 import { statusOf } from './grpc-status.ts'
-import { encodeBundles } from './snapshot-codec.ts'
+import { encodeBundles } from './message-codec.ts'
 import type { Timers } from './timers.ts'
 
 export interface CertificateServiceOptions {
@@ -47,7 +47,7 @@ async function issueSvid(
   log.info('Issued a certificate', {
     spiffeId: caller.id.toString(),
     proof: caller.proof,
-    serialNumber: chain[0]!.serialNumber,
+    serialNumber: chain[0].serialNumber,
     expiresAt: new Date(expiresAtMs),
   })
   return create(IssueSvidResponseSchema, {

@@ -6,7 +6,7 @@ import { CertificateService, IssueSvidRequestSchema, type IssueSvidResponse } fr
 import { methodDefinition } from './grpc-service.ts'
 import { controlErrorOf } from './grpc-status.ts'
 import { SecureChannelCredentials, type SecureSocket } from './secure-channel.ts'
-import { decodeIssuedSvid } from './snapshot-codec.ts'
+import { decodeIssuedSvid } from './message-codec.ts'
 import { SnapshotSubscription, type SubscribeOptions } from './snapshot-subscription.ts'
 import type { Timers } from './timers.ts'
 

@@ -3,7 +3,7 @@ import type { SpiffeId } from '../identity/spiffe-id.ts'
 import { parseX509Svid, type X509Svid } from '../identity/svid.ts'
 import { svidVerifier } from '../identity/svid-verifier.ts'
 import type { TrustBundles } from '../identity/trust-bundle.ts'
-import { createCsr } from '../pki/issue.ts'
+import { createCsr } from '../pki/csr.ts'
 import { Backoff } from './backoff.ts'
 import { ControlError } from './errors.ts'
 import { messageOf } from '../errors.ts'
@@ -110,7 +110,7 @@ export class RenewingIdentity implements IdentitySource, Disposable {
   async #renewOnce(): Promise<void> {
     const { crypto, issue, timers, random, onEvent } = this.#options
     const key = crypto.generateKey('ec-p256')
-    const issued = await issue(await createCsr(key))
+    const issued = await issue(createCsr(key))
     if (this.#disposed) return
     const svid = this.#verify(issued, key)
     this.#svid = svid

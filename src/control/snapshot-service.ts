@@ -7,7 +7,7 @@ import { ControlError } from './errors.ts'
 import type { Snapshot, SnapshotRequest, SnapshotVersion, Subscribe } from './gen/handfast_pb.ts'
 import { statusOf } from './grpc-status.ts'
 import { sameVersion, type StateVersion } from './mesh-state.ts'
-import { encodeSnapshot } from './snapshot-codec.ts'
+import { encodeSnapshot } from './message-codec.ts'
 import type { BoardPlace, SnapshotBoard } from './snapshot-board.ts'
 import type { Timers } from './timers.ts'
 

@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf'
-import type { Client, ClientDuplexStream, ServiceError } from '@grpc/grpc-js'
+import type { Client, ServiceError } from '@grpc/grpc-js'
 import { messageOf } from '../errors.ts'
 import { Backoff } from './backoff.ts'
 import { ControlError } from './errors.ts'
@@ -13,7 +13,7 @@ import { methodDefinition } from './grpc-service.ts'
 import { controlErrorOf } from './grpc-status.ts'
 import type { StateVersion, VersionedState } from './mesh-state.ts'
 import type { SecureChannelCredentials } from './secure-channel.ts'
-import { decodeSnapshot, decodeVersion } from './snapshot-codec.ts'
+import { decodeSnapshot, decodeVersion } from './message-codec.ts'
 import type { Timers } from './timers.ts'
 
 const STREAM_SNAPSHOTS = methodDefinition(SnapshotService.method.streamSnapshots)
@@ -48,6 +48,7 @@ export class SnapshotSubscription implements Disposable {
   readonly #options: SubscriptionOptions
   readonly #backoff: Backoff
   #applied: StateVersion | undefined
+  #applying: Promise<unknown> = Promise.resolve()
   #hangUp = (): void => {}
   #cancelRetry = (): void => {}
   #disposed = false
@@ -100,23 +101,16 @@ export class SnapshotSubscription implements Disposable {
 
     stream.on('error', (error: ServiceError) => failed(controlErrorOf(error, credentials.lastError)))
     stream.on('end', () => failed(new ControlError('CONTROL_UNAVAILABLE', 'The controller ended the stream')))
-    stream.on('data', (snapshot: Snapshot) => {
-      // One at a time: the controller sends the next when this one is answered.
-      stream.pause()
-      this.#answer(snapshot).then(
-        (answer) => {
-          if (over) return
-          stream.write(answer)
-          stream.resume()
-        },
-        (error: unknown) =>
-          failed(
-            new ControlError('CONTROL_PROTOCOL', `A snapshot is not readable: ${messageOf(error)}`, {
-              cause: error,
-            }),
-          ),
-      )
-    })
+    stream.on('data', (snapshot: Snapshot) => void answerInTurn(snapshot))
+    const answerInTurn = async (snapshot: Snapshot): Promise<void> => {
+      try {
+        const answer = await this.#answer(snapshot)
+        if (!over) stream.write(answer)
+      } catch (error) {
+        const reason = `A snapshot is not readable: ${messageOf(error)}`
+        failed(new ControlError('CONTROL_PROTOCOL', reason, { cause: error }))
+      }
+    }
     stream.write(
       request({
         case: 'subscribe',
@@ -125,7 +119,14 @@ export class SnapshotSubscription implements Disposable {
     )
   }
 
-  async #answer(snapshot: Snapshot): Promise<SnapshotRequest> {
+  /** One at a time, also across a change of streams, so that states are applied in the order in which they came. */
+  #answer(snapshot: Snapshot): Promise<SnapshotRequest> {
+    const answer = this.#applying.then(() => this.#apply(snapshot))
+    this.#applying = answer.catch(() => {})
+    return answer
+  }
+
+  async #apply(snapshot: Snapshot): Promise<SnapshotRequest> {
     const version = decodeVersion(snapshot)
     this.#backoff.reset()
     try {

@@ -1,0 +1,148 @@
+import { messageOf } from '../errors.ts'
+import type { SpiffeId } from '../identity/spiffe-id.ts'
+import { svidVerifier } from '../identity/svid-verifier.ts'
+import { trustBundle, type TrustBundle, TrustBundles } from '../identity/trust-bundle.ts'
+import type { Certificate } from '../pki/certificate.ts'
+import { issueCertificate, svidTemplate } from '../pki/issue.ts'
+import type { AttestedCaller } from './attestation.ts'
+import { Authorities, type AuthoritiesOptions, type AuthorityEvent, BACKDATE_MS } from './authorities.ts'
+import { judgeCsr } from './csr.ts'
+import { CaError } from './errors.ts'
+import type { IssuanceJournal } from './journal.ts'
+
+export interface CertificateAuthorityOptions extends AuthoritiesOptions {
+  readonly journal: IssuanceJournal
+  /** How long an SVID lives. @default 1 hour */
+  readonly svidTtlMs?: number
+  /** Told when a root or an intermediate is made. */
+  readonly onEvent?: (event: AuthorityEvent) => void
+}
+
+/** An X.509-SVID as it goes to its owner. */
+export interface IssuedCertificate {
+  /** The leaf and the intermediate. */
+  readonly chain: readonly [leaf: Certificate, intermediate: Certificate]
+  readonly expiresAtMs: number
+}
+
+const DEFAULT_SVID_TTL_MS = 3600 * 1000
+
+/** An SVID with less life than this would have to be renewed before it has reached its owner. */
+const MIN_SVID_LIFE_MS = 1_000
+
+/** Issues X.509-SVIDs for one trust domain. */
+export class CertificateAuthority {
+  readonly #options: CertificateAuthorityOptions
+  readonly #authorities: Authorities
+  readonly #svidTtlMs: number
+
+  private constructor(options: CertificateAuthorityOptions, authorities: Authorities) {
+    this.#options = options
+    this.#authorities = authorities
+    this.#svidTtlMs = options.svidTtlMs ?? DEFAULT_SVID_TTL_MS
+  }
+
+  /**
+   * Opens the authority of the store; on its first start makes it.
+   *
+   * @throws CaError CA_STORE_…
+   */
+  static async open(
+    options: CertificateAuthorityOptions,
+    { nowMs }: { readonly nowMs: number },
+  ): Promise<CertificateAuthority> {
+    const { onEvent } = options
+    return new CertificateAuthority(
+      options,
+      await Authorities.open(options, { nowMs, ...(onEvent !== undefined && { onEvent }) }),
+    )
+  }
+
+  get trustDomain(): string {
+    return this.#options.trustDomain
+  }
+
+  /** What to trust, to trust this authority. */
+  get bundle(): TrustBundle {
+    return trustBundle(this.trustDomain, [this.#authorities.root.certificate])
+  }
+
+  /** Replaces the intermediate if it nears its end. To be called now and then. @throws CaError CA_STORE_IO */
+  maintain(nowMs: number): Promise<void> {
+    return this.#authorities.maintain(nowMs, this.#options.onEvent)
+  }
+
+  /**
+   * Certifies the key of a CSR for a caller who is proven. Nothing else is taken from the CSR.
+   *
+   * @param csr PKCS#10, DER
+   * @throws CaError CA_WRONG_TRUST_DOMAIN, CA_CSR_…, CA_INTERMEDIATE_EXPIRED, CA_ISSUED_INVALID, CA_STORE_IO, CA_BUSY
+   */
+  async issue(
+    caller: AttestedCaller,
+    csr: Uint8Array,
+    { nowMs }: { readonly nowMs: number },
+  ): Promise<IssuedCertificate> {
+    const { id } = caller
+    if (id.trustDomain !== this.trustDomain)
+      throw new CaError(
+        'CA_WRONG_TRUST_DOMAIN',
+        `${id.toString()} is not of the trust domain ${this.trustDomain}`,
+      )
+    const publicKey = judgeCsr(csr, { id, crypto: this.#options.crypto })
+    const { intermediate } = this.#authorities
+    const notAfterMs = Math.min(nowMs + this.#svidTtlMs, intermediate.certificate.notAfterMs)
+    if (notAfterMs - nowMs < MIN_SVID_LIFE_MS)
+      throw new CaError(
+        'CA_INTERMEDIATE_EXPIRED',
+        `The intermediate ends at ${new Date(notAfterMs).toISOString()}`,
+      )
+
+    const template = svidTemplate({
+      id: id.toString(),
+      publicKey,
+      notBeforeMs: Math.max(nowMs - BACKDATE_MS, intermediate.certificate.notBeforeMs),
+      notAfterMs,
+    })
+    const leaf = await issueCertificate(template, {
+      issuer: intermediate.certificate,
+      signingKey: intermediate.key,
+    })
+    const issued: IssuedCertificate = {
+      chain: [leaf, intermediate.certificate],
+      expiresAtMs: leaf.notAfterMs,
+    }
+    this.#refuseInvalid(issued, id, nowMs)
+    await this.#record(issued, caller, nowMs)
+    return issued
+  }
+
+  /** A fault in what we build must not leave the house: our own verifier is the first to see it. */
+  #refuseInvalid({ chain }: IssuedCertificate, id: SpiffeId, nowMs: number): void {
+    const bundles = TrustBundles.of(this.bundle)
+    const verifier = svidVerifier({ bundles: () => bundles, crypto: this.#options.crypto, expected: id })
+    try {
+      for (const peerRole of ['server', 'client'] as const) verifier.verify(chain, { peerRole, nowMs })
+    } catch (error) {
+      throw new CaError(
+        'CA_ISSUED_INVALID',
+        `The certificate for ${id.toString()} is refused by our own verifier: ${messageOf(error)}`,
+        { cause: error },
+      )
+    }
+  }
+
+  async #record({ chain: [leaf] }: IssuedCertificate, caller: AttestedCaller, nowMs: number): Promise<void> {
+    const sha256 = (bytes: Uint8Array): string => this.#options.crypto.digest('sha256', bytes).toHex()
+    await this.#options.journal.append({
+      kind: 'issued',
+      time: new Date(nowMs).toISOString(),
+      spiffeId: caller.id.toString(),
+      proof: caller.proof,
+      serialNumber: leaf.serialNumber,
+      notAfter: new Date(leaf.notAfterMs).toISOString(),
+      certificateSha256: sha256(leaf.der),
+      publicKeySha256: sha256(leaf.publicKey.spki),
+    })
+  }
+}

@@ -1,0 +1,165 @@
+import { formatAddress, type Address } from '../../config/address.ts'
+import { type ControllerConfig } from '../../config/controller-config.ts'
+import { ConfigError } from '../../config/errors.ts'
+import { controllerId } from '../../config/proxy-config.ts'
+import { type IdentityEvent, RenewingIdentity } from '../../control/renewing-identity.ts'
+import { ControlServer } from '../../control/server.ts'
+import { SnapshotBoard } from '../../control/snapshot-board.ts'
+import { systemTimers } from '../../control/timers.ts'
+import type { MeshState } from '../../control/mesh-state.ts'
+import { utf8 } from '../../bytes/bytes.ts'
+import type { CryptoProvider } from '../../crypto/provider.ts'
+import { SpiffeId } from '../../identity/spiffe-id.ts'
+import { TrustBundles } from '../../identity/trust-bundle.ts'
+import { NetError } from '../../net/errors.ts'
+import type { Listener, Transport } from '../../net/transport.ts'
+import type { Logger } from '../../telemetry/log.ts'
+import { admission } from './admission.ts'
+import { type LoadedPolicies, loadPolicies } from './policy-files.ts'
+import { PolicyWatch } from './policy-watch.ts'
+import { asConfigErrors } from './refusals.ts'
+import { openState } from './state.ts'
+
+export interface ControllerWorld {
+  readonly crypto: CryptoProvider
+  readonly transport: Transport
+  readonly log: Logger
+}
+
+/** A controller at work. */
+export interface RunningController extends AsyncDisposable {
+  /** With the port that was chosen where 0 was configured. */
+  readonly address: Address
+  readonly board: SnapshotBoard
+  /** Reads the policies again now. */
+  reloadPolicies(): Promise<void>
+}
+
+/**
+ * Starts a controller: state, own identity, policies, services, listener, in this order.
+ *
+ * @throws ConfigError for what the operator has to mend, CaError for a store that does not hold
+ */
+export async function startController(
+  config: ControllerConfig,
+  world: ControllerWorld,
+): Promise<RunningController> {
+  const { crypto, log } = world
+  const { trustDomain, policyPath: path } = config
+  await using started = new AsyncDisposableStack()
+  const load = (): Promise<LoadedPolicies> => loadPolicies({ path, crypto, trustDomain })
+  const policies = await load()
+  const { authority, issuer } = started.use(await asConfigErrors(() => openState(config, world)))
+  const bundles = TrustBundles.of(authority.bundle)
+
+  const id = SpiffeId.parse(controllerId(trustDomain))
+  const identity = started.use(
+    new RenewingIdentity({
+      crypto,
+      bundles,
+      expected: id,
+      issue: async (csr) => {
+        const { chain } = await authority.issue({ id, proof: 'controller' }, csr, { nowMs: Date.now() })
+        return { chain, bundles, clockSkewMs: 0 }
+      },
+      timers: systemTimers,
+      random: Math.random,
+      onEvent: (event) => logIdentityEvent(event, log),
+    }),
+  )
+  await identity.start()
+
+  const board = new SnapshotBoard({ epoch: crypto.random(8).toHex(), state: meshState(bundles, policies) })
+  const watch =
+    path === undefined ? undefined : started.use(watchPolicies(path, { load, loaded: policies, board, log }))
+  const server = new ControlServer({ issuer, board, timers: systemTimers, log })
+  started.defer(() => server.close())
+  const listener = await listen(config, world, admission({ server, identity, crypto, log }))
+  started.defer(() => listener.close())
+
+  log.info('ready', {
+    address: formatAddress(listener.address),
+    trustDomain,
+    spiffeId: id.toString(),
+    stateDir: config.stateDir,
+    policies: policies.count,
+    policyRevision: policies.revision,
+  })
+  const resources = started.move()
+  return {
+    address: listener.address,
+    board,
+    reloadPolicies: () => watch?.reload() ?? Promise.resolve(),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}
+
+function watchPolicies(
+  path: string,
+  {
+    load,
+    loaded,
+    board,
+    log,
+  }: {
+    readonly load: () => Promise<LoadedPolicies>
+    readonly loaded: LoadedPolicies
+    readonly board: SnapshotBoard
+    readonly log: Logger
+  },
+): PolicyWatch {
+  return new PolicyWatch({
+    path,
+    loaded,
+    load,
+    onChange: (policies) => {
+      const { version } = board.publish(meshState(board.current.bundles, policies))
+      log.info('Policies changed', {
+        number: version.number,
+        policies: policies.count,
+        policyRevision: policies.revision,
+      })
+    },
+    onRefused: (error) =>
+      log.error('Policies refused; those in force stay', {
+        error,
+        ...(error instanceof ConfigError && { problems: error.problems }),
+        policyRevision: board.current.policyRevision,
+      }),
+  })
+}
+
+function meshState(bundles: TrustBundles, { text, revision }: LoadedPolicies): MeshState {
+  return { bundles, policies: utf8(text), policyRevision: revision }
+}
+
+async function listen(
+  { listen: address }: ControllerConfig,
+  { transport, log }: ControllerWorld,
+  accept: ReturnType<typeof admission>,
+): Promise<Listener> {
+  try {
+    return await transport.listen(address, accept, {
+      onError: (error) => log.error('A connection could not be accepted', { error }),
+    })
+  } catch (error) {
+    if (!(error instanceof NetError) || error.code !== 'NET_ADDRESS_IN_USE') throw error
+    const problem = {
+      file: 'controller',
+      field: 'spec.listen',
+      expected: 'a free address',
+      got: `${formatAddress(address)}, which another program listens on`,
+      hint: 'stop that program, or choose another address with --listen',
+    }
+    throw new ConfigError('CONFIG_PORT_IN_USE', [problem], { cause: error })
+  }
+}
+
+function logIdentityEvent(event: IdentityEvent, log: Logger): void {
+  if (event.kind === 'issued')
+    log.info('Own certificate issued', {
+      expiresAt: new Date(event.svid.expiresAtMs),
+      renewInMs: Math.round(event.renewInMs),
+    })
+  if (event.kind === 'failed') log.error('Own certificate could not be renewed', { ...event })
+}

@@ -1,0 +1,92 @@
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parsePolicies, type PolicyFile } from '../../authz/parse.ts'
+import { compilePolicies } from '../../authz/policy-set.ts'
+import { serializePolicies } from '../../authz/serialize.ts'
+import { ConfigError } from '../../config/errors.ts'
+import type { CryptoProvider } from '../../crypto/provider.ts'
+import { messageOf } from '../../errors.ts'
+
+/** More than an operator writes by hand; a larger file is something else by mistake. */
+const MAX_FILE_BYTES = 1024 * 1024
+const MAX_FILES = 1_000
+
+/** All policies there are, in the form that proxies get. */
+export interface LoadedPolicies {
+  /** What serializePolicies made of them. */
+  readonly text: string
+  readonly revision: string
+  readonly count: number
+}
+
+export interface LoadPoliciesOptions {
+  /** A policy file, or a directory; undefined for a mesh whose operator wrote none. */
+  readonly path: string | undefined
+  readonly crypto: CryptoProvider
+  readonly trustDomain: string
+}
+
+/**
+ * Reads a policy file, or every `*.yaml` and `*.yml` file right in a directory. It is all or nothing.
+ *
+ * @throws ConfigError with every problem of every file
+ */
+export async function loadPolicies({
+  path,
+  crypto,
+  trustDomain,
+}: LoadPoliciesOptions): Promise<LoadedPolicies> {
+  const files: PolicyFile[] = []
+  for (const name of path === undefined ? [] : await policyFileNames(path))
+    files.push({ name, text: await readPolicyFile(name) })
+  const policies = parsePolicies(files)
+  // Proxies decide; here only what they will make of it is checked and numbered.
+  const { revision } = compilePolicies(policies, { crypto, trustDomain, newId: () => '' })
+  return { text: serializePolicies(policies), revision, count: policies.length }
+}
+
+/** Changes when any of the files that {@link loadPolicies} would read has changed, as far as the file system tells. */
+export async function policyFingerprint(path: string): Promise<string> {
+  try {
+    const names = await policyFileNames(path)
+    const stats = await Promise.all(names.map((name) => stat(name)))
+    return JSON.stringify(stats.map(({ ino, size, mtimeMs }, index) => [names[index], ino, size, mtimeMs]))
+  } catch (error) {
+    return `unreadable: ${messageOf(error)}`
+  }
+}
+
+async function policyFileNames(path: string): Promise<string[]> {
+  try {
+    if (!(await stat(path)).isDirectory()) return [path]
+    const names = (await readdir(path)).filter((name) => /^[^.].*\.ya?ml$/.test(name)).sort()
+    if (names.length > MAX_FILES)
+      throw problem('CONFIG_INVALID', path, `at most ${MAX_FILES} policy files`, `${names.length}`)
+    return names.map((name) => join(path, name))
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+}
+
+async function readPolicyFile(path: string): Promise<string> {
+  try {
+    const { size } = await stat(path)
+    if (size > MAX_FILE_BYTES)
+      throw problem('CONFIG_INVALID', path, `at most ${MAX_FILE_BYTES} bytes of policy`, `${size}`)
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+}
+
+function unreadable(path: string, error: unknown): ConfigError {
+  if (error instanceof ConfigError) return error
+  const missing = (error as { readonly code?: unknown }).code === 'ENOENT'
+  return missing
+    ? problem('CONFIG_MISSING_FILE', path, 'a policy file or a directory of them', 'nothing there')
+    : problem('CONFIG_UNREADABLE', path, 'a policy file or a directory of them', messageOf(error))
+}
+
+function problem(code: ConfigError['code'], file: string, expected: string, got: string): ConfigError {
+  return new ConfigError(code, [{ file, field: '', expected, got }])
+}

@@ -1,0 +1,11 @@
+/** What lies in a controller's state directory. */
+export const STATE_FILES = {
+  /** Root and intermediate, with their keys. Directory. */
+  authorities: 'ca',
+  /** Registrations of join tokens. Directory. */
+  tokens: 'tokens',
+  /** What was issued and refused; JSON lines. */
+  journal: 'journal.jsonl',
+  /** What proxies need to trust this controller. Public. */
+  trustBundle: 'trust-bundle.pem',
+} as const

@@ -1,0 +1,93 @@
+import { join } from 'node:path'
+import type { AuthorityEvent } from '../../ca/authorities.ts'
+import { CertificateAuthority } from '../../ca/authority.ts'
+import { lockDirectory } from '../../ca/directory-lock.ts'
+import { DirectoryCaStore } from '../../ca/directory-store.ts'
+import { DirectoryTokenStore } from '../../ca/directory-token-store.ts'
+import { makeDirectory, PUBLIC_FILE_MODE, writeDurably } from '../../ca/durable-file.ts'
+import { Issuer } from '../../ca/issuer.ts'
+import { JoinTokenAttestor } from '../../ca/join-token-attestor.ts'
+import { JournalFile } from '../../ca/journal-file.ts'
+import { PeerSvidAttestor } from '../../ca/peer-svid-attestor.ts'
+import type { ControllerConfig } from '../../config/controller-config.ts'
+import type { CryptoProvider } from '../../crypto/provider.ts'
+import { encodeTrustBundlePem } from '../../identity/trust-bundle.ts'
+import type { Logger } from '../../telemetry/log.ts'
+import { STATE_FILES } from './state-files.ts'
+
+/** An expired token is told apart from an unknown one for so long: 7 days. */
+const KEEP_EXPIRED_TOKENS_MS = 7 * 24 * 3600 * 1000
+
+/** How often the authority looks at its own certificates, and forgets tokens: 1 hour. */
+const MAINTENANCE_MS = 3600 * 1000
+
+/** What a controller works with that outlives it. */
+export interface ControllerState extends AsyncDisposable {
+  readonly authority: CertificateAuthority
+  readonly issuer: Issuer
+}
+
+/**
+ * Opens a state directory for one controller, making what is not there yet, and writes the trust bundle for proxies.
+ *
+ * @throws CaError
+ */
+export async function openState(
+  { stateDir, trustDomain, svidTtlMs, caTtlMs }: ControllerConfig,
+  { crypto, log }: { readonly crypto: CryptoProvider; readonly log: Logger },
+): Promise<ControllerState> {
+  await using opened = new AsyncDisposableStack()
+  await makeDirectory(stateDir)
+  opened.use(lockDirectory(stateDir))
+  const journal = opened.use(await JournalFile.open(join(stateDir, STATE_FILES.journal)))
+  const tokens = await DirectoryTokenStore.open(join(stateDir, STATE_FILES.tokens))
+  const authority = await CertificateAuthority.open(
+    {
+      store: await DirectoryCaStore.open(join(stateDir, STATE_FILES.authorities)),
+      journal,
+      crypto,
+      trustDomain,
+      intermediateTtlMs: caTtlMs,
+      svidTtlMs,
+      onEvent: (event) => logAuthorityEvent(event, log),
+    },
+    { nowMs: Date.now() },
+  )
+  await writeDurably(join(stateDir, STATE_FILES.trustBundle), encodeTrustBundlePem(authority.bundle), {
+    mode: PUBLIC_FILE_MODE,
+  })
+
+  const maintain = async (): Promise<void> => {
+    try {
+      await authority.maintain(Date.now())
+      await tokens.sweep(Date.now() - KEEP_EXPIRED_TOKENS_MS)
+    } catch (error) {
+      log.error('Maintenance failed; it will be tried again', { error })
+    }
+  }
+  opened.adopt(
+    setInterval(() => void maintain(), MAINTENANCE_MS),
+    clearInterval,
+  )
+  await maintain()
+
+  const issuer = new Issuer({
+    authority,
+    attestors: {
+      'join-token': new JoinTokenAttestor({ crypto, store: tokens }),
+      'peer-svid': new PeerSvidAttestor(),
+    },
+    journal,
+  })
+  const resources = opened.move()
+  return { authority, issuer, [Symbol.asyncDispose]: () => resources.disposeAsync() }
+}
+
+function logAuthorityEvent({ slot, certificate }: AuthorityEvent, log: Logger): void {
+  log.info('Made a certificate authority', {
+    slot,
+    subject: certificate.subject.text,
+    serialNumber: certificate.serialNumber,
+    notAfter: new Date(certificate.notAfterMs),
+  })
+}
