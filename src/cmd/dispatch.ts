@@ -7,9 +7,6 @@ import { UsageError } from './errors.ts'
 /** Verbs, of one or two words, with what loads them: a verb costs nothing until it is used. */
 export type Verbs = Readonly<Record<string, () => Promise<Command>>>
 
-/** Columns of the verbs in the overview. */
-const VERB_COLUMNS = 14
-
 /**
  * Runs the verb that a command line names, or shows help.
  *
@@ -118,10 +115,8 @@ function unknownVerb(args: readonly string[], verbs: Verbs): UsageError {
   const twoWords = words.slice(0, 2).join(' ')
   const typed = isGroup(oneWord, verbs) ? twoWords : oneWord
   const near = nearest(twoWords, known) ?? nearest(oneWord, known)
-  const hint = near === undefined ? 'handfast --help lists the verbs' : `did you mean ${near}?`
-  return new UsageError(
-    `No such verb: expected one of handfast --help, got ${JSON.stringify(typed)}; ${hint}`,
-  )
+  const hint = near === undefined ? '' : `; did you mean ${near}?`
+  return new UsageError(`Expected a verb that handfast --help lists, got ${JSON.stringify(typed)}${hint}`)
 }
 
 async function showOverview(io: CommandIo, verbs: Verbs): Promise<number> {
@@ -131,8 +126,9 @@ async function showOverview(io: CommandIo, verbs: Verbs): Promise<number> {
 
 async function overview(verbs: Verbs, group?: string): Promise<string> {
   const chosen = Object.entries(verbs).filter(([verb]) => group === undefined || verb.startsWith(`${group} `))
+  const columns = Math.max(...chosen.map(([verb]) => verb.length)) + 2
   const lines = await Promise.all(
-    chosen.map(async ([verb, load]) => `  ${verb.padEnd(VERB_COLUMNS)} ${(await load()).summary}`),
+    chosen.map(async ([verb, load]) => `  ${verb.padEnd(columns)}${(await load()).summary}`),
   )
   const title =
     group === undefined

@@ -6,6 +6,8 @@ import { describeFailure, dispatch, type Verbs } from './dispatch.ts'
 const VERBS: Verbs = {
   'tls connect': async () => (await import('./tls/connect.ts')).tlsConnect,
   'tls serve': async () => (await import('./tls/serve.ts')).tlsServe,
+  controller: async () => (await import('./controller/command.ts')).controller,
+  'controller token': async () => (await import('./controller/token.ts')).controllerToken,
   version: async () => (await import('./version.ts')).version,
 }
 

@@ -1,5 +1,12 @@
 import type { CryptoProvider } from '../crypto/provider.ts'
-import type { CertificateSummary, Fact, HandshakeExplanation, Stage, Step } from './explanation.ts'
+import type {
+  CertificateSummary,
+  Fact,
+  HandshakeExplanation,
+  Stage,
+  Step,
+  Transition,
+} from './explanation.ts'
 
 /** The version of the document's shape; it grows when a field changes its meaning or goes. */
 const FORMAT = 'handfast.handshake/1'
@@ -25,13 +32,13 @@ export function explanationToJson(
     perspective,
     startedAt: isoTime(explanation.startedAtMs),
     outcome,
-    ...(establishedAfterMs === undefined ? {} : { establishedAfterMs }),
+    ...(establishedAfterMs === undefined ? {} : { establishedAfterMs: micros(establishedAfterMs) }),
     settled: {
       ...parameters,
       ...(peer === undefined ? {} : { peer: { name: peer.name, expiresAt: isoTime(peer.expiresAtMs) } }),
     },
     stages: stages.map((stage) => stageToJson(stage, crypto)),
-    transitions: transitions.map((transition) => ({ ...transition })),
+    transitions: transitions.map(transitionToJson),
     observer: { saw: factsToJson(observer.saw), hidden: factsToJson(observer.hidden) },
     ...(failure === undefined ? {} : { failure: failureToJson(failure, crypto) }),
   }
@@ -49,7 +56,8 @@ function stageToJson({ number, question, status, answer, steps }: Stage, crypto:
   }
 }
 
-function stepToJson(step: Step, crypto: Digest): Json {
+function stepToJson(untimed: Step, crypto: Digest): Json {
+  const step = { ...untimed, afterMs: micros(untimed.afterMs) }
   switch (step.kind) {
     case 'message': {
       const { facts, certificates, protection, ...rest } = step
@@ -73,6 +81,19 @@ function stepToJson(step: Step, crypto: Digest): Json {
   }
 }
 
+function transitionToJson({ from, handshakeAfterMs, applicationAfterMs }: Transition): Json {
+  return {
+    from,
+    ...(handshakeAfterMs === undefined ? {} : { handshakeAfterMs: micros(handshakeAfterMs) }),
+    ...(applicationAfterMs === undefined ? {} : { applicationAfterMs: micros(applicationAfterMs) }),
+  }
+}
+
+/** Clocks give more digits than they know. */
+function micros(spanMs: number): number {
+  return Math.round(spanMs * 1_000) / 1_000
+}
+
 function factsToJson(facts: readonly Fact[]): Json {
   return facts.map(({ label, value, legacy }) => ({
     label,
@@ -82,9 +103,10 @@ function factsToJson(facts: readonly Fact[]): Json {
 }
 
 function failureToJson(failure: NonNullable<HandshakeExplanation['failure']>, crypto: Digest): Json {
-  const { certificate, alert, refusedBy, ...rest } = failure
+  const { certificate, alert, refusedBy, afterMs, ...rest } = failure
   return {
     ...rest,
+    afterMs: micros(afterMs),
     ...(refusedBy === undefined ? {} : { refusedBy }),
     ...(alert === undefined ? {} : { alert }),
     ...(certificate === undefined ? {} : { certificate: certificateToJson(certificate, crypto) }),

@@ -18,17 +18,29 @@ export function stagesOf(
   found: Findings,
   failure: FailureExplanation | undefined,
 ): Stage[] {
-  return QUESTIONS.map((question, index) => {
-    const number = (index + 1) as StageNumber
-    const answer = answerOf(number, found)
-    const own = steps.filter(({ stage }) => (stage ?? failure?.stage ?? 5) === number).map(({ step }) => step)
-    return { number, question, ...judge(number, answer, { found, failure }), steps: own }
-  })
+  return QUESTIONS.map((_, index) => stageOf((index + 1) as StageNumber, steps, { found, failure }))
+}
+
+/** The first stage that the trace does not answer; the last when all are. */
+export function firstUnanswered(found: Findings): StageNumber {
+  for (const number of [1, 2, 3, 4] as const) if (answerOf(number, found) === undefined) return number
+  return 5
 }
 
 interface Ending {
   readonly found: Findings
   readonly failure: FailureExplanation | undefined
+}
+
+function stageOf(number: StageNumber, steps: readonly PlacedStep[], ending: Ending): Stage {
+  const { found, failure } = ending
+  const own = steps.filter(({ stage }) => (stage ?? failure?.stage ?? 5) === number).map(({ step }) => step)
+  return {
+    number,
+    question: QUESTIONS[number - 1]!,
+    ...judge(number, answerOf(number, found), ending),
+    steps: own,
+  }
 }
 
 function judge(
@@ -47,19 +59,13 @@ function judge(
   return { status: 'answered', answer }
 }
 
-/** The first stage that the trace does not answer; the last when all are. */
-export function firstUnanswered(found: Findings): StageNumber {
-  for (const number of [1, 2, 3, 4] as const) if (answerOf(number, found) === undefined) return number
-  return 5
-}
-
 function answerOf(number: StageNumber, found: Findings): string | undefined {
   switch (number) {
     case 1:
       return parameters(found)
     case 2:
       return found.handshakeKeys && found.agreed !== undefined
-        ? `by ${found.agreed.group}, with secrets of their own for each phase and direction`
+        ? `by ${groupText(found.agreed.group)}, with secrets of their own for each phase and direction`
         : undefined
     case 3:
       return identities(found)
@@ -78,6 +84,11 @@ function parameters({ agreed, clientHello, encryptedExtensions }: Findings): str
   if (encryptedExtensions?.alpn !== undefined) parts.push(`ALPN ${printable(encryptedExtensions.alpn)}`)
   if (clientHello?.serverName !== undefined) parts.push(`server name ${printable(clientHello.serverName)}`)
   return parts.join(', ')
+}
+
+/** Traffic recorded today stays closed to a quantum computer only under a group that resists one. */
+function groupText(group: string): string {
+  return group === 'X25519MLKEM768' ? `${group} (post-quantum hybrid)` : group
 }
 
 function identities(found: Findings): string | undefined {

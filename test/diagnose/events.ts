@@ -161,17 +161,12 @@ export function expiredServer(): TraceEvent[] {
 
 /** A server's trace of a client that has nothing to show. */
 export function anonymousClient(): TraceEvent[] {
-  const flipped = clientUntilCertificate([certificate(CATALOG)]).map((event) =>
-    'direction' in event
-      ? { ...event, direction: event.direction === 'sent' ? ('received' as const) : ('sent' as const) }
-      : event,
-  )
   const error = new TlsError(
     'TLS_CERTIFICATE_REQUIRED',
     'The client showed no certificate, and this server demands one',
   )
   return [
-    ...flipped,
+    ...clientUntilCertificate([certificate(CATALOG)]).map(fromTheOtherSide),
     message([2.6, 'sent', 79], 'certificate_verify', 'handshake', {
       message: 'certificate_verify',
       scheme: 'ecdsa_secp256r1_sha256',
@@ -191,21 +186,23 @@ export function anonymousClient(): TraceEvent[] {
 
 /** The same handshake as the client saw it: established, then refused. */
 export function refusedAnonymousClient(): TraceEvent[] {
-  const established = mutualSuccess().filter((event) => event.atMs < START_MS + 100)
-  const error = new TlsError('TLS_PEER_ALERT', 'The server sent the alert certificate_required', {
-    received: 'certificate_required',
-  })
+  const error = new TlsError(
+    'TLS_PEER_ALERT',
+    'The peer ended the open connection with the alert certificate_required',
+    {
+      received: 'certificate_required',
+    },
+  )
+  const success = mutualSuccess()
+  const own = success.findIndex(
+    (event) => event.kind === 'message' && event.type === 'certificate' && event.direction === 'sent',
+  )
+  const established = success.findIndex((event) => event.kind === 'established')
   return [
-    ...established
-      .map((event) =>
-        event.kind === 'message' && event.type === 'certificate' && event.direction === 'sent'
-          ? { ...event, bytes: 8, details: { message: 'certificate' as const, chain: [] } }
-          : event,
-      )
-      .filter(
-        (event) =>
-          !(event.kind === 'message' && event.type === 'certificate_verify' && event.direction === 'sent'),
-      ),
+    ...success.slice(0, own),
+    message([3.6, 'sent', 8], 'certificate', 'handshake', { message: 'certificate', chain: [] }),
+    // Without a certificate there is nothing to verify: Finished follows at once.
+    ...success.slice(own + 2, established + 1),
     {
       kind: 'alert',
       direction: 'received',
@@ -215,6 +212,11 @@ export function refusedAnonymousClient(): TraceEvent[] {
     },
     { kind: 'failed', error, ...at(6) },
   ]
+}
+
+function fromTheOtherSide(event: TraceEvent): TraceEvent {
+  if (!('direction' in event)) return event
+  return Object.assign({}, event, { direction: event.direction === 'sent' ? 'received' : 'sent' })
 }
 
 /** A server's trace of a client that speaks HTTP without TLS. */

@@ -17,9 +17,13 @@ export async function converse(connection: Connection, { stdin, stdout, signal }
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk
     if (!connection.write(bytes)) stdin.pause()
   }
-  const endOurs = (): void => connection.end()
-  const leave = (): void => {
+  const endOurs = (): void => {
+    // What is still to come from standard input has nobody to go to.
+    stdin.off('data', send)
     connection.end()
+  }
+  const leave = (): void => {
+    endOurs()
     farewell = setTimeout(() => connection.abort(), FAREWELL_MS)
   }
   connection.attach({

@@ -79,8 +79,8 @@ async function use(
   connection: SecureConnection,
   { http, signal }: { readonly http: boolean; readonly signal: AbortSignal },
 ): Promise<string> {
-  if (http) return `closed after ${await answerHttp(connection, signal)} HTTP requests`
-  return `closed after an echo of ${await echo(connection, signal)} bytes`
+  if (http) return `closed; HTTP requests answered: ${await answerHttp(connection, signal)}`
+  return `closed; bytes echoed: ${await echo(connection, signal)}`
 }
 
 /** A session in one line. */

@@ -2,6 +2,7 @@ import { formatAddress, isLoopback, type Address } from '../../config/address.ts
 import { nativeCrypto } from '../../crypto/native-provider.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { nodeTransport } from '../../net/node-transport.ts'
+import type { Connection } from '../../net/transport.ts'
 import type { ServerOptions } from '../../tls/options.ts'
 import { ExitCode, type Command, type CommandIo } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -110,10 +111,9 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
 /** Serves until the signal, or one connection. */
 async function serve({ listen, once }: Plan, settings: ServeSettings): Promise<number> {
   const { io } = settings
-  const open = new Set<Promise<boolean>>()
+  const open = new Set<Promise<void>>()
   const stop = new AbortController()
-  const stopAll = (): void => stop.abort()
-  const first = Promise.withResolvers<boolean | undefined>()
+  const over = Promise.withResolvers<number>()
   let count = 0
   const listener = await nodeTransport.listen(
     listen,
@@ -122,23 +122,23 @@ async function serve({ listen, once }: Plan, settings: ServeSettings): Promise<n
         connection.abort()
         return
       }
-      const served = serveConnection(connection, { ...settings, number: ++count, signal: stop.signal })
+      const served = serveOne(connection, ++count).finally(() => open.delete(served))
       open.add(served)
-      void served.then((ended) => {
-        open.delete(served)
-        first.resolve(ended)
-      })
     },
     { onError: (error) => io.stderr.write(`handfast: ${error.code}: ${error.message}\n`) },
   )
   io.stderr.write(`handfast: Listening on ${formatAddress(listener.address)}\n`)
-  const aborted = Promise.withResolvers<undefined>()
-  const onAbort = (): void => aborted.resolve(undefined)
-  io.signal.addEventListener('abort', onAbort, { once: true })
-  if (io.signal.aborted) onAbort()
-  const ended = await (once ? Promise.race([first.promise, aborted.promise]) : aborted.promise)
-  stopAll()
+  const onSignal = (): void => over.resolve(ExitCode.success)
+  io.signal.addEventListener('abort', onSignal, { once: true })
+  if (io.signal.aborted) onSignal()
+  const exitCode = await over.promise
+  stop.abort()
   await listener.close()
   await Promise.all(open)
-  return ended === false ? ExitCode.failure : ExitCode.success
+  return exitCode
+
+  async function serveOne(connection: Connection, number: number): Promise<void> {
+    const clean = await serveConnection(connection, { ...settings, number, signal: stop.signal })
+    if (once) over.resolve(clean ? ExitCode.success : ExitCode.failure)
+  }
 }
