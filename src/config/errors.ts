@@ -54,5 +54,9 @@ export function formatProblem(problem: Problem): string {
   const { file, line, column, field, expected, got, hint } = problem
   const place = line === undefined ? file : `${file}:${line}:${column ?? 1}`
   const subject = field === '' ? `${place}:` : `${place} ${field}:`
-  return `${subject} expected ${expected}, got ${got}${hint === undefined ? '' : ` (${hint})`}`
+  const text = `${subject} expected ${expected}, got ${got}${hint === undefined ? '' : ` (${hint})`}`
+  return text.replaceAll(UNPRINTABLE, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)
 }
+
+/** What a file contains must not move the cursor of the terminal that shows it, nor begin a line of its own. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu

@@ -6,10 +6,11 @@ export type FieldPath = readonly (string | number)[]
 /** Deeper than any schema reaches; what is nested deeper is not worth naming. */
 const MAX_FIELD_DEPTH = 16
 
-/** Such as `spec.outbound[0].listen`. */
+/** Such as `spec.outbound[0].listen`; a key that no schema would have is quoted, and cut when it is long. */
 export function formatField(path: FieldPath): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`
+    if (!/^[\w-]{1,64}$/.test(step)) return `${text}[${JSON.stringify(step.slice(0, 64))}]`
     return text === '' ? step : `${text}.${step}`
   }, '')
 }

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { controllerConfigSchema } from '../../src/config/controller-config.ts'
+import { ConfigError } from '../../src/config/errors.ts'
+import { parseYaml } from '../../src/config/parse.ts'
+import { proxyConfigSchema } from '../../src/config/proxy-config.ts'
+
+const PROXY_HEAD = 'apiVersion: handfast.dev/v1alpha1\nkind: ProxyConfig\n'
+const CONTROLLER_HEAD = 'apiVersion: handfast.dev/v1alpha1\nkind: ControllerConfig\n'
+const CONTROLLER = '{ address: "c:15012", trustBundleFile: root.pem, joinTokenFile: token }'
+const INBOUND = '[{ name: in, listen: "0.0.0.0:15006", forward: "127.0.0.1:8080" }]'
+
+function proxyProblems(spec: readonly string[]): string[] {
+  return problems(() =>
+    parseYaml(`${PROXY_HEAD}spec:\n  ${spec.join('\n  ')}`, { file: 'p.yaml', schema: proxyConfigSchema }),
+  )
+}
+
+function controllerProblems(spec: string): string[] {
+  return problems(() =>
+    parseYaml(`${CONTROLLER_HEAD}spec: ${spec}`, { file: 'c.yaml', schema: controllerConfigSchema }),
+  )
+}
+
+function problems(read: () => unknown): string[] {
+  try {
+    read()
+    return []
+  } catch (thrown) {
+    assert.ok(thrown instanceof ConfigError)
+    assert.equal(thrown.code, 'CONFIG_INVALID')
+    return thrown.message.split('\n')
+  }
+}
+
+test('proxyConfigSchema fills in every default', () => {
+  const text = `${PROXY_HEAD}spec: { trustDomain: td, controller: ${CONTROLLER}, inbound: ${INBOUND} }`
+  assert.deepEqual(parseYaml(text, { file: 'p.yaml', schema: proxyConfigSchema }), {
+    trustDomain: 'td',
+    controller: {
+      address: { host: 'c', port: 15_012 },
+      trustBundleFile: 'root.pem',
+      joinTokenFile: 'token',
+      spiffeId: 'spiffe://td/ns/handfast-system/sa/controller',
+    },
+    admin: { listen: { host: '127.0.0.1', port: 15_000 } },
+    outbound: [],
+    inbound: [
+      {
+        name: 'in',
+        listen: { host: '0.0.0.0', port: 15_006 },
+        forward: { host: '127.0.0.1', port: 8_080 },
+        protocol: 'tcp',
+      },
+    ],
+    handshakeTimeoutMs: 10_000,
+    drainTimeoutMs: 10_000,
+    log: { level: 'info' },
+  })
+})
+
+test('proxyConfigSchema takes the trust domain from the controller where it is not given', () => {
+  const controller = CONTROLLER.replace(' }', ', spiffeId: "spiffe://td/c" }')
+  const text = `${PROXY_HEAD}spec: { controller: ${controller}, inbound: ${INBOUND} }`
+  const config = parseYaml(text, { file: 'p.yaml', schema: proxyConfigSchema })
+  assert.equal(config.trustDomain, 'td')
+  assert.equal(config.controller.spiffeId, 'spiffe://td/c')
+  assert.deepEqual(proxyProblems([`controller: ${CONTROLLER}`, `inbound: ${INBOUND}`]), [
+    'p.yaml:3:1 spec.trustDomain: expected a trust domain, here or in spec.controller.spiffeId, got nothing',
+  ])
+  assert.deepEqual(
+    proxyProblems(['trustDomain: other', `controller: ${controller}`, `inbound: ${INBOUND}`]),
+    [
+      'p.yaml:5:96 spec.controller.spiffeId: expected a SPIFFE ID of the trust domain other, got "spiffe://td/c"',
+    ],
+  )
+})
+
+test('proxyConfigSchema refuses plaintext listeners and targets outside loopback', () => {
+  assert.deepEqual(
+    proxyProblems([
+      'trustDomain: td',
+      `controller: ${CONTROLLER}`,
+      'admin: { listen: "0.0.0.0:15000" }',
+      'outbound:',
+      '  - { name: a, listen: "0.0.0.0:1", connect: "h:1", peer: "spiffe://td/a" }',
+      '  - { name: b, listen: "[::]:1", connect: "h:1", peer: "spiffe://td/a" }',
+      '  - { name: c, listen: "localhost:1", connect: "h:1", peer: "spiffe://td/a" }',
+      'inbound:',
+      '  - { name: d, listen: "shop:1", forward: "10.0.0.1:1" }',
+    ]),
+    [
+      'p.yaml:6:20 spec.admin.listen: expected a loopback ip:port such as 127.0.0.1:15001, because this listener knows no peer identity, got "0.0.0.0:15000"',
+      'p.yaml:8:26 spec.outbound[0].listen: expected a loopback ip:port such as 127.0.0.1:15001, because this listener knows no peer identity, got "0.0.0.0:1"',
+      'p.yaml:9:26 spec.outbound[1].listen: expected a loopback ip:port such as 127.0.0.1:15001, because this listener knows no peer identity, got "[::]:1"',
+      'p.yaml:10:26 spec.outbound[2].listen: expected a loopback ip:port such as 127.0.0.1:15001, because this listener knows no peer identity, got "localhost:1"',
+      'p.yaml:12:26 spec.inbound[0].listen: expected ip:port such as 0.0.0.0:15006 or [::]:15006, got "shop:1"',
+      'p.yaml:12:45 spec.inbound[0].forward: expected a loopback host:port such as 127.0.0.1:8080, got "10.0.0.1:1"',
+    ],
+  )
+})
+
+test('proxyConfigSchema refuses listeners that share a name or an address, and a proxy without any', () => {
+  const base = ['trustDomain: td', `controller: ${CONTROLLER}`]
+  assert.deepEqual(
+    proxyProblems([
+      ...base,
+      'outbound:',
+      '  - { name: a, listen: "127.0.0.1:15000", connect: "h:1", peer: "spiffe://td/a" }',
+      '  - { name: b, listen: "[::1]:1", connect: "h:1", peer: "spiffe://td/a" }',
+      '  - { name: c, listen: "127.0.0.1:0", connect: "h:1", peer: "spiffe://td/a" }',
+      'inbound:',
+      '  - { name: a, listen: "[0:0::1]:1", forward: "127.0.0.1:1" }',
+      '  - { name: e, listen: "127.0.0.1:0", forward: "127.0.0.1:1" }',
+    ]),
+    [
+      'p.yaml:7:26 spec.outbound[0].listen: expected an address of its own, got 127.0.0.1:15000, which is taken',
+      'p.yaml:11:15 spec.inbound[0].name: expected a name of its own, got a, which is taken',
+      'p.yaml:11:26 spec.inbound[0].listen: expected an address of its own, got [::1]:1, which is taken',
+    ],
+  )
+  assert.deepEqual(proxyProblems(base), [
+    'p.yaml:3:1 spec.outbound: expected at least one listener in outbound or inbound, got nothing',
+  ])
+})
+
+test('proxyConfigSchema refuses another kind of file, and durations out of bounds', () => {
+  assert.deepEqual(
+    problems(() =>
+      parseYaml(`${CONTROLLER_HEAD}spec: { stateDir: x }`, { file: 'p.yaml', schema: proxyConfigSchema }),
+    ).slice(0, 1),
+    ['p.yaml:2:7 kind: expected "ProxyConfig", got "ControllerConfig"'],
+  )
+  assert.deepEqual(
+    proxyProblems([
+      'trustDomain: td',
+      `controller: ${CONTROLLER}`,
+      `inbound: ${INBOUND}`,
+      'handshakeTimeout: 0s',
+      'drainTimeout: 10',
+    ]),
+    [
+      'p.yaml:7:21 spec.handshakeTimeout: expected a duration from 100ms to 5m such as 30s, got "0s"',
+      'p.yaml:8:17 spec.drainTimeout: expected a duration from 0s to 1h such as 30s, got the number 10',
+    ],
+  )
+})
+
+test('controllerConfigSchema fills in every default', () => {
+  const text = `${CONTROLLER_HEAD}spec: { trustDomain: td, stateDir: state }`
+  assert.deepEqual(parseYaml(text, { file: 'c.yaml', schema: controllerConfigSchema }), {
+    trustDomain: 'td',
+    listen: { host: '127.0.0.1', port: 15_012 },
+    stateDir: 'state',
+    svidTtlMs: 3_600_000,
+    caTtlMs: 31_536_000_000,
+    log: { level: 'info' },
+  })
+})
+
+test('controllerConfigSchema refuses lifetimes out of bounds or proportion', () => {
+  assert.deepEqual(controllerProblems('{ trustDomain: TD, stateDir: "", svidTtl: 9s, caTtl: 1m }'), [
+    'c.yaml:3:22 spec.trustDomain: expected a trust domain of up to 255 lower-case letters, digits, dots, hyphens and underscores, got "TD"',
+    'c.yaml:3:36 spec.stateDir: expected the path of a file, got ""',
+    'c.yaml:3:49 spec.svidTtl: expected a duration from 10s to 1d such as 30s, got "9s"',
+    'c.yaml:3:60 spec.caTtl: expected a duration from 1h to 3650d such as 30s, got "1m"',
+  ])
+  assert.deepEqual(controllerProblems('{ trustDomain: td, stateDir: s, svidTtl: 1h, caTtl: 119m }'), [
+    'c.yaml:3:59 spec.caTtl: expected at least twice spec.svidTtl, which is 1h, got 1h59m',
+  ])
+})
