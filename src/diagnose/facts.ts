@@ -52,7 +52,7 @@ export function factsOf(details: MessageDetails, from: Side): Fact[] {
       ])
     case 'certificate_request':
       return present([
-        ['asks for', 'a certificate of the client: authentication is mutual'],
+        ['asks for', 'a client certificate (mutual authentication)'],
         ['signatures', details.signatureSchemes],
         ['authorities', details.authorities],
       ])
@@ -95,7 +95,7 @@ function shareText({ group, bytes }: { readonly group: string; readonly bytes: n
 /** RFC 8446 §4.1.2 and appendix D.4. */
 function clientLegacy(sessionIdBytes: number): Fact[] {
   const facts: Fact[] = [
-    { label: 'legacy', value: 'legacy_version says TLS 1.2; versions above count', legacy: true },
+    { label: 'legacy', value: 'legacy_version says TLS 1.2 and is ignored', legacy: true },
   ]
   if (sessionIdBytes > 0)
     facts.push({
@@ -109,7 +109,7 @@ function clientLegacy(sessionIdBytes: number): Fact[] {
 /** RFC 8446 §4.1.3 and appendix D.4. */
 function serverLegacy(sessionIdEchoed: boolean): Fact[] {
   const facts: Fact[] = [
-    { label: 'legacy', value: 'legacy_version says TLS 1.2; the version above counts', legacy: true },
+    { label: 'legacy', value: 'legacy_version says TLS 1.2 and is ignored', legacy: true },
   ]
   if (sessionIdEchoed)
     facts.push({ label: 'legacy', value: 'session id echoed, resumes nothing', legacy: true })

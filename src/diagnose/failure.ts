@@ -28,7 +28,8 @@ export function explainFailure(
   const { error, atMs } = found.failed
   const cause = tellingCause(error)
   const row = failureOf(cause.code) ?? UNKNOWN
-  const received = error instanceof TlsError ? error.received : undefined
+  const received =
+    error instanceof TlsError && error.received !== undefined ? printable(error.received) : undefined
   const heard = received === undefined ? undefined : alertMeaning(received)
   const certificate = faultyCertificate(cause, found)
   const refusedBy = refuser(error, found.perspective)
@@ -82,7 +83,7 @@ function alertOf(
   if (refusedBy === undefined) return undefined
   const step = steps.findLast(({ step }) => step.kind === 'alert' && step.from === refusedBy)?.step
   const description = step?.kind === 'alert' ? step.description : received
-  return description === undefined ? undefined : { description: printable(description), from: refusedBy }
+  return description === undefined ? undefined : { description, from: refusedBy }
 }
 
 function reachedBefore(steps: readonly PlacedStep[]): string {

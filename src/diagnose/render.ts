@@ -6,7 +6,8 @@ import { millisecondsText, momentText } from './time-text.ts'
 const TITLE_INDENT = 5
 const FAILURE_LABEL_COLUMNS = 12
 const OBSERVER_LABEL_COLUMNS = 16
-const TRANSITION_COLUMNS = 22
+/** Of the two transitions: direction, readable, handshake, data. */
+const TRANSITION_COLUMNS = [19, 18, 22, 16]
 
 interface Rendering {
   readonly explanation: HandshakeExplanation
@@ -34,7 +35,7 @@ function header({ explanation, paint, width }: Rendering): string[] {
   const title = `${explanation.settled.version ?? 'TLS'} handshake, as the ${explanation.perspective} saw it`
   const { text, format } = outcomeText(explanation)
   const gap = ' '.repeat(Math.max(2, width - title.length - text.length))
-  const note = 'messages are numbered as they came, grouped by what they settle'
+  const note = 'numbered as they came, grouped by what they settle'
   return [
     `${paint('bold', title)}${gap}${paint([format, 'bold'], text)}`,
     ...wrap(`${momentText(explanation.startedAtMs)}; ${note}`, width).map((line) => paint('dim', line)),
@@ -96,7 +97,7 @@ function transitionCells({ from, handshakeAfterMs, applicationAfterMs }: Transit
 
 function cells(texts: readonly string[]): string {
   return texts
-    .map((text) => text.padEnd(TRANSITION_COLUMNS))
+    .map((text, index) => text.padEnd(TRANSITION_COLUMNS[index]!))
     .join('')
     .trimEnd()
 }
