@@ -25,6 +25,15 @@ export const EC_FIELD_BYTES: Readonly<Record<EcKind, number>> = {
   'ec-p521': 66,
 }
 
+/** The order of each curve's group: private scalars lie between 0 and it, both excluded (FIPS 186-5, SP 800-186). */
+const EC_ORDERS: Readonly<Record<EcKind, bigint>> = {
+  'ec-p256': 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n,
+  'ec-p384':
+    0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n,
+  'ec-p521':
+    0x1fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n,
+}
+
 /** Below it a modulus can be factored by a patient attacker; policy may well ask for more. */
 const MIN_RSA_BITS = 1024
 
@@ -150,6 +159,11 @@ export function encodePkcs8(
   )
 }
 
+/** The length of a public key within its SubjectPublicKeyInfo. */
+export function publicKeyBytes(kind: EcKind | 'ed25519'): number {
+  return kind === 'ed25519' ? ED25519_BYTES : 1 + 2 * EC_FIELD_BYTES[kind]
+}
+
 /** The size of a key in bits, as {@link PublicKey.bits} has it. */
 export function bitsOf(parts: PublicKeyParts): number {
   switch (parts.kind) {
@@ -196,7 +210,7 @@ function readAlgorithm(element: DerElement | undefined): KeyKind {
 
 /** Only the uncompressed form: TLS and the CA/Browser Forum know no other, and one point then has one encoding. */
 function checkPoint(kind: EcKind, point: Uint8Array): Uint8Array {
-  const expected = 1 + 2 * EC_FIELD_BYTES[kind]
+  const expected = publicKeyBytes(kind)
   if (point.length === expected && point[0] === SEC1_UNCOMPRESSED) return point
   throw new CryptoError(
     'CRYPTO_INVALID_KEY',
@@ -213,21 +227,25 @@ function readEcPrivateKey(kind: EcKind, elements: readonly DerElement[]): Privat
   const [version, octets, ...optional] = elements
   if (unsignedOf(version, 'version')[0] !== 1)
     throw new CryptoError('CRYPTO_INVALID_KEY', 'The ECPrivateKey is of a version other than 1')
-  const scalar = contentsOf(octets, DER_OCTET_STRING, 'privateKey')
-  const size = EC_FIELD_BYTES[kind]
-  if (scalar.length > size || scalar.length === 0)
-    throw new CryptoError('CRYPTO_INVALID_KEY', `The scalar has ${scalar.length} bytes, expected ${size}`)
+  const scalar = checkScalar(kind, contentsOf(octets, DER_OCTET_STRING, 'privateKey'))
   const parameters = optional[0]?.tag === 0xa0 ? explicitOf(optional.shift()!, 'parameters') : undefined
   const publicKey = optional[0]?.tag === 0xa1 ? explicitOf(optional.shift()!, 'publicKey') : undefined
   refuseMore(optional, 'ECPrivateKey')
   if (parameters !== undefined && !namesCurve(kind, parameters))
     throw new CryptoError('CRYPTO_INVALID_KEY', 'The ECPrivateKey names another curve than its envelope')
-  return {
-    kind,
-    // Some old encoders drop leading zeros.
-    scalar: scalar.length === size ? scalar : concat(new Uint8Array(size - scalar.length), scalar),
-    point: publicKey && checkPoint(kind, bitStringOf(publicKey, 'publicKey')),
-  }
+  return { kind, scalar, point: publicKey && checkPoint(kind, bitStringOf(publicKey, 'publicKey')) }
+}
+
+/** As many bytes as the field has: some old encoders drop leading zeros. */
+function checkScalar(kind: EcKind, scalar: Uint8Array): Uint8Array {
+  const size = EC_FIELD_BYTES[kind]
+  const value = BigInt(`0x0${scalar.toHex()}`)
+  if (scalar.length > size || value === 0n || value >= EC_ORDERS[kind])
+    throw new CryptoError(
+      'CRYPTO_INVALID_KEY',
+      'The private scalar is zero, or not below the order of its curve',
+    )
+  return scalar.length === size ? scalar : concat(new Uint8Array(size - scalar.length), scalar)
 }
 
 /** The curve's identifier is what follows id-ecPublicKey in the algorithm. */

@@ -17,6 +17,7 @@ import {
   decodeSpki,
   type EcKind,
   encodePkcs8,
+  publicKeyBytes,
   type PublicKeyParts,
 } from './key-encoding.ts'
 import { plainBytes } from './plain-bytes.ts'
@@ -47,14 +48,17 @@ export function importNativePublicKey(spki: Uint8Array): PublicKey {
 export function importNativePrivateKey(pkcs8: Uint8Array): PrivateKey {
   const parts = decodePkcs8(pkcs8)
   if (parts.kind === 'rsa') return new NativePrivateKey(readPkcs8(pkcs8))
+  const secret = parts.kind === 'ed25519' ? parts.seed : parts.scalar
   // OpenSSL believes the public key that comes with a private one; without it, it computes the right one.
-  const bare = encodePkcs8(parts.kind, parts.kind === 'ed25519' ? parts.seed : parts.scalar)
-  const key = new NativePrivateKey(readPkcs8(bare))
-  bare.fill(0)
-  const claimed = parts.point
-  const actual = decodeSpki(key.publicKey.spki)
-  if (claimed === undefined || (actual.kind !== 'rsa' && equalBytes(claimed, actual.point))) return key
-  throw new CryptoError('CRYPTO_INVALID_KEY', 'The private key comes with a public key that is not its own')
+  const key = new NativePrivateKey(readPkcs8(encodePkcs8(parts.kind, secret)))
+  const { spki } = key.publicKey
+  const point = spki.subarray(spki.length - publicKeyBytes(parts.kind))
+  if (parts.point !== undefined && !equalBytes(parts.point, point))
+    throw new CryptoError('CRYPTO_INVALID_KEY', 'The private key comes with a public key that is not its own')
+  // Read once more, for OpenSSL also writes a key the way it was read.
+  return parts.kind === 'ed25519'
+    ? key
+    : new NativePrivateKey(readPkcs8(encodePkcs8(parts.kind, secret, point)))
 }
 
 /** {@link CryptoProvider.generateKey} on node:crypto. */
@@ -84,6 +88,8 @@ class NativePublicKey implements PublicKey {
 
   verify(parameters: SignatureParameters, message: Uint8Array, signature: Uint8Array): boolean {
     if (!canSign(this.kind, this.bits, parameters)) return false
+    // OpenSSL lets PSS signatures through that lack their leading zeros (RFC 8017 §8.1.2, step 1, does not).
+    if (this.kind === 'rsa' && signature.length !== Math.ceil(this.bits / 8)) return false
     return verify(hashOf(parameters), message, keyInput(this.#key, parameters), signature)
   }
 }

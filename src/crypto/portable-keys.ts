@@ -37,10 +37,8 @@ export function importPortablePublicKey(spki: Uint8Array): PublicKey {
 export function importPortablePrivateKey(pkcs8: Uint8Array): PrivateKey {
   const parts = decodePkcs8(pkcs8)
   if (parts.kind === 'rsa') return new PortableRsaPrivateKey(parts, Uint8Array.from(pkcs8))
-  const key = new PortablePrivateKey(
-    parts.kind,
-    parts.kind === 'ed25519' ? Uint8Array.from(parts.seed) : checkScalar(parts.kind, parts.scalar),
-  )
+  const secret = parts.kind === 'ed25519' ? parts.seed : parts.scalar
+  const key = new PortablePrivateKey(parts.kind, Uint8Array.from(secret))
   if (parts.point === undefined || equalBytes(parts.point, key.point)) return key
   throw new CryptoError('CRYPTO_INVALID_KEY', 'The private key comes with a public key that is not its own')
 }
@@ -155,13 +153,4 @@ function checkOnCurve(parts: PublicKeyParts): void {
   } catch (cause) {
     throw new CryptoError('CRYPTO_INVALID_KEY', 'The public key is not a point on its curve', { cause })
   }
-}
-
-/** A copy of `scalar`. */
-function checkScalar(kind: EcKind, scalar: Uint8Array): Uint8Array {
-  if (CURVES[kind].utils.isValidSecretKey(scalar)) return Uint8Array.from(scalar)
-  throw new CryptoError(
-    'CRYPTO_INVALID_KEY',
-    'The private scalar is zero, or not below the order of its curve',
-  )
 }
