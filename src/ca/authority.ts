@@ -4,6 +4,7 @@ import { svidVerifier } from '../identity/svid-verifier.ts'
 import { trustBundle, type TrustBundle, TrustBundles } from '../identity/trust-bundle.ts'
 import type { Certificate } from '../pki/certificate.ts'
 import { issueCertificate, svidTemplate } from '../pki/issue.ts'
+import { timeText } from '../pki/label.ts'
 import type { AttestedCaller } from './attestation.ts'
 import { Authorities, type AuthoritiesOptions, type AuthorityEvent, BACKDATE_MS } from './authorities.ts'
 import { judgeCsr } from './csr.ts'
@@ -76,7 +77,7 @@ export class CertificateAuthority {
    * Certifies the key of a CSR for a caller who is proven. Nothing else is taken from the CSR.
    *
    * @param csr PKCS#10, DER
-   * @throws CaError CA_WRONG_TRUST_DOMAIN, CA_CSR_…, CA_INTERMEDIATE_EXPIRED, CA_ISSUED_INVALID, CA_STORE_IO, CA_BUSY
+   * @throws CaError CA_WRONG_TRUST_DOMAIN, CA_CSR_…, CA_INTERMEDIATE_VALIDITY, CA_ISSUED_INVALID, CA_STORE_IO, CA_BUSY
    */
   async issue(
     caller: AttestedCaller,
@@ -92,10 +93,10 @@ export class CertificateAuthority {
     const publicKey = judgeCsr(csr, { id, crypto: this.#options.crypto })
     const { intermediate } = this.#authorities
     const notAfterMs = Math.min(nowMs + this.#svidTtlMs, intermediate.certificate.notAfterMs)
-    if (notAfterMs - nowMs < MIN_SVID_LIFE_MS)
+    if (nowMs < intermediate.certificate.notBeforeMs || notAfterMs - nowMs < MIN_SVID_LIFE_MS)
       throw new CaError(
-        'CA_INTERMEDIATE_EXPIRED',
-        `The intermediate ends at ${new Date(notAfterMs).toISOString()}`,
+        'CA_INTERMEDIATE_VALIDITY',
+        `The intermediate is valid from ${timeText(intermediate.certificate.notBeforeMs)} to ${timeText(intermediate.certificate.notAfterMs)}, and it is ${timeText(nowMs)}`,
       )
 
     const template = svidTemplate({

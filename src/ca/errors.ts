@@ -4,13 +4,14 @@ import { HandfastError } from '../errors.ts'
 export const CA_ERROR_CODES = {
   CA_NO_EVIDENCE: 'The caller brought neither a join token nor a verified certificate',
   CA_TOKEN_UNKNOWN: 'The join token is not one that this authority gave out',
-  CA_TOKEN_EXPIRED: 'The join token was valid once',
+  CA_TOKEN_EXPIRED: 'The join token has expired',
   CA_PEER_EXPIRED: 'The certificate that proved the caller has expired since the connection was made',
   CA_WRONG_TRUST_DOMAIN: 'The identity belongs to a trust domain that this authority does not serve',
   CA_CSR_INVALID:
     'The certificate request is malformed, too large, for a kind of key that is not certified, or not signed by its key',
   CA_CSR_IDENTITY: 'The certificate request names another identity than the one its sender proved',
-  CA_INTERMEDIATE_EXPIRED: 'The intermediate certificate is too near its end to sign another',
+  CA_INTERMEDIATE_VALIDITY:
+    'The time is outside the validity of the intermediate certificate, or too near its end',
   CA_ISSUED_INVALID:
     'A certificate that was just signed did not pass our own verification; it was not handed out',
   CA_BUSY: 'More requests are under way than the authority works on at a time',

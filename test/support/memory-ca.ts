@@ -1,0 +1,99 @@
+import { type Attestors, Issuer } from '../../src/ca/issuer.ts'
+import { CertificateAuthority, type CertificateAuthorityOptions } from '../../src/ca/authority.ts'
+import { createJoinToken } from '../../src/ca/join-token.ts'
+import { JoinTokenAttestor } from '../../src/ca/join-token-attestor.ts'
+import type { IssuanceJournal, JournalEntry } from '../../src/ca/journal.ts'
+import { PeerSvidAttestor } from '../../src/ca/peer-svid-attestor.ts'
+import type { AuthoritySlot, CaStore, StoredAuthority } from '../../src/ca/store.ts'
+import type { TokenRegistration, TokenStore } from '../../src/ca/token-store.ts'
+import { nativeCrypto } from '../../src/crypto/native-provider.ts'
+import { SpiffeId } from '../../src/identity/spiffe-id.ts'
+
+/** Keeps authorities for as long as the test. */
+export class MemoryCaStore implements CaStore {
+  readonly slots: Map<AuthoritySlot, StoredAuthority> = new Map()
+
+  load(slot: AuthoritySlot): Promise<StoredAuthority | undefined> {
+    return Promise.resolve(this.slots.get(slot))
+  }
+
+  save(slot: AuthoritySlot, authority: StoredAuthority): Promise<void> {
+    this.slots.set(slot, authority)
+    return Promise.resolve()
+  }
+}
+
+/** Keeps registrations for as long as the test. */
+export class MemoryTokenStore implements TokenStore {
+  readonly registrations: Map<string, TokenRegistration> = new Map()
+
+  save(tokenSha256: Uint8Array, registration: TokenRegistration): Promise<void> {
+    this.registrations.set(tokenSha256.toHex(), registration)
+    return Promise.resolve()
+  }
+
+  find(tokenSha256: Uint8Array): Promise<TokenRegistration | undefined> {
+    return Promise.resolve(this.registrations.get(tokenSha256.toHex()))
+  }
+
+  sweep(expiredBeforeMs: number): Promise<number> {
+    const expired = [...this.registrations].filter(([, { expiresAtMs }]) => expiresAtMs < expiredBeforeMs)
+    for (const [hash] of expired) this.registrations.delete(hash)
+    return Promise.resolve(expired.length)
+  }
+}
+
+/** A journal that tests can read, and make fail. */
+export class MemoryJournal implements IssuanceJournal {
+  readonly entries: JournalEntry[] = []
+  failure: Error | undefined
+
+  append(entry: JournalEntry): Promise<void> {
+    if (this.failure !== undefined) return Promise.reject(this.failure)
+    this.entries.push(entry)
+    return Promise.resolve()
+  }
+}
+
+export const TRUST_DOMAIN = 'example.org'
+export const WEB: SpiffeId = SpiffeId.parse('spiffe://example.org/ns/shop/sa/web')
+
+const DAY_MS = 24 * 3600 * 1000
+
+/** A certificate authority with all that belongs to it, in memory. */
+export interface MemoryCa {
+  readonly authority: CertificateAuthority
+  readonly issuer: Issuer
+  readonly journal: MemoryJournal
+  readonly tokens: MemoryTokenStore
+  readonly store: MemoryCaStore
+  /** A new token for `id`. */
+  readonly token: (id?: SpiffeId, ttlMs?: number) => Promise<string>
+}
+
+export async function memoryCa(
+  nowMs: number,
+  overrides: Partial<CertificateAuthorityOptions & { readonly attestors: Attestors }> = {},
+): Promise<MemoryCa> {
+  const crypto = nativeCrypto()
+  const journal = new MemoryJournal()
+  const tokens = new MemoryTokenStore()
+  const store = new MemoryCaStore()
+  const authority = await CertificateAuthority.open(
+    { store, journal, crypto, trustDomain: TRUST_DOMAIN, intermediateTtlMs: 365 * DAY_MS, ...overrides },
+    { nowMs },
+  )
+  const attestors = overrides.attestors ?? {
+    'join-token': new JoinTokenAttestor({ crypto, store: tokens }),
+    'peer-svid': new PeerSvidAttestor(),
+  }
+  return {
+    authority,
+    issuer: new Issuer({ authority, attestors, journal }),
+    journal,
+    tokens,
+    store,
+    token: async (id = WEB, ttlMs = DAY_MS) =>
+      (await createJoinToken(id, { crypto, store: tokens, nowMs, ttlMs })).text,
+  }
+}
