@@ -22,6 +22,19 @@ export function readElements(bytes: Uint8Array): DerElement[] {
   return readAll(bytes, 'DER', (reader) => reader.each(readElement))
 }
 
+/** The elements of the one SEQUENCE that `bytes` consists of. @throws CryptoError CRYPTO_INVALID_KEY, DecodeError */
+export function readSequence(bytes: Uint8Array, field: string): DerElement[] {
+  const [sequence, ...more] = readElements(bytes)
+  refuseMore(more, field)
+  return readElements(contentsOf(sequence, DER_SEQUENCE, field))
+}
+
+/** @throws CryptoError CRYPTO_INVALID_KEY when `elements`, which are those left over, are any */
+export function refuseMore(elements: readonly DerElement[], field: string): void {
+  if (elements.length === 0) return
+  throw new CryptoError('CRYPTO_INVALID_KEY', `${field} has ${elements.length} elements too many`)
+}
+
 /** The contents of `element`, which must be there and have `tag`. @throws CryptoError CRYPTO_INVALID_KEY */
 export function contentsOf(element: DerElement | undefined, tag: number, field: string): Uint8Array {
   if (element?.tag === tag) return element.contents

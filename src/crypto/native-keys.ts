@@ -11,15 +11,8 @@ import {
 
 import { equalBytes } from '../bytes/bytes.ts'
 import { CryptoError } from './errors.ts'
-import {
-  bitsOf,
-  decodePkcs8,
-  decodeSpki,
-  type EcKind,
-  encodePkcs8,
-  publicKeyBytes,
-  type PublicKeyParts,
-} from './key-encoding.ts'
+import { bitsOf, decodeSpki, type EcKind, publicKeyBytes, type PublicKeyParts } from './key-encoding.ts'
+import { decodePkcs8, encodePkcs8 } from './pkcs8.ts'
 import { plainBytes } from './plain-bytes.ts'
 import {
   HASH_BYTES,

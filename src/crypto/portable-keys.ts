@@ -6,15 +6,14 @@ import { equalBytes } from '../bytes/bytes.ts'
 import { CryptoError } from './errors.ts'
 import {
   bitsOf,
-  decodePkcs8,
   decodeSpki,
   type EcKind,
-  encodePkcs8,
   encodeRsaSpki,
   encodeSpki,
   type PublicKeyParts,
   type RsaPublicKeyParts,
 } from './key-encoding.ts'
+import { decodePkcs8, encodePkcs8 } from './pkcs8.ts'
 import { verifyRsaPkcs1, verifyRsaPss } from './portable-rsa.ts'
 import type { HashName, KeyKind, PrivateKey, PublicKey, SignatureParameters } from './provider.ts'
 import { canSign, refuseUnsuited } from './signature-rules.ts'

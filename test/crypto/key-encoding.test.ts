@@ -8,14 +8,13 @@ import { concat } from '../../src/bytes/bytes.ts'
 import { encodeElement } from '../../src/crypto/der.ts'
 import { CryptoError } from '../../src/crypto/errors.ts'
 import {
-  decodePkcs8,
   decodeSpki,
   EC_FIELD_BYTES,
   type EcKind,
-  encodePkcs8,
   encodeRsaSpki,
   encodeSpki,
 } from '../../src/crypto/key-encoding.ts'
+import { decodePkcs8, encodePkcs8 } from '../../src/crypto/pkcs8.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 
 const INVALID_KEY = { name: 'CryptoError', code: 'CRYPTO_INVALID_KEY' }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
+import { p256, p384, p521 } from '@noble/curves/nist.js'
 import * as fc from 'fast-check'
 
 import { utf8 } from '../../src/bytes/bytes.ts'
-import { encodePkcs8, encodeSpki } from '../../src/crypto/key-encoding.ts'
+import { encodeSpki } from '../../src/crypto/key-encoding.ts'
+import { encodePkcs8 } from '../../src/crypto/pkcs8.ts'
 import type { KeyKind, SignatureParameters } from '../../src/crypto/provider.ts'
 import { PROVIDERS, SIGNERS } from './implementations.ts'
 
@@ -127,14 +129,21 @@ test('importPrivateKey takes a scalar whose leading zeros were dropped', () => {
   }
 })
 
-test('importPrivateKey refuses a scalar that is zero or not below the order of the curve', () => {
-  const order = 'ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551'
-  for (const crypto of PROVIDERS)
-    for (const scalar of ['00'.repeat(32), order, 'ff'.repeat(32)])
-      assert.throws(
-        () => crypto.importPrivateKey(encodePkcs8('ec-p256', Uint8Array.fromHex(scalar))),
-        INVALID_KEY,
-      )
+test('importPrivateKey takes exactly the scalars between zero and the order of the curve', () => {
+  for (const crypto of PROVIDERS) {
+    for (const [kind, curve] of [
+      ['ec-p256', p256],
+      ['ec-p384', p384],
+      ['ec-p521', p521],
+    ] as const) {
+      const { ORDER: order, BYTES: size } = curve.Point.Fn
+      const pkcs8 = (scalar: bigint) =>
+        encodePkcs8(kind, Uint8Array.fromHex(scalar.toString(16).padStart(2 * size, '0')))
+      for (const scalar of [1n, order - 1n]) assert.equal(crypto.importPrivateKey(pkcs8(scalar)).kind, kind)
+      for (const scalar of [0n, order, order + 1n])
+        assert.throws(() => crypto.importPrivateKey(pkcs8(scalar)), INVALID_KEY)
+    }
+  }
 })
 
 test('importPublicKey refuses points that are off the curve, compressed or at infinity', () => {
