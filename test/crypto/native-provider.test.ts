@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
 import test from 'node:test'
+import { pathToFileURL } from 'node:url'
 
 import { createNativeCrypto, nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { portableCrypto } from '../../src/crypto/portable-provider.ts'
@@ -30,6 +33,24 @@ test('createNativeCrypto works without EVP, and says so once', () => {
 test('nativeCrypto gives one provider to all, and reports no fallback where there is EVP', () => {
   const onFallback = () => assert.fail('There is EVP in this Node')
   assert.equal(nativeCrypto({ onFallback }), nativeCrypto())
+})
+
+test('nativeCrypto tells the first who listens, and only that one, when native code cannot be loaded', () => {
+  const module = pathToFileURL(join(import.meta.dirname, '../../src/crypto/native-provider.ts')).href
+  const program = `
+    import { nativeCrypto } from ${JSON.stringify(module)}
+    const told = []
+    nativeCrypto()
+    for (const who of ['first', 'second']) nativeCrypto({ onFallback: (reason) => told.push([who, typeof reason]) })
+    using sealer = nativeCrypto().sealer('aes-128-gcm', new Uint8Array(16))
+    const output = new Uint8Array(16)
+    sealer.seal(new Uint8Array(12), new Uint8Array(0), new Uint8Array(0), output)
+    console.log(JSON.stringify([told, output.toHex()]))`
+  const flags = ['--no-addons', '--input-type=module', '--eval', program]
+  const { stdout, stderr } = spawnSync(process.execPath, flags, { encoding: 'utf8' })
+  assert.equal(stderr, '')
+  // The tag of the GCM specification's test case 1.
+  assert.deepEqual(JSON.parse(stdout), [[['first', 'string']], '58e2fccefa7e3061367f1d57a4e7455a'])
 })
 
 test('CryptoProvider can be wrapped by spreading it', () => {
