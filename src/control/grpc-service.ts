@@ -23,13 +23,18 @@ export function methodDefinition<Input extends DescMessage, Output extends DescM
     requestStream: methodKind === 'client_streaming' || methodKind === 'bidi_streaming',
     responseStream: methodKind === 'server_streaming' || methodKind === 'bidi_streaming',
     requestSerialize: (message) => encode(input, message),
-    requestDeserialize: (bytes) => fromBinary(input, bytes),
+    requestDeserialize: (bytes) => decode(input, bytes),
     responseSerialize: (message) => encode(output, message),
-    responseDeserialize: (bytes) => fromBinary(output, bytes),
+    responseDeserialize: (bytes) => decode(output, bytes),
   }
 }
 
 function encode<Schema extends DescMessage>(schema: Schema, message: MessageShape<Schema>): Buffer {
   const { buffer, byteOffset, byteLength } = toBinary(schema, message)
   return Buffer.from(buffer, byteOffset, byteLength)
+}
+
+/** From a copy: byte fields are views, and must neither be Buffers nor keep a network buffer alive. */
+function decode<Schema extends DescMessage>(schema: Schema, bytes: Buffer): MessageShape<Schema> {
+  return fromBinary(schema, new Uint8Array(bytes))
 }
