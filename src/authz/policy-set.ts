@@ -9,7 +9,7 @@ import { compileRules, type Transport } from './rule.ts'
 import { canonicalPolicies, serializePolicies } from './serialize.ts'
 
 /** Policies in this namespace are for the workloads of every namespace. */
-export const ROOT_NAMESPACE = 'handfast-system'
+const ROOT_NAMESPACE = 'handfast-system'
 
 /** What compiling takes. */
 export interface CompileOptions {

@@ -3,7 +3,7 @@ const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 } as c
 
 const UNITS = Object.keys(UNIT_MS) as (keyof typeof UNIT_MS)[]
 
-const DURATION = /^(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m(?!s))?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?$/
+const DURATION = /^(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?(?:(\d{1,9})ms)?$/
 
 /**
  * Reads a duration such as `1h`, `1h30m`, `30s` or `500ms`: whole numbers with the units d, h, m, s and ms, each at

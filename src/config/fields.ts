@@ -118,7 +118,7 @@ export const logSection: z.ZodType<{ readonly level: LogLevel }> = mapping({
 }).prefault({})
 
 /** A string that a function turns into something better, or refuses with undefined. */
-export function parsed<T>(
+function parsed<T>(
   expected: string,
   parse: (text: string) => T | undefined,
 ): z.ZodType<Exclude<T, undefined>, string> {

@@ -178,7 +178,7 @@ function toProblems(issue: z.core.$ZodIssue, { file, root, prefix, document }: I
 function valueAt(root: unknown, path: FieldPath): unknown {
   return path.reduce<unknown>((value, step) => {
     const holder = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-    return Object.hasOwn(holder, step) ? holder[step] : undefined
+    return holder[step]
   }, root)
 }
 

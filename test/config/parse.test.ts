@@ -142,6 +142,10 @@ test('parseYaml follows an alias to the line of what it stands for', () => {
     'f.yaml:1:20 items[0].name: expected a name of up to 63 lower-case letters, digits and inner hyphens, got "B"',
     'f.yaml:3:7 text: expected text, got a mapping',
   ])
+  assert.deepEqual(refusal('on: &a [{ name: B }]\nitems: *a\nname: a')?.lines, [
+    'f.yaml:1:8 on: expected true or false, got a list',
+    'f.yaml:1:17 items[0].name: expected a name of up to 63 lower-case letters, digits and inner hyphens, got "B"',
+  ])
 })
 
 test('parseYaml answers any text with a value or a ConfigError', () => {

@@ -209,6 +209,7 @@ test('nearest finds what was meant, or nothing', () => {
     listne: 'listen',
     Listen: 'listen',
     peers: 'peer',
+    pere: 'peer',
     trustBundle: 'trustBundleFile',
   }
   for (const [text, key] of Object.entries(meant)) assert.equal(nearest(text, keys), key)
