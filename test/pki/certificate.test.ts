@@ -41,7 +41,7 @@ test('parseCertificate reads every field of an SVID', () => {
   assert.deepEqual(certificate.unknownCriticalExtensions, [])
   assert.ok(
     intermediate.key.publicKey.verify(
-      certificate.signature.parameters!,
+      certificate.signature.parameters,
       certificate.tbs,
       certificate.signature.bytes,
     ),

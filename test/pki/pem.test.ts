@@ -43,7 +43,7 @@ test('readPem refuses broken blocks, naming the line', () => {
     [`${BLOCK}-----BEGIN THING-----\nAQID\n`, /line 4 begins THING, which never ends/],
     ['-----END THING-----\n', /line 1 is "-----END THING-----", expected a BEGIN line/],
     ['-----BEGIN THING----\nAQID\n-----END THING----\n', /line 1/],
-    [BLOCK.replace('AQID', `${BLOCK}`), /line 2/],
+    [BLOCK.replace('AQID', BLOCK), /line 2/],
     [BLOCK.replace('AQID', 'AQI'), /not base64/],
     [BLOCK.replace('AQID', 'AQ_D'), /not base64/],
     [BLOCK.replace('AQID', 'AQIDBA'), /not base64/],
