@@ -36,7 +36,7 @@ export function describeFailure(thrown: unknown, env: Readonly<Record<string, st
 }
 
 /** Whether something was thrown only because the work was called off. */
-export function isAbort(thrown: unknown): boolean {
+function isAbort(thrown: unknown): boolean {
   return thrown instanceof Error && (thrown.name === 'AbortError' || thrown.name === 'SignalError')
 }
 

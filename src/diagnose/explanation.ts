@@ -71,13 +71,13 @@ export interface AlertStep extends Timed {
 }
 
 /** A change_cipher_spec record, which changes nothing. */
-export interface LegacyStep extends Timed {
+interface LegacyStep extends Timed {
   readonly kind: 'change_cipher_spec'
   readonly from: Side
 }
 
 /** From here on one direction is protected by other keys. */
-export interface TransitionStep extends Timed {
+interface TransitionStep extends Timed {
   readonly kind: 'transition'
   readonly from: Side
   readonly to: Exclude<Protection, 'plaintext'>

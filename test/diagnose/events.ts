@@ -8,7 +8,7 @@ export const START_MS: number = Date.UTC(2026, 10, 23, 12, 0, 0)
 const HOUR_MS = 3_600_000
 
 export const CATALOG = 'spiffe://shop.test/ns/shop/sa/catalog'
-export const WEB = 'spiffe://shop.test/ns/shop/sa/web'
+const WEB = 'spiffe://shop.test/ns/shop/sa/web'
 
 /** As much of a certificate as an explanation reads. */
 export function certificate(name: string, overrides: Partial<Certificate> = {}): Certificate {
