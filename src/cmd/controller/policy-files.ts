@@ -1,4 +1,4 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parsePolicies, type PolicyFile } from '../../authz/parse.ts'
 import { compilePolicies } from '../../authz/policy-set.ts'
@@ -6,9 +6,9 @@ import { serializePolicies } from '../../authz/serialize.ts'
 import { ConfigError } from '../../config/errors.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { messageOf } from '../../errors.ts'
+import { readOperatorFile } from '../files.ts'
 
-/** More than an operator writes by hand; a larger file is something else by mistake. */
-const MAX_FILE_BYTES = 1024 * 1024
+/** More than operators write by hand: the directory is another one by mistake. */
 const MAX_FILES = 1_000
 
 /** All policies there are, in the form that proxies get. */
@@ -38,7 +38,7 @@ export async function loadPolicies({
 }: LoadPoliciesOptions): Promise<LoadedPolicies> {
   const files: PolicyFile[] = []
   for (const name of path === undefined ? [] : await policyFileNames(path))
-    files.push({ name, text: await readPolicyFile(name) })
+    files.push({ name, text: await readOperatorFile({ path: name, field: '' }) })
   const policies = parsePolicies(files)
   // Proxies decide; here only what they will make of it is checked and numbered.
   const { revision } = compilePolicies(policies, { crypto, trustDomain, newId: () => '' })
@@ -63,17 +63,6 @@ async function policyFileNames(path: string): Promise<string[]> {
     if (names.length > MAX_FILES)
       throw problem('CONFIG_INVALID', path, `at most ${MAX_FILES} policy files`, `${names.length}`)
     return names.map((name) => join(path, name))
-  } catch (error) {
-    throw unreadable(path, error)
-  }
-}
-
-async function readPolicyFile(path: string): Promise<string> {
-  try {
-    const { size } = await stat(path)
-    if (size > MAX_FILE_BYTES)
-      throw problem('CONFIG_INVALID', path, `at most ${MAX_FILE_BYTES} bytes of policy`, `${size}`)
-    return await readFile(path, 'utf8')
   } catch (error) {
     throw unreadable(path, error)
   }

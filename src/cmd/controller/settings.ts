@@ -1,12 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { parseAddress } from '../../config/address.ts'
 import { type ControllerConfig, controllerConfigSchema } from '../../config/controller-config.ts'
-import { ConfigError } from '../../config/errors.ts'
 import { API_VERSION } from '../../config/fields.ts'
 import { parseYaml } from '../../config/parse.ts'
 import { isTrustDomain } from '../../config/spiffe.ts'
-import { messageOf } from '../../errors.ts'
 import { UsageError } from '../errors.ts'
+import { readOperatorFile } from '../files.ts'
 import { quoted, required } from '../flags.ts'
 
 /** Flags that say where the configuration is, or go before it. */
@@ -44,24 +42,7 @@ export async function readControllerConfig(flags: ControllerFlags): Promise<Cont
 }
 
 async function fromFile(file: string): Promise<ControllerConfig> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (error) {
-    const missing = (error as { readonly code?: unknown }).code === 'ENOENT'
-    throw new ConfigError(
-      missing ? 'CONFIG_MISSING_FILE' : 'CONFIG_UNREADABLE',
-      [
-        {
-          file,
-          field: '',
-          expected: "the controller's configuration",
-          got: missing ? 'no such file' : messageOf(error),
-        },
-      ],
-      { cause: error },
-    )
-  }
+  const text = await readOperatorFile({ path: file, field: '--config' })
   return parseYaml(text, { file, schema: controllerConfigSchema })
 }
 
