@@ -239,3 +239,31 @@ test('tls connect ends quietly when nobody reads its output any more', async (t)
   const { code, stderr } = await client.ended()
   assert.deepEqual([code, stderr], [0, ''])
 })
+
+test('tls connect on a signal before the handshake is done ends as the signal would have it', async (t) => {
+  const files = await meshFiles(t)
+  for (const [signal, expected] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    const heard = Promise.withResolvers<void>()
+    const address = await tcpServer(t, (socket) => socket.once('data', () => heard.resolve()))
+    const client = new Cli(t, ['tls', 'connect', address, '--ca', files.ca])
+    await heard.promise
+    client.child.kill(signal)
+    const { code, stderr } = await client.ended()
+    assert.deepEqual([code, stderr], [expected, ''])
+  }
+})
+
+test('tls serve does not wait for a silent client when it is told to stop', async (t) => {
+  const files = await meshFiles(t)
+  const { server, port } = await serve(t, files.catalog)
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  const startedAt = performance.now()
+  server.child.kill('SIGTERM')
+  assert.equal((await server.ended()).code, 0)
+  assert.ok(performance.now() - startedAt < 5_000)
+})

@@ -16,6 +16,7 @@ import { openKeyLog, type KeyLog } from './key-log.ts'
 import { connectionClock, HandshakeRecorder } from './recorder.ts'
 import { converse } from './converse.ts'
 import { serverVerifier, sniOf } from './trust.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 const DEFAULT_TIMEOUT = '10s'
 
@@ -61,7 +62,9 @@ Exit code: 0 when both sides ended cleanly, 1 for every failure, 2 for misuse.
       reporter.finish()
       return ExitCode.success
     } catch (thrown) {
-      if (!(thrown instanceof HandfastError) || thrown instanceof UsageError) throw thrown
+      // Called off, not failed.
+      io.signal.throwIfAborted()
+      if (!(thrown instanceof HandfastError)) throw thrown
       reporter.fail(thrown)
       return ExitCode.failure
     }
@@ -123,15 +126,19 @@ interface Talk {
 async function talk(plan: Plan, { io, keyLog, reporter }: Talk): Promise<void> {
   const { address, options, timeoutMs } = plan
   const raw = await nodeTransport.connect(address, { timeoutMs, signal: io.signal })
-  const connection = await secureClient(
+  const connection = await unlessAborted(
     raw,
-    {
-      ...options,
-      nowMs: connectionClock(),
-      trace: reporter.recorder.record,
-      ...(keyLog === undefined ? {} : { keyLog: keyLog.write }),
-    },
-    { deadlineMs: timeoutMs },
+    io.signal,
+    secureClient(
+      raw,
+      {
+        ...options,
+        nowMs: connectionClock(),
+        trace: reporter.recorder.record,
+        ...(keyLog === undefined ? {} : { keyLog: keyLog.write }),
+      },
+      { deadlineMs: timeoutMs },
+    ),
   )
   reporter.established()
   await converse(connection, io)

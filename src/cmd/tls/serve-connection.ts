@@ -14,6 +14,7 @@ import { answerHttp } from './answer-http.ts'
 import { echo } from './echo.ts'
 import { failureText } from './failure-text.ts'
 import { connectionClock, HandshakeRecorder } from './recorder.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 /** A client that has not finished by then is cut off; humans who type a handshake by hand are rare. */
 const HANDSHAKE_DEADLINE_MS = 10_000
@@ -47,10 +48,14 @@ export async function serveConnection(raw: Connection, served: ServedConnection)
   }
   let explained = false
   try {
-    const connection = await secureServer(
+    const connection = await unlessAborted(
       raw,
-      { ...options, nowMs: connectionClock(), trace: recorder.record },
-      { deadlineMs: HANDSHAKE_DEADLINE_MS },
+      signal,
+      secureServer(
+        raw,
+        { ...options, nowMs: connectionClock(), trace: recorder.record },
+        { deadlineMs: HANDSHAKE_DEADLINE_MS },
+      ),
     )
     log(sessionText(connection.session))
     explain()
