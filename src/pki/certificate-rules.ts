@@ -39,7 +39,6 @@ const NEVER_CRITICAL: ReadonlySet<string> = new Set([
  */
 export function checkLeaf(leaf: Certificate, { nowMs, usage }: RuleContext): void {
   checkProfile(leaf)
-  checkSerialNumber(leaf)
   checkValidity(leaf, nowMs)
   checkKeyStrength(leaf)
   // RFC 5280 §4.2.1.10
@@ -109,7 +108,7 @@ export function checkSerialNumber(certificate: Certificate): void {
 }
 
 /** @throws CertificateError PKI_UNSUPPORTED, PKI_WEAK_KEY */
-export function checkKeyStrength(certificate: Certificate): void {
+function checkKeyStrength(certificate: Certificate): void {
   const problem = keyProblem(certificate.publicKey)
   if (problem !== undefined) throw refused(problem.code, certificate, problem.text)
 }

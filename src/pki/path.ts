@@ -52,6 +52,8 @@ const MAX_SIGNATURE_CHECKS = 32
 export function validatePath(chain: readonly Certificate[], options: PathOptions): ValidatedPath {
   const [leaf, ...others] = chain
   if (leaf === undefined) throw new TypeError('A chain has at least its leaf')
+  // NaN would be after every notBefore and before every notAfter.
+  if (!Number.isFinite(options.nowMs)) throw new TypeError('The time is not a number')
   checkLeaf(leaf, options)
   const search = new PathSearch(others, options)
   const path = search.extend([leaf], 0)
@@ -90,10 +92,13 @@ class PathSearch {
     const top = path.at(-1)!
     if (path.length === 1 && isAmong(top, anchors)) return path
     const trusted = issuersOf(top, anchors)
-    for (const issuer of trusted) if (this.#accept(issuer, path, intermediates)) return [...path, issuer]
+    for (const issuer of trusted) {
+      const whole = [...path, issuer]
+      if (this.#signed(top, issuer, intermediates) && this.#namesHold(whole)) return whole
+    }
     const untrusted = issuersOf(top, this.#presented).filter((issuer) => !isRepeated(issuer, path))
     for (const issuer of untrusted) {
-      if (!this.#accept(issuer, path, intermediates)) continue
+      if (!this.#signed(top, issuer, intermediates)) continue
       const counted = isSelfIssued(issuer) ? intermediates : intermediates + 1
       const whole = this.#hasRoom(path, counted) && this.extend([...path, issuer], counted)
       if (whole) return whole
@@ -108,23 +113,38 @@ class PathSearch {
     return this.#failure!.error
   }
 
-  /** Whether `issuer` may have issued, and has signed, the end of `path`. */
-  #accept(issuer: Certificate, path: readonly Certificate[], intermediates: number): boolean {
-    const top = path.at(-1)!
+  /** Whether `issuer` may have signed `certificate`, and has. */
+  #signed(certificate: Certificate, issuer: Certificate, intermediates: number): boolean {
     try {
       checkIssuer(issuer, intermediates, this.#options)
-      this.#checkSignature(top, issuer)
-      checkSerialNumber(top)
-      if (issuer.nameConstraints === undefined) return true
-      for (const [i, certificate] of path.entries()) {
-        // RFC 5280 §6.1.3 (b), (c): self-issued certificates are exempt, except the leaf.
-        if (i > 0 && isSelfIssued(certificate)) continue
-        checkNameConstraints(issuer, certificate, this.#comparisons)
+      checkSerialNumber(certificate)
+      this.#checkSignature(certificate, issuer)
+      return true
+    } catch (error) {
+      const refusal = refusalOf(error)
+      if (otherKey(certificate, issuer)) this.#fail(Rank.otherKey, issuedWithOtherKey(certificate, issuer))
+      else this.#fail(refusal.code === 'PKI_BAD_SIGNATURE' ? Rank.badSignature : Rank.rule, refusal)
+      return false
+    }
+  }
+
+  /**
+   * Whether all names on a path to an anchor lie within the constraints above them. It comes last, so that only
+   * authorities that an anchor vouches for can make work.
+   */
+  #namesHold(path: readonly Certificate[]): boolean {
+    try {
+      for (const [depth, issuer] of path.entries()) {
+        if (issuer.nameConstraints === undefined) continue
+        for (const [i, certificate] of path.slice(0, depth).entries()) {
+          // RFC 5280 §6.1.3 (b), (c): self-issued certificates are exempt, except the leaf.
+          if (i === 0 || !isSelfIssued(certificate))
+            checkNameConstraints(issuer, certificate, this.#comparisons)
+        }
       }
       return true
     } catch (error) {
-      if (!(error instanceof CertificateError) || error.code === 'PKI_LIMIT') throw error
-      this.#fail(rank(error, top, issuer), error)
+      this.#fail(Rank.rule, refusalOf(error))
       return false
     }
   }
@@ -143,13 +163,10 @@ class PathSearch {
         `Finding a path would take more than ${MAX_SIGNATURE_CHECKS} checks of signatures`,
       )
     if (importKey(issuer, this.#options.crypto).verify(parameters, certificate.tbs, bytes)) return
-    const same = !otherKey(certificate, issuer)
     throw refused(
-      same ? 'PKI_BAD_SIGNATURE' : 'PKI_UNKNOWN_ISSUER',
+      'PKI_BAD_SIGNATURE',
       certificate,
-      same
-        ? `is not signed by the key of its issuer ${issuer.subject.text}`
-        : `was issued by ${issuer.subject.text}, but with another key than the one that is known by this name`,
+      `is not signed by the key of its issuer ${issuer.subject.text}`,
     )
   }
 
@@ -186,9 +203,10 @@ function otherKey(certificate: Certificate, issuer: Certificate): boolean {
   return wanted !== undefined && has !== undefined && !equalBytes(wanted, has)
 }
 
-function rank(error: CertificateError, certificate: Certificate, issuer: Certificate): number {
-  if (otherKey(certificate, issuer)) return Rank.otherKey
-  return error.code === 'PKI_BAD_SIGNATURE' ? Rank.badSignature : Rank.rule
+/** What to go on searching after. @throws whatever is no refusal of a certificate, and PKI_LIMIT */
+function refusalOf(error: unknown): CertificateError {
+  if (error instanceof CertificateError && error.code !== 'PKI_LIMIT') return error
+  throw error
 }
 
 /** RFC 5280 §6.1: a path has no certificate twice. The same name with the same key leads nowhere new either. */
@@ -206,6 +224,14 @@ function isAmong(certificate: Certificate, others: readonly Certificate[]): bool
 /** RFC 5280 §6.1: the same name as subject and as issuer. */
 function isSelfIssued({ subject, issuer }: Certificate): boolean {
   return subject.equals(issuer)
+}
+
+function issuedWithOtherKey(certificate: Certificate, issuer: Certificate): CertificateError {
+  return refused(
+    'PKI_UNKNOWN_ISSUER',
+    certificate,
+    `was issued by ${issuer.subject.text}, but with another key than the one that is known by this name`,
+  )
 }
 
 function unknownIssuer(top: Certificate, { anchors }: PathOptions): CertificateError {

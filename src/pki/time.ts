@@ -21,7 +21,9 @@ export function readTime(reader: DerReader, field: string): number {
   const [month, day, hour, minute, second] = [0, 2, 4, 6, 8].map((at) => number(contents, yearDigits + at, 2))
   const ms = Date.UTC(year, month! - 1, day, hour, minute, second)
   const date = new Date(ms)
+  // Years below 100 are not what Date.UTC takes them for.
   const exact =
+    date.getUTCFullYear() === year &&
     date.getUTCMonth() === month! - 1 &&
     date.getUTCDate() === day &&
     date.getUTCHours() === hour &&

@@ -27,6 +27,14 @@ export interface CertificateVerifier {
    * @throws CertificateError with the reason, which only the operator sees
    */
   verify(chain: readonly Certificate[], context: VerificationContext): VerifiedPeer
+  /**
+   * Judges again, for a resumption, a peer that an equal verifier has verified before: everything that time or
+   * configuration may have changed (validity, anchor, expected name), but not the signatures, which cannot change.
+   * Nothing is resumed with a verifier that cannot.
+   *
+   * @throws CertificateError
+   */
+  reverify?(peer: VerifiedPeer, context: VerificationContext): void
   /** Subjects of the anchors, as DER Names; a hint to peers that have several credentials. */
   readonly authorities?: readonly Uint8Array[]
 }

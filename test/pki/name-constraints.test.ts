@@ -147,6 +147,15 @@ test('Name constraints on kinds of names that nothing compares refuse those name
   await refuses(permitted(registered), { extensions: [san] }, /registered ID/)
 })
 
+test('Name constraints may not cost more than a bounded number of comparisons', async () => {
+  const many = Array.from({ length: 1200 }, (_, i) => `n${i}.example`)
+  const constraints = encodeNameConstraints({ excludedDnsNames: many })
+  const dnsNames = Array.from({ length: 100 }, (_, i) => `s${i}.shop.example`)
+  await assert.rejects(validate(constraints, { dnsNames }), { code: 'PKI_LIMIT', message: /comparisons/ })
+  await accepts(constraints, { dnsNames: dnsNames.slice(0, 50) })
+  await refuses(constraints, { dnsNames: ['www.n1199.example'] })
+})
+
 test('Name constraints apply to every certificate below, and self-issued intermediates are exempt', async () => {
   const only = (host: string) => ({
     extensions: [

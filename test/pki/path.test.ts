@@ -262,6 +262,15 @@ test('validatePath refuses certificates that break the profile of RFC 5280', asy
   refuses(await made({ leaf: { without: ['uris'] } }), { code: 'PKI_PROFILE', message: /empty subject/ })
 })
 
+test('validatePath refuses serial numbers that are not positive or too long, except of anchors', () => {
+  for (const hex of ['00', '80', 'ff01', `7f${'00'.repeat(20)}`]) {
+    const serialBytes = Uint8Array.fromHex(hex)
+    const odd = { ...svid.certificate, serialBytes }
+    refuses({ chain: [odd, intermediate.certificate] }, { code: 'PKI_PROFILE', message: /serial number/ })
+    validate({ chain: svid.chain, anchors: [{ ...root.certificate, serialBytes }] })
+  }
+})
+
 test('validatePath refuses weak and unusual keys and signatures', () => {
   const weak = (certificate: Certificate, publicKey: Partial<Certificate['publicKey']>): Certificate => ({
     ...certificate,
@@ -346,8 +355,9 @@ test('validatePath bounds its work on authorities that sign each other in circle
   assert.ok(counting.checks() <= 32, `${counting.checks()} checks of signatures`)
 })
 
-test('validatePath wants a leaf', () => {
+test('validatePath wants a leaf and a time', () => {
   assert.throws(() => validate({ chain: [] }), TypeError)
+  assert.throws(() => validate({ chain: svid.chain }, { nowMs: Number.NaN }), TypeError)
 })
 
 function countingCrypto(): { readonly crypto: CryptoProvider; readonly checks: () => number } {

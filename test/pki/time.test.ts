@@ -38,6 +38,7 @@ test('readTime refuses every other form and days that do not exist', () => {
     [Tag.utcTime, '240101000060Z'],
     [Tag.generalizedTime, '240101000000Z'],
     [Tag.generalizedTime, '20240101000000.5Z'],
+    [Tag.generalizedTime, '00500101000000Z'],
     [Tag.generalizedTime, ''],
   ]
   for (const [tag, text] of wrong)
