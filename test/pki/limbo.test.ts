@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
+import { portableCrypto } from '../../src/crypto/portable-provider.ts'
+import type { CryptoProvider } from '../../src/crypto/provider.ts'
 import type { Certificate } from '../../src/pki/certificate.ts'
 import { parseCertificate } from '../../src/pki/certificate.ts'
 import { CertificateError } from '../../src/pki/errors.ts'
@@ -86,31 +88,36 @@ const DEVIATIONS: Readonly<Record<string, string>> = {
   'webpki::ee-basicconstraints-ca': LEAF_PROFILE,
 }
 
-test('validatePath agrees with x509-limbo, but for the deviations listed', { skip }, async (t) => {
-  const { testcases } = JSON.parse(readFileSync(LIMBO, 'utf8')) as { testcases: readonly LimboCase[] }
-  assert.equal(testcases.length, 207)
-  const unseen = new Set(Object.keys(DEVIATIONS))
-  for (const limbo of testcases) {
-    unseen.delete(limbo.id)
-    await t.test(limbo.id, () => {
-      const verdict = judge(limbo)
-      const agrees = (verdict === undefined) === (limbo.expected_result === 'SUCCESS')
-      const said = verdict === undefined ? 'accepted' : `refused: ${verdict.code} ${verdict.message}`
-      if (limbo.id in DEVIATIONS) assert.ok(!agrees, `no longer deviates (${said}); take it off the list`)
-      else assert.ok(agrees, `limbo expects ${limbo.expected_result}, but it was ${said}`)
-    })
-  }
-  assert.deepEqual([...unseen], [], 'deviations that are no cases')
-})
+for (const crypto of [nativeCrypto(), portableCrypto()])
+  test(
+    `validatePath, ${crypto.name}, agrees with x509-limbo but for the deviations listed`,
+    { skip },
+    async (t) => {
+      const { testcases } = JSON.parse(readFileSync(LIMBO, 'utf8')) as { testcases: readonly LimboCase[] }
+      assert.equal(testcases.length, 207)
+      const unseen = new Set(Object.keys(DEVIATIONS))
+      for (const limbo of testcases) {
+        unseen.delete(limbo.id)
+        await t.test(limbo.id, () => {
+          const verdict = judge(limbo, crypto)
+          const agrees = (verdict === undefined) === (limbo.expected_result === 'SUCCESS')
+          const said = verdict === undefined ? 'accepted' : `refused: ${verdict.code} ${verdict.message}`
+          if (limbo.id in DEVIATIONS) assert.ok(!agrees, `no longer deviates (${said}); take it off the list`)
+          else assert.ok(agrees, `limbo expects ${limbo.expected_result}, but it was ${said}`)
+        })
+      }
+      assert.deepEqual([...unseen], [], 'deviations that are no cases')
+    },
+  )
 
 /** The error that refuses the case, if one does. Anything but a CertificateError fails the test. */
-function judge(limbo: LimboCase): CertificateError | undefined {
+function judge(limbo: LimboCase, crypto: CryptoProvider): CertificateError | undefined {
   try {
     const leaf = parse(limbo.peer_certificate)
     validatePath([leaf, ...limbo.untrusted_intermediates.map(parse)], {
       anchors: limbo.trusted_certs.map(parse),
       nowMs: Date.parse(limbo.validation_time ?? DEFAULT_TIME),
-      crypto: nativeCrypto(),
+      crypto,
       usage: limbo.validation_kind === 'SERVER' ? 'serverAuth' : 'clientAuth',
       ...(limbo.max_chain_depth === null ? {} : { maxIntermediates: limbo.max_chain_depth }),
     })
