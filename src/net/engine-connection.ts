@@ -235,6 +235,8 @@ class EngineConnection implements SecureConnection {
 
   /** Both halves have ended by close_notify; TCP follows. */
   #finish(): void {
+    // Whoever answers the peer's end with their own from inside `end` comes here twice.
+    if (this.#phase === 'over') return
     this.#over()
     this.#engine[Symbol.dispose]()
     this.#linger()
