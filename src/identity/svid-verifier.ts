@@ -1,6 +1,8 @@
 import type { CryptoProvider } from '../crypto/provider.ts'
 import type { Certificate } from '../pki/certificate.ts'
+import { listText } from '../pki/label.ts'
 import { validatePath } from '../pki/path.ts'
+import { recheckPath } from '../pki/recheck.ts'
 import type { CertificateVerifier, VerificationContext, VerifiedPeer } from '../pki/verifier.ts'
 import { IdentityError } from './errors.ts'
 import type { SpiffeId } from './spiffe-id.ts'
@@ -36,13 +38,19 @@ export function svidVerifier({ bundles, crypto, expected }: SvidVerifierOptions)
       checkExpected(id, leaf, expected)
       return { name: id.toString(), expiresAtMs, path }
     },
+    reverify({ path }: VerifiedPeer, { nowMs }: VerificationContext): void {
+      const leaf = path[0]!
+      const id = svidIdentity(leaf)
+      recheckPath(path, { anchors: anchorsFor(id, leaf, bundles()), nowMs })
+      checkExpected(id, leaf, expected)
+    },
   }
 }
 
 function anchorsFor(id: SpiffeId, certificate: Certificate, bundles: TrustBundles): readonly Certificate[] {
   const bundle = bundles.lookup(id.trustDomain)
   if (bundle !== undefined) return bundle.anchors
-  const known = bundles.trustDomains.join(', ')
+  const known = listText(bundles.trustDomains)
   throw new IdentityError(
     'IDENTITY_UNKNOWN_TRUST_DOMAIN',
     `The peer claims to be ${id.toString()}, and there is no trust bundle for ${id.trustDomain}; there is one for ${known || 'none'}`,

@@ -1,7 +1,7 @@
 /** What makes a certificate an X509-SVID (the SPIFFE standard X509-SVID, §2 to §5). */
 import type { PrivateKey } from '../crypto/provider.ts'
 import type { Certificate } from '../pki/certificate.ts'
-import { certificateLabel } from '../pki/label.ts'
+import { certificateLabel, listText } from '../pki/label.ts'
 import { checkKeyMatch } from '../pki/private-key.ts'
 import { IdentityError } from './errors.ts'
 import type { IdentityErrorCode } from './errors.ts'
@@ -45,7 +45,7 @@ export function svidIdentity(leaf: Certificate): SpiffeId {
     throw refused(
       'IDENTITY_AMBIGUOUS',
       leaf,
-      `has ${uris.length} URIs, expected its SPIFFE ID alone: ${uris.join(', ')}`,
+      `has ${uris.length} URIs, expected its SPIFFE ID alone: ${listText(uris)}`,
     )
   const id = parseId(uri, leaf)
   if (id.isTrustDomain)

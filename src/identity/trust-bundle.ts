@@ -1,7 +1,7 @@
 import { equalBytes } from '../bytes/bytes.ts'
 import type { Certificate } from '../pki/certificate.ts'
 import { parseCertificate } from '../pki/certificate.ts'
-import { certificateLabel } from '../pki/label.ts'
+import { certificateLabel, listText } from '../pki/label.ts'
 import { decodePem, encodePem } from '../pki/pem.ts'
 import { IdentityError } from './errors.ts'
 import { SpiffeId } from './spiffe-id.ts'
@@ -99,5 +99,5 @@ function checkAnchor(anchor: Certificate, trustDomain: string): void {
   // X509-SVID §3.1: an authority's SPIFFE ID, if it has one, is that of its trust domain.
   const own = anchor.subjectAltNames.uris.filter((uri) => uri.startsWith('spiffe:'))
   if (own.some((uri) => uri !== SpiffeId.ofTrustDomain(trustDomain).toString()))
-    throw refuse(`belongs to another trust domain: ${own.join(', ')}`)
+    throw refuse(`belongs to another trust domain: ${listText(own)}`)
 }

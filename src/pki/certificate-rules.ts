@@ -185,7 +185,7 @@ function checkProfile(certificate: Certificate): void {
 }
 
 /** Times are compared at the precision of a certificate, the second; notAfter's second belongs to the validity. */
-function checkValidity(certificate: Certificate, nowMs: number): void {
+export function checkValidity(certificate: Certificate, nowMs: number): void {
   const { notBeforeMs, notAfterMs } = certificate
   if (nowMs < notBeforeMs)
     throw refused(

@@ -130,7 +130,7 @@ function checkVersion(tbs: DerReader): void {
   if (version === VERSION_3) return
   throw new CertificateError(
     'PKI_UNSUPPORTED',
-    `The certificate is of X.509 version ${version + 1}, expected 3`,
+    `The certificate is of X.509 version ${version + 1}, expected 3; issue it anew with extensions`,
   )
 }
 

@@ -3,6 +3,8 @@ import { equalBytes } from '../bytes/bytes.ts'
 import type { Certificate } from './certificate.ts'
 import { refused } from './certificate-rules.ts'
 import { canonicalDnsName, dnsNameCovers, ipAddressText, parseIpAddress } from './host-name.ts'
+import { recheckPath } from './recheck.ts'
+import { listText, printable } from './label.ts'
 import { validatePath } from './path.ts'
 import type { CertificateVerifier, VerificationContext, VerifiedPeer } from './verifier.ts'
 
@@ -28,18 +30,28 @@ export function hostnameVerifier({
       const { peerRole, nowMs } = context
       const usage = peerRole === 'server' ? 'serverAuth' : 'clientAuth'
       const { path, expiresAtMs } = validatePath(chain, { anchors, nowMs, crypto, usage })
-      const leaf = path[0]!
-      const expected = expectedName ?? (peerRole === 'server' ? context.serverName : undefined)
-      if (expected !== undefined) checkHostName(leaf, expected)
-      else if (peerRole === 'server')
-        throw refused(
-          'PKI_NAME_MISMATCH',
-          leaf,
-          'cannot be matched: no name was asked for, so none can be proven',
-        )
-      return { name: expected ?? ownName(leaf), expiresAtMs, path }
+      return { name: provenName(path[0]!, context, expectedName), expiresAtMs, path }
+    },
+    reverify({ path }: VerifiedPeer, context: VerificationContext): void {
+      recheckPath(path, { anchors, nowMs: context.nowMs })
+      provenName(path[0]!, context, expectedName)
     },
   }
+}
+
+/** The name that a leaf proves, which is the one expected of it when there is one. */
+function provenName(
+  leaf: Certificate,
+  { peerRole, serverName }: VerificationContext,
+  expectedName: string | undefined,
+): string {
+  const expected = expectedName ?? (peerRole === 'server' ? serverName : undefined)
+  if (expected !== undefined) {
+    checkHostName(leaf, expected)
+    return expected
+  }
+  if (peerRole === 'client') return ownName(leaf)
+  throw refused('PKI_NAME_MISMATCH', leaf, 'cannot be matched: no name was asked for, so none can be proven')
 }
 
 /**
@@ -58,7 +70,7 @@ export function checkHostName(certificate: Certificate, expected: string): void 
       : ipAddresses.some((presented) => equalBytes(presented, address))
   if (matches) return
   const presented = [...dnsNames, ...ipAddresses.map(ipAddressText)]
-  const has = presented.length === 0 ? 'no DNS name and no IP address' : presented.join(', ')
+  const has = presented.length === 0 ? 'no DNS name and no IP address' : listText(presented)
   throw refused('PKI_NAME_MISMATCH', certificate, `is not for ${JSON.stringify(expected)}: it has ${has}`)
 }
 
@@ -66,5 +78,5 @@ export function checkHostName(certificate: Certificate, expected: string): void 
 function ownName({ subject, subjectAltNames, serialNumber }: Certificate): string {
   const { uris, dnsNames, emailAddresses } = subjectAltNames
   const name = uris[0] ?? dnsNames[0] ?? emailAddresses[0] ?? subject.text
-  return name === '' ? `serial number ${serialNumber}` : name
+  return name === '' ? `serial number ${serialNumber}` : printable(name)
 }

@@ -5,6 +5,7 @@ import type { DistinguishedName } from './distinguished-name.ts'
 import type { NameAttribute } from './distinguished-name.ts'
 import { CertificateError } from './errors.ts'
 import type { GeneralName, GeneralNameKind } from './general-names.ts'
+import { listText } from './label.ts'
 import { canonicalDnsName, ipAddressText, parseIpAddress } from './host-name.ts'
 
 /** Comparisons of a name with a subtree that one validation may cost; a large path needs a few hundred. */
@@ -56,7 +57,7 @@ export function checkNameConstraints(
       throw refused(
         'PKI_NAME_CONSTRAINT',
         subject,
-        `has the name ${text(name)}, and its authority ${issuer.subject.text} permits only ${ofKind.map(text).join(', ')}`,
+        `has the name ${text(name)}, and its authority ${issuer.subject.text} permits only ${listText(ofKind.map(text))}`,
       )
   }
 }

@@ -5,7 +5,7 @@ import type { Certificate } from './certificate.ts'
 import { checkIssuer, checkLeaf, checkSerialNumber, importKey, refused } from './certificate-rules.ts'
 import type { CertificateUsage } from './certificate-rules.ts'
 import { CertificateError } from './errors.ts'
-import { certificateLabel } from './label.ts'
+import { certificateLabel, listText } from './label.ts'
 import { checkNameConstraints, ComparisonBudget } from './name-constraints.ts'
 
 export interface PathOptions {
@@ -122,8 +122,20 @@ class PathSearch {
       return true
     } catch (error) {
       const refusal = refusalOf(error)
-      if (otherKey(certificate, issuer)) this.#fail(Rank.otherKey, issuedWithOtherKey(certificate, issuer))
+      if (otherKey(certificate, issuer) && !this.#hasSigned(certificate, issuer))
+        this.#fail(Rank.otherKey, issuedWithOtherKey(certificate, issuer))
       else this.#fail(refusal.code === 'PKI_BAD_SIGNATURE' ? Rank.badSignature : Rank.rule, refusal)
+      return false
+    }
+  }
+
+  /** Key identifiers are hints: before an error trusts them, the signature is asked. */
+  #hasSigned(certificate: Certificate, issuer: Certificate): boolean {
+    try {
+      this.#checkSignature(certificate, issuer)
+      return true
+    } catch (error) {
+      refusalOf(error)
       return false
     }
   }
@@ -235,7 +247,7 @@ function issuedWithOtherKey(certificate: Certificate, issuer: Certificate): Cert
 }
 
 function unknownIssuer(top: Certificate, { anchors }: PathOptions): CertificateError {
-  const known = anchors.map(({ subject }) => subject.text).join('; ')
+  const known = listText(anchors.map(({ subject }) => JSON.stringify(subject.text)))
   const trusted = anchors.length === 0 ? 'there are no trust anchors' : `the trust anchors are ${known}`
   if (isSelfIssued(top))
     return new CertificateError(

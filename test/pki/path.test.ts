@@ -136,7 +136,11 @@ test('validatePath refuses what no anchor vouches for, and tells an incomplete c
   refuses({ chain: stranger.chain }, { code: 'PKI_UNKNOWN_ISSUER', blames: stranger.intermediate })
   refuses(
     { chain: [...stranger.chain, stranger.root.certificate] },
-    { code: 'PKI_UNTRUSTED_ROOT', blames: stranger.root, message: /trust anchors are CN=shop.example root/ },
+    {
+      code: 'PKI_UNTRUSTED_ROOT',
+      blames: stranger.root,
+      message: /trust anchors are "CN=shop\.example root"/,
+    },
   )
   refuses({ chain: svid.chain, anchors: [] }, { code: 'PKI_UNKNOWN_ISSUER', message: /no trust anchors/ })
 })
@@ -148,6 +152,25 @@ test('validatePath takes an anchor of the same name with another key for an unkn
     { code: 'PKI_UNKNOWN_ISSUER', blames: intermediate, message: /another key/ },
   )
   validate({ chain: svid.chain, anchors: [namesake.certificate, root.certificate] })
+})
+
+test('validatePath asks the signature before it believes key identifiers', async () => {
+  const expired = await made({
+    intermediate: { notBeforeMs: NOW_MS - 9 * DAY_MS, notAfterMs: NOW_MS - DAY_MS },
+  })
+  const renamed = { ...expired.intermediate.certificate, subjectKeyIdentifier: Uint8Array.of(1) }
+  refuses({ chain: [expired.leaf.certificate, renamed] }, { code: 'PKI_EXPIRED' })
+  const valid = { ...intermediate.certificate, subjectKeyIdentifier: Uint8Array.of(1) }
+  validate({ chain: [svid.certificate, valid] })
+})
+
+test('validatePath keeps messages short and free of control characters', async () => {
+  const anchors = await Promise.all(
+    Array.from({ length: 7 }, (_, i) => mintRoot({ ...now, commonName: `anchor ${i}` })),
+  )
+  const leaf = await mintSvid(intermediate, 'spiffe://shop.example/\u001b[2J', now)
+  const chain = { chain: [leaf.certificate], anchors: anchors.map(({ certificate }) => certificate) }
+  refuses(chain, { code: 'PKI_UNKNOWN_ISSUER', message: /^[\x20-\x7e]*\\x1b\[2J[\x20-\x7e]*and 2 more$/ })
 })
 
 test('validatePath refuses signatures that the issuer did not make', async () => {
