@@ -67,6 +67,8 @@ export function factsOf(details: MessageDetails, from: Side): Fact[] {
       ]
     case 'finished':
       return [{ label: 'is a MAC of', value: 'every message so far, under a key of this handshake' }]
+    case 'end_of_early_data':
+      return [{ label: 'ends', value: 'what was sent early, before the server was known' }]
     case 'new_session_ticket':
       return [{ label: 'allows', value: 'to resume this session later: it saves the proof, not the trust' }]
     case 'key_update':

@@ -120,6 +120,21 @@ const TLS_FAILURES: Readonly<Record<TlsErrorCode, FailureEntry>> = {
     remedy: 'Look for a middlebox that rewrites TLS; do not go on over this path.',
     stage: 4,
   },
+  TLS_BAD_BINDER: {
+    title: 'The client could not prove that the ticket it offers is its own',
+    explanation:
+      'A resumption is bound to the handshake by a binder made with the key of the ticket; this one does not match, so nothing was resumed.',
+    remedy: 'Check which software the client runs; a stolen or altered ticket looks the same.',
+    stage: 2,
+  },
+  TLS_EARLY_DATA_LIMIT: {
+    title: 'The client sent more early data than is accepted',
+    explanation:
+      'Early data (0-RTT) is bounded, because it comes before the client is known and may be a replay.',
+    remedy:
+      'Raise the limit of early data at the server, or let the client wait for the handshake with large requests.',
+    stage: 5,
+  },
   TLS_BAD_KEY_SHARE: {
     title: 'The key share of the peer is not valid',
     explanation:

@@ -1,5 +1,5 @@
 import { alertName, AlertDescription } from './alerts.ts'
-import { clientHandshake } from './client.ts'
+import { clientHandshake } from './client/handshake.ts'
 import { asTlsError, TlsError } from './errors.ts'
 import {
   HandshakeContext,
@@ -8,11 +8,11 @@ import {
   type Handshake,
   type HandshakeRequest,
 } from './handshake.ts'
-import { asMessage, MessageAssembler } from './messages/handshake-message.ts'
+import { MessageAssembler } from './messages/handshake-message.ts'
 import type { ClientOptions, EndpointOptions, ServerOptions } from './options.ts'
 import { PostHandshake } from './post-handshake.ts'
 import { RecordLayer } from './record/record-layer.ts'
-import { serverHandshake } from './server.ts'
+import { serverHandshake } from './server/handshake.ts'
 import type { Session } from './session.ts'
 import type { Direction, Protection, TraceEvent } from './trace.ts'
 
@@ -24,6 +24,8 @@ export interface ConnectionHandlers {
   established(session: Session): void
   /** What the peer sent; the view is valid only during the call. */
   data(plaintext: Uint8Array): void
+  /** What the client sent before it was known: it may be a replay. Required where early data is taken. */
+  earlyData?(plaintext: Uint8Array): void
   /** The peer ended its half in order (close_notify). */
   peerClosed(): void
   /** The connection is over; the alert for the peer has gone to {@link output}. Nothing follows. */
@@ -55,6 +57,7 @@ export class TlsConnection implements Disposable {
   #sentClose = false
   #receivedClose = false
   #sawPeerMessage = false
+  #earlyBytes = 0
 
   /** A connection that opens the conversation, once {@link start} is called. @throws TlsError TLS_BAD_OPTIONS on start */
   static client(
@@ -89,7 +92,7 @@ export class TlsConnection implements Disposable {
       handshake: (fragment, protection) => this.#receiveHandshake(fragment, protection),
       alert: (fragment, protection) => this.#receiveAlert(fragment, protection),
       changeCipherSpec: (fragment) => this.#receiveChangeCipherSpec(fragment),
-      applicationData: (plaintext) => this.#receiveData(plaintext),
+      applicationData: (plaintext, protection) => this.#receiveData(plaintext, protection),
       output: (ciphertext) => handlers.output(ciphertext),
     })
     const services = {
@@ -162,13 +165,24 @@ export class TlsConnection implements Disposable {
     this.#records.sendApplicationData(plaintext)
   }
 
+  /**
+   * Sends data with the first flight, before the peer is known, if a ticket allows it: an eavesdropper can replay it.
+   * Whether the peer took it is in the session's `earlyData`.
+   *
+   * @returns false when none can be sent, or no more
+   */
+  sendEarly(plaintext: Uint8Array): boolean {
+    if (this.#state !== 'handshaking' || !this.#context.takeEarlyData(plaintext.length)) return false
+    this.#records.sendApplicationData(plaintext)
+    return true
+  }
+
   /** Replaces the key we send under, and asks the peer to do the same if wished. @throws TlsError TLS_MISUSE */
   updateKeys({ requestPeer }: { readonly requestPeer: boolean }): void {
     if (this.#postHandshake === undefined || this.#state !== 'open' || this.#sentClose) {
       throw new TlsError('TLS_MISUSE', 'Keys can be updated only while the connection is open')
     }
-    const message = this.#postHandshake.updateWriteKey({ updateRequested: requestPeer })
-    this.#trace(messageEvent('sent', asMessage(message), 'application', this.#nowMs))
+    this.#postHandshake.updateWriteKey({ updateRequested: requestPeer })
   }
 
   /** Ends our half in order; the peer's goes on until it ends it. Calling it again changes nothing. */
@@ -190,6 +204,10 @@ export class TlsConnection implements Disposable {
     this.#end()
   }
 
+  get #isOver(): boolean {
+    return this.#state === 'over'
+  }
+
   get #nowMs(): number {
     return this.#options.nowMs()
   }
@@ -205,7 +223,7 @@ export class TlsConnection implements Disposable {
 
   /** Answers the handshake's requests until it needs a message that has not come, or is complete. */
   #proceed(): void {
-    while (this.#awaiting !== undefined && !this.#awaiting.done) {
+    while (this.#state === 'handshaking' && this.#awaiting !== undefined && !this.#awaiting.done) {
       const request = this.#awaiting.value
       if (request.kind === 'message') {
         const message = this.#assembler.take()
@@ -216,7 +234,7 @@ export class TlsConnection implements Disposable {
       }
     }
     this.#records.flush()
-    if (this.#awaiting?.done === true) this.#establish(this.#awaiting.value)
+    if (this.#state === 'handshaking' && this.#awaiting?.done === true) this.#establish(this.#awaiting.value)
   }
 
   #answer(
@@ -240,7 +258,10 @@ export class TlsConnection implements Disposable {
     this.#awaiting = undefined
     this.#state = 'open'
     this.#session = established.session
-    this.#postHandshake = new PostHandshake(this.#options.crypto, this.#records, established)
+    this.#postHandshake = new PostHandshake(this.#role, this.#options, this.#records, established)
+    this.#postHandshake.begin()
+    // Whoever took the tickets may have ended the connection.
+    if (this.#isOver) return
     this.#trace({ kind: 'established', atMs: this.#nowMs })
     this.#handlers.established(established.session)
   }
@@ -264,14 +285,24 @@ export class TlsConnection implements Disposable {
     return this.#postHandshake === undefined || this.#state !== 'open' ? undefined : this.#assembler.take()
   }
 
-  #receiveData(plaintext: Uint8Array): void {
+  #receiveData(plaintext: Uint8Array, protection: Protection): void {
     this.#refuseInterleaving('application data')
+    if (protection === 'early') return this.#receiveEarlyData(plaintext)
     if (this.#postHandshake === undefined) {
       throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'Application data came before the handshake was complete')
     }
     if (plaintext.length === 0) return
     this.#postHandshake.sawApplicationData()
     this.#handlers.data(plaintext)
+  }
+
+  #receiveEarlyData(plaintext: Uint8Array): void {
+    const { maxBytes } = (this.#options as ServerOptions).earlyData!
+    this.#earlyBytes += plaintext.length
+    if (this.#earlyBytes > maxBytes) {
+      throw new TlsError('TLS_EARLY_DATA_LIMIT', `More than ${maxBytes} bytes of early data came`)
+    }
+    this.#handlers.earlyData?.(plaintext)
   }
 
   /** RFC 8446 §5: one byte of value 1, in plaintext, between the first ClientHello and the peer's Finished. */

@@ -69,11 +69,12 @@ function describe({ type, body }: HandshakeMessage): MessageDetails {
         scheme: nameOf(SignatureScheme, decodeCertificateVerify(body).scheme),
       }
     case HandshakeType.finished:
+    case HandshakeType.end_of_early_data:
     case HandshakeType.new_session_ticket:
     case HandshakeType.key_update:
       return {
         message: nameOf(HandshakeType, type) as HandshakeTypeName &
-          ('finished' | 'new_session_ticket' | 'key_update'),
+          ('finished' | 'end_of_early_data' | 'new_session_ticket' | 'key_update'),
       }
     default:
       return { message: 'other' }

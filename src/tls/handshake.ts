@@ -53,6 +53,10 @@ export interface Established {
   readonly readSecret: Uint8Array
   readonly writeSecret: Uint8Array
   readonly exporterSecret: Uint8Array
+  /** What tickets are made from. */
+  readonly resumptionSecret: Uint8Array
+  /** Whether the client wants tickets that the engine can honour. */
+  readonly offeredResumption: boolean
 }
 
 export interface HandshakeServices {
@@ -69,8 +73,11 @@ export interface HandshakeServices {
 export class HandshakeContext {
   readonly crypto: CryptoProvider
   readonly transcript: Transcript
+  /** Whether the connection has ended, so that its secrets are gone. */
+  isOver = false
   readonly #services: HandshakeServices
   readonly #owned: Uint8Array[] = []
+  #earlyDataLeft: number | undefined
   #sentChangeCipherSpec = false
 
   constructor(services: HandshakeServices) {
@@ -139,6 +146,39 @@ export class HandshakeContext {
     this.trace({ kind: 'keys', direction: 'sent', protection, atMs: this.nowMs })
   }
 
+  /** Opens the gate for early data of a client. */
+  startEarlyData(maxBytes: number): void {
+    this.#earlyDataLeft = maxBytes
+  }
+
+  /** Closes it; the keys of early data stay in use until others replace them. */
+  stopEarlyData(): void {
+    this.#earlyDataLeft = undefined
+  }
+
+  /** Closes it for good and goes back to plaintext: a HelloRetryRequest has made everything void. */
+  revokeEarlyData(): void {
+    if (this.#earlyDataLeft === undefined) return
+    this.#earlyDataLeft = undefined
+    this.#services.records.unprotectWriting()
+  }
+
+  get isSendingEarlyData(): boolean {
+    return this.#earlyDataLeft !== undefined
+  }
+
+  /** Whether `bytes` more of early data may go out; if so they are counted. */
+  takeEarlyData(bytes: number): boolean {
+    if (this.#earlyDataLeft === undefined || bytes > this.#earlyDataLeft) return false
+    this.#earlyDataLeft -= bytes
+    return true
+  }
+
+  /** Drops the early data that is under way although we do not take it. */
+  skipEarlyData(): void {
+    this.#services.records.skipEarlyData()
+  }
+
   /** Caps our records at what the peer takes (RFC 8449). */
   limitWriting(maxPlaintextBytes: number): void {
     this.#services.records.limitWriting(maxPlaintextBytes)
@@ -158,8 +198,9 @@ export class HandshakeContext {
     return secret
   }
 
-  /** Wipes every secret in our charge. */
+  /** Wipes every secret in our charge: the connection is over. */
   wipe(): void {
+    this.isOver = true
     for (const secret of this.#owned) secret.fill(0)
   }
 

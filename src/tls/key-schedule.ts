@@ -8,6 +8,10 @@ import { hkdfExpand, hkdfExtract } from '../crypto/hkdf.ts'
 import { HASH_BYTES, type CryptoProvider, type HashName } from '../crypto/provider.ts'
 
 const LABEL = {
+  externalBinder: 'ext binder',
+  resumptionBinder: 'res binder',
+  clientEarlyTraffic: 'c e traffic',
+  earlyExporterMaster: 'e exp master',
   derived: 'derived',
   clientHandshakeTraffic: 'c hs traffic',
   serverHandshakeTraffic: 's hs traffic',
@@ -15,6 +19,8 @@ const LABEL = {
   serverApplicationTraffic: 's ap traffic',
   exporterMaster: 'exp master',
   exporter: 'exporter',
+  resumptionMaster: 'res master',
+  resumption: 'resumption',
   finished: 'finished',
   trafficUpdate: 'traffic upd',
 } as const
@@ -27,11 +33,14 @@ export interface TrafficSecrets {
   readonly server: Uint8Array
 }
 
-/** Before any key agreement: salted by a pre-shared key, or by nothing. */
-export function earlyStage(crypto: CryptoProvider, hash: HashName): EarlyStage {
-  const zeros = new Uint8Array(HASH_BYTES[hash])
-  return new EarlyStage(crypto, hash, hkdfExtract(crypto, hash, NOTHING, zeros))
+/** Before any key agreement: from a pre-shared key, or from nothing. The key is not wiped. */
+export function earlyStage(crypto: CryptoProvider, hash: HashName, preSharedKey?: Uint8Array): EarlyStage {
+  const input = preSharedKey ?? new Uint8Array(HASH_BYTES[hash])
+  return new EarlyStage(crypto, hash, hkdfExtract(crypto, hash, NOTHING, input))
 }
+
+/** Where a pre-shared key comes from: its binders differ, so that one cannot pass for the other. */
+export type PreSharedKeyOrigin = 'resumption' | 'external'
 
 class Stage {
   protected readonly crypto: CryptoProvider
@@ -64,6 +73,22 @@ class Stage {
 }
 
 export class EarlyStage extends Stage {
+  /** The key of the Finished-like MAC that binds a pre-shared key to a ClientHello (RFC 8446 §4.2.11.2). */
+  binderKey(origin: PreSharedKeyOrigin): Uint8Array {
+    const label = origin === 'resumption' ? LABEL.resumptionBinder : LABEL.externalBinder
+    return this.derive(label, this.crypto.digest(this.hash, NOTHING))
+  }
+
+  /** The secret that protects early data, from the transcript up to ClientHello. */
+  clientTraffic(transcriptHash: Uint8Array): Uint8Array {
+    return this.derive(LABEL.clientEarlyTraffic, transcriptHash)
+  }
+
+  /** From the transcript up to ClientHello. */
+  exporterSecret(transcriptHash: Uint8Array): Uint8Array {
+    return this.derive(LABEL.earlyExporterMaster, transcriptHash)
+  }
+
   /** Mixes in the (EC)DHE secret, and wipes it and this stage. */
   handshake(sharedSecret: Uint8Array): HandshakeStage {
     const next = new HandshakeStage(this.crypto, this.hash, this.advance(sharedSecret))
@@ -99,6 +124,11 @@ export class MasterStage extends Stage {
   /** From the transcript up to the server's Finished. */
   exporterSecret(transcriptHash: Uint8Array): Uint8Array {
     return this.derive(LABEL.exporterMaster, transcriptHash)
+  }
+
+  /** What tickets are made from, from the transcript up to the client's Finished. */
+  resumptionSecret(transcriptHash: Uint8Array): Uint8Array {
+    return this.derive(LABEL.resumptionMaster, transcriptHash)
   }
 }
 
@@ -137,6 +167,16 @@ export function updatedTrafficSecret(crypto: CryptoProvider, hash: HashName, sec
   const next = hkdfExpandLabel(crypto, hash, secret, LABEL.trafficUpdate, NOTHING, HASH_BYTES[hash])
   secret.fill(0)
   return next
+}
+
+/** The pre-shared key of one ticket (RFC 8446 §4.6.1). */
+export function ticketPreSharedKey(
+  crypto: CryptoProvider,
+  hash: HashName,
+  resumptionSecret: Uint8Array,
+  nonce: Uint8Array,
+): Uint8Array {
+  return hkdfExpandLabel(crypto, hash, resumptionSecret, LABEL.resumption, nonce, HASH_BYTES[hash])
 }
 
 /** Keying material for a use outside TLS, bound to the connection (RFC 8446 §7.5). */

@@ -2,6 +2,8 @@ import type { CryptoProvider, GroupName, PrivateKey } from '../crypto/provider.t
 import type { Certificate } from '../pki/certificate.ts'
 import type { CertificateVerifier } from '../pki/verifier.ts'
 import type { CipherSuiteName, SignatureSchemeName } from './registry.ts'
+import type { ClientTicketStore } from './session/resumption.ts'
+import type { TicketPolicy } from './session/ticketing.ts'
 import type { TraceEvent } from './trace.ts'
 
 /** A certificate chain with the key of its leaf. */
@@ -37,6 +39,13 @@ export interface ClientOptions extends EndpointOptions {
   readonly serverName?: string
   /** What to show a server that asks. @default nothing */
   readonly credential?: Credential
+  /**
+   * Tickets of this one server, shown this credential. Given, connections are resumed where they can be.
+   * @default every handshake is a full one
+   */
+  readonly tickets?: ClientTicketStore
+  /** Whether data may be sent early, which may be replayed (RFC 8446 §8). @default false */
+  readonly earlyData?: boolean
 }
 
 export interface ServerOptions extends EndpointOptions {
@@ -46,4 +55,8 @@ export interface ServerOptions extends EndpointOptions {
   readonly clientVerifier?: CertificateVerifier
   /** Whether a client without certificate is let in, unverified. @default false when there is a verifier */
   readonly allowAnonymousClient?: boolean
+  /** Lets clients resume. @default every handshake is a full one */
+  readonly tickets?: TicketPolicy
+  /** Takes early data, on single-use tickets only; it goes to the handler `earlyData`. @default refused */
+  readonly earlyData?: { readonly maxBytes: number }
 }

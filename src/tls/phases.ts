@@ -1,7 +1,29 @@
-/** The two transitions of a handshake: each derives, from the transcript so far, the secrets of what follows. */
+/** The transitions of a handshake: each derives, from the transcript so far, the secrets of what follows. */
+import { TlsError } from './errors.ts'
 import type { HandshakeContext } from './handshake.ts'
-import { earlyStage, type HandshakeStage, type TrafficSecrets } from './key-schedule.ts'
+import {
+  exportKeyingMaterial,
+  type EarlyStage,
+  type HandshakeStage,
+  type MasterStage,
+  type TrafficSecrets,
+} from './key-schedule.ts'
 import type { CipherSuiteParameters } from './registry.ts'
+import type { Session } from './session.ts'
+
+/** After ClientHello, when it resumes: early data is protected by what the ticket stands for. */
+export function beginEarlyPhase(
+  hs: HandshakeContext,
+  { suite, stage }: { readonly suite: CipherSuiteParameters; readonly stage: EarlyStage },
+  clientRandom: Uint8Array,
+): { readonly secret: Uint8Array } {
+  const transcriptHash = hs.transcript.hashWith(suite.hash)
+  const secret = hs.own(stage.clientTraffic(transcriptHash))
+  hs.logSecret('CLIENT_EARLY_TRAFFIC_SECRET', clientRandom, secret)
+  const exporterSecret = hs.own(stage.exporterSecret(transcriptHash))
+  hs.logSecret('EARLY_EXPORTER_SECRET', clientRandom, exporterSecret)
+  return { secret }
+}
 
 export interface HandshakePhase {
   readonly stage: HandshakeStage
@@ -11,11 +33,10 @@ export interface HandshakePhase {
 /** After ServerHello: from plaintext to encrypted handshake. Wipes the shared secret. */
 export function beginHandshakePhase(
   hs: HandshakeContext,
-  suite: CipherSuiteParameters,
+  { stage: early, sharedSecret }: { readonly stage: EarlyStage; readonly sharedSecret: Uint8Array },
   clientRandom: Uint8Array,
-  sharedSecret: Uint8Array,
 ): HandshakePhase {
-  const stage = earlyStage(hs.crypto, suite.hash).handshake(sharedSecret)
+  const stage = early.handshake(sharedSecret)
   const secrets = owned(hs, stage.traffic(hs.transcript.hash()))
   hs.logSecret('CLIENT_HANDSHAKE_TRAFFIC_SECRET', clientRandom, secrets.client)
   hs.logSecret('SERVER_HANDSHAKE_TRAFFIC_SECRET', clientRandom, secrets.server)
@@ -23,6 +44,8 @@ export function beginHandshakePhase(
 }
 
 export interface ApplicationPhase {
+  /** Still needed for the resumption secret; whoever has taken it wipes the stage. */
+  readonly master: MasterStage
   readonly secrets: TrafficSecrets
   readonly exporterSecret: Uint8Array
 }
@@ -37,17 +60,29 @@ export function beginApplicationPhase(
   const transcriptHash = hs.transcript.hash()
   const secrets = owned(hs, master.traffic(transcriptHash))
   const exporterSecret = hs.own(master.exporterSecret(transcriptHash))
-  master.wipe()
   hs.logSecret('CLIENT_TRAFFIC_SECRET_0', clientRandom, secrets.client)
   hs.logSecret('SERVER_TRAFFIC_SECRET_0', clientRandom, secrets.server)
   hs.logSecret('EXPORTER_SECRET', clientRandom, exporterSecret)
-  return { secrets, exporterSecret }
+  return { master, secrets, exporterSecret }
 }
 
 /** Once both Finished have been exchanged. */
 export function endHandshakePhase({ secrets }: HandshakePhase): void {
   secrets.client.fill(0)
   secrets.server.fill(0)
+}
+
+/** The exporter of a session (RFC 8446 §7.5). Once the connection is over, it throws TLS_MISUSE. */
+export function applicationExporter(
+  hs: HandshakeContext,
+  { hash }: CipherSuiteParameters,
+  exporterSecret: Uint8Array,
+): Session['exportKeyingMaterial'] {
+  return (label, context, length) => {
+    if (hs.isOver)
+      throw new TlsError('TLS_MISUSE', 'Keying material cannot be exported from a connection that is over')
+    return exportKeyingMaterial(hs.crypto, hash, exporterSecret, { label, context, length })
+  }
 }
 
 function owned(hs: HandshakeContext, { client, server }: TrafficSecrets): TrafficSecrets {

@@ -53,6 +53,23 @@ export function negotiationPolicy(options: EndpointOptions): NegotiationPolicy {
   }
 }
 
+/** A name as server_name carries it: ASCII, without spaces, as RFC 6066 §3 demands. @throws TlsError TLS_BAD_OPTIONS */
+export function checkServerName(name: string): string {
+  if (/^[\x21-\x7e]{1,255}$/.test(name)) return name
+  throw new TlsError(
+    'TLS_BAD_OPTIONS',
+    `serverName is ${JSON.stringify(name)}, expected a DNS name of 1 to 255 ASCII characters`,
+  )
+}
+
+/** The suite of a code point, when it is among `suites`. */
+export function suiteOf(
+  code: number,
+  suites: readonly CipherSuiteParameters[],
+): CipherSuiteParameters | undefined {
+  return suites.find((suite) => suite.code === code)
+}
+
 /** The code points of groups. */
 export function groupCodes(groups: readonly GroupName[]): number[] {
   return groups.map((group) => NamedGroup[group])

@@ -1,34 +1,58 @@
-import type { CryptoProvider } from '../crypto/provider.ts'
 import { TlsError } from './errors.ts'
-import type { Established } from './handshake.ts'
+import { messageEvent, type Established } from './handshake.ts'
 import { updatedTrafficSecret } from './key-schedule.ts'
-import type { HandshakeMessage } from './messages/handshake-message.ts'
-import { decodeKeyUpdate, decodeNewSessionTicket, encodeKeyUpdate } from './messages/post-handshake.ts'
+import { asMessage, type HandshakeMessage } from './messages/handshake-message.ts'
+import {
+  decodeKeyUpdate,
+  decodeNewSessionTicket,
+  encodeKeyUpdate,
+  encodeNewSessionTicket,
+  type NewSessionTicket,
+} from './messages/post-handshake.ts'
+import type { ClientOptions, EndpointOptions, ServerOptions } from './options.ts'
 import type { RecordLayer } from './record/record-layer.ts'
-import { HandshakeType, nameOf, type CipherSuiteParameters } from './registry.ts'
+import { HandshakeType, nameOf } from './registry.ts'
+import { issueTickets, keepTicket } from './session/ticketing.ts'
+
+type Role = 'client' | 'server'
 
 /** KeyUpdates in a row, without application data between them, that are forgiven; the number is BoringSSL's. */
 const MAX_UPDATES_IN_A_ROW = 32
 
 /** Keys and messages of an established connection (RFC 8446 §4.6). */
 export class PostHandshake {
-  readonly #crypto: CryptoProvider
+  readonly #role: Role
+  readonly #options: EndpointOptions
   readonly #records: RecordLayer
-  readonly #role: 'client' | 'server'
-  readonly #suite: CipherSuiteParameters
-  readonly #exporterSecret: Uint8Array
+  readonly #established: Established
   #readSecret: Uint8Array
   #writeSecret: Uint8Array
   #updatesInARow = 0
 
-  constructor(crypto: CryptoProvider, records: RecordLayer, established: Established) {
-    this.#crypto = crypto
+  constructor(role: Role, options: EndpointOptions, records: RecordLayer, established: Established) {
+    this.#role = role
+    this.#options = options
     this.#records = records
-    this.#role = established.session.role
-    this.#suite = established.suite
-    this.#exporterSecret = established.exporterSecret
+    this.#established = established
     this.#readSecret = established.readSecret
     this.#writeSecret = established.writeSecret
+  }
+
+  /** Hands out the tickets of a server. */
+  begin(): void {
+    const { crypto, nowMs } = this.#options
+    const { tickets: policy, earlyData } = this.#options as ServerOptions
+    if (this.#role === 'client' || policy === undefined || !this.#established.offeredResumption) return
+    const maxEarlyDataBytes = earlyData?.maxBytes ?? 0
+    for (const ticket of issueTickets(this.#established, {
+      crypto,
+      nowMs: nowMs(),
+      policy,
+      maxEarlyDataBytes,
+    })) {
+      this.#send(encodeNewSessionTicket(ticket))
+    }
+    this.#records.flush()
   }
 
   /**
@@ -40,9 +64,7 @@ export class PostHandshake {
   receive(message: HandshakeMessage, isLastInRecord: boolean): void {
     if (message.type === HandshakeType.key_update) return this.#receiveKeyUpdate(message, isLastInRecord)
     if (message.type === HandshakeType.new_session_ticket && this.#role === 'client') {
-      // Tickets are an offer; a client that resumes nothing only checks their form.
-      decodeNewSessionTicket(message.body)
-      return
+      return this.#keepTicket(decodeNewSessionTicket(message.body))
     }
     const name = nameOf(HandshakeType, message.type)
     throw new TlsError('TLS_UNEXPECTED_MESSAGE', `${name} came after the handshake`)
@@ -53,20 +75,20 @@ export class PostHandshake {
     this.#updatesInARow = 0
   }
 
-  /** Replaces our write key, and tells the peer; returns what was sent, for the trace. */
-  updateWriteKey({ updateRequested }: { readonly updateRequested: boolean }): Uint8Array {
-    const message = encodeKeyUpdate({ updateRequested })
-    this.#records.queueHandshake(message)
-    this.#writeSecret = updatedTrafficSecret(this.#crypto, this.#suite.hash, this.#writeSecret)
-    this.#records.protectWriting(this.#suite, this.#writeSecret, 'application')
-    return message
+  /** Replaces our write key, and tells the peer. */
+  updateWriteKey({ updateRequested }: { readonly updateRequested: boolean }): void {
+    const { suite } = this.#established
+    this.#send(encodeKeyUpdate({ updateRequested }))
+    this.#writeSecret = updatedTrafficSecret(this.#options.crypto, suite.hash, this.#writeSecret)
+    this.#records.protectWriting(suite, this.#writeSecret, 'application')
   }
 
   /** Forgets all secrets. */
   wipe(): void {
     this.#readSecret.fill(0)
     this.#writeSecret.fill(0)
-    this.#exporterSecret.fill(0)
+    this.#established.exporterSecret.fill(0)
+    this.#established.resumptionSecret.fill(0)
   }
 
   #receiveKeyUpdate({ body }: HandshakeMessage, isLastInRecord: boolean): void {
@@ -79,8 +101,24 @@ export class PostHandshake {
         `The peer sent more than ${MAX_UPDATES_IN_A_ROW} KeyUpdates without data between them`,
       )
     }
-    this.#readSecret = updatedTrafficSecret(this.#crypto, this.#suite.hash, this.#readSecret)
-    this.#records.protectReading(this.#suite, this.#readSecret, 'application')
+    const { suite } = this.#established
+    this.#readSecret = updatedTrafficSecret(this.#options.crypto, suite.hash, this.#readSecret)
+    this.#records.protectReading(suite, this.#readSecret, 'application')
     if (updateRequested) this.updateWriteKey({ updateRequested: false })
+  }
+
+  /** A ticket is an offer: a client that resumes nothing lets it pass. */
+  #keepTicket(message: NewSessionTicket): void {
+    const { crypto, nowMs } = this.#options
+    const { tickets } = this.#options as ClientOptions
+    if (tickets === undefined) return
+    const ticket = keepTicket(this.#established, message, { crypto, nowMs: nowMs() })
+    if (ticket !== undefined) tickets.put(ticket)
+  }
+
+  #send(message: Uint8Array): void {
+    const { trace, nowMs } = this.#options
+    this.#records.queueHandshake(message)
+    trace?.(messageEvent('sent', asMessage(message), 'application', nowMs()))
   }
 }

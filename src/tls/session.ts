@@ -1,5 +1,6 @@
 import type { GroupName } from '../crypto/provider.ts'
 import type { VerifiedPeer } from '../pki/verifier.ts'
+import type { EarlyDataOutcome } from './session/early-data.ts'
 import type { Credential } from './options.ts'
 import type { CipherSuiteName, SignatureSchemeName } from './registry.ts'
 
@@ -9,6 +10,9 @@ export interface Session {
   readonly version: 'TLS 1.3'
   readonly cipherSuite: CipherSuiteName
   readonly group: GroupName
+  /** Whether it goes on from an earlier handshake, whose peer it takes over. */
+  readonly resumed: boolean
+  readonly earlyData: EarlyDataOutcome
   readonly alpn?: string
   /** What the client asked for. */
   readonly serverName?: string

@@ -8,8 +8,8 @@ import type { CipherSuiteName, HandshakeTypeName, SignatureSchemeName } from './
 
 export type Direction = 'sent' | 'received'
 
-/** What protects a record: `plaintext` is what an observer can read. */
-export type Protection = 'plaintext' | 'handshake' | 'application'
+/** What protects a record: `plaintext` is what an observer can read, `early` is 0-RTT. */
+export type Protection = 'plaintext' | 'early' | 'handshake' | 'application'
 
 export interface ClientHelloDetails {
   readonly message: 'client_hello'
@@ -60,7 +60,7 @@ export interface CertificateVerifyDetails {
 }
 
 export interface OtherDetails {
-  readonly message: 'finished' | 'new_session_ticket' | 'key_update' | 'other'
+  readonly message: 'finished' | 'end_of_early_data' | 'new_session_ticket' | 'key_update' | 'other'
 }
 
 export type MessageDetails =
@@ -108,6 +108,8 @@ export type TraceEvent = Timed &
         readonly version: 'TLS 1.3'
         readonly cipherSuite: CipherSuiteName
         readonly group: GroupName
+        /** Whether both go on from an earlier handshake, so that no certificate is shown. */
+        readonly resumed: boolean
       }
     /** The peer's chain and name hold up. */
     | {

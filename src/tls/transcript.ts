@@ -39,6 +39,14 @@ export class Transcript {
     )
   }
 
+  /** What the hash would be with `more` at the end; before it is fixed, under any hash. */
+  hashWith(hash: HashName, more: Uint8Array = new Uint8Array(0)): Uint8Array {
+    const context = this.#context?.clone() ?? this.#crypto.hash(hash)
+    for (const message of this.#waiting) context.update(message)
+    context.update(more)
+    return context.digest()
+  }
+
   /** The hash of all messages so far. @throws TypeError before {@link begin} */
   hash(): Uint8Array {
     if (this.#context === undefined)

@@ -75,6 +75,7 @@ export function clientUntilCertificate(chain: readonly Certificate[]): TraceEven
       version: 'TLS 1.3',
       cipherSuite: 'TLS_AES_128_GCM_SHA256',
       group: 'x25519',
+      resumed: false,
       ...at(2.1),
     },
     { kind: 'keys', direction: 'received', protection: 'handshake', ...at(2.1) },

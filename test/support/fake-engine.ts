@@ -128,6 +128,8 @@ class FakeEngine implements Engine {
       version: 'TLS 1.3',
       cipherSuite: 'TLS_AES_128_GCM_SHA256',
       group: 'x25519',
+      resumed: false,
+      earlyData: 'disabled',
       exportKeyingMaterial: () => new Uint8Array(),
     }
     this.#handlers.established(session)

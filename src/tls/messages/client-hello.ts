@@ -85,9 +85,6 @@ export function checkClientHello(hello: ClientHello): void {
       `The client sent no ${groups === undefined ? 'supported_groups' : 'key_share'} (RFC 8446 §9.2)`,
     )
   }
-  if (extensions.value('signature_algorithms') === undefined) {
-    throw new TlsError('TLS_MISSING_EXTENSION', 'The client sent no signature_algorithms (RFC 8446 §9.2)')
-  }
   const seen = new Set<number>()
   for (const { group } of shares) {
     if (seen.has(group))

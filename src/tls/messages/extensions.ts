@@ -23,6 +23,8 @@ import {
   type KeyShareEntry,
 } from './extension-codecs.ts'
 
+import { offeredPsks, type OfferedPsks } from './pre-shared-key.ts'
+
 /** Real ClientHellos carry about 20 extensions; 64 leaves room for GREASE and bounds the work. */
 const MAX_EXTENSIONS = 64
 
@@ -56,7 +58,7 @@ interface ExtensionValues {
   padding: { client_hello: Uint8Array }
   compress_certificate: { client_hello: Uint8Array; certificate_request: Uint8Array }
   record_size_limit: { client_hello: number; encrypted_extensions: number }
-  pre_shared_key: { client_hello: Uint8Array; server_hello: number }
+  pre_shared_key: { client_hello: OfferedPsks; server_hello: number }
   early_data: { client_hello: Uint8Array; encrypted_extensions: Uint8Array; new_session_ticket: Uint8Array }
   supported_versions: { client_hello: Numbers; server_hello: number; hello_retry_request: number }
   cookie: { client_hello: Uint8Array; hello_retry_request: Uint8Array }
@@ -102,7 +104,7 @@ const EXTENSIONS: Codecs = {
     client_hello: uint16('record_size_limit'),
     encrypted_extensions: uint16('record_size_limit'),
   },
-  pre_shared_key: { client_hello: opaque, server_hello: uint16('selected_identity') },
+  pre_shared_key: { client_hello: offeredPsks, server_hello: uint16('selected_identity') },
   early_data: { client_hello: opaque, encrypted_extensions: opaque, new_session_ticket: opaque },
   supported_versions: {
     client_hello: versionList,
@@ -200,6 +202,12 @@ export class Extensions<Message extends ExtendedMessage> {
     const type = ExtensionType[name]
     const codec = codecOf(type, this.#message)!
     this.#items.set(type, { type, contents: codec.write(value), value })
+    return this
+  }
+
+  /** Leaves one out, if it is there. */
+  remove(type: number): this {
+    this.#items.delete(type)
     return this
   }
 

@@ -24,6 +24,15 @@ export function decodeNewSessionTicket(body: Uint8Array): NewSessionTicket {
   }))
 }
 
+export function encodeNewSessionTicket(message: NewSessionTicket): Uint8Array {
+  return encodeMessage(HandshakeType.new_session_ticket, (body) => {
+    body.uint32(message.lifetimeSeconds).uint32(message.ageAdd)
+    body.vector8((nonce) => nonce.bytes(message.nonce))
+    body.vector16((ticket) => ticket.bytes(message.ticket))
+    message.extensions.write(body)
+  })
+}
+
 const UPDATE_NOT_REQUESTED = 0
 const UPDATE_REQUESTED = 1
 

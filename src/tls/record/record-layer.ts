@@ -8,6 +8,7 @@ import {
   RECORD_HEADER_BYTES,
   RECORD_OVERHEAD_BYTES,
   RecordOpener,
+  type OpenedRecord,
   RecordSealer,
   writeHeader,
 } from './protection.ts'
@@ -17,6 +18,9 @@ import {
  * Honest peers send one or two; the number is BoringSSL's.
  */
 const MAX_IDLE_RECORDS = 32
+
+/** Declined early data is skipped up to here; a client that honours a ticket's limit sends about as much at most. */
+const MAX_SKIPPED_EARLY_BYTES = 2 ** 15
 
 /** Where the record layer delivers. Views are valid only during the call. */
 export interface RecordSink {
@@ -43,8 +47,10 @@ export class RecordLayer implements Disposable {
   #firstVersion: number
   #openedRecord = false
   #idleRecords = 0
+  #skippableBytes = 0
   #maxPlaintextBytes = MAX_PLAINTEXT_BYTES
   #stopped = false
+  #isDisposed = false
 
   constructor(crypto: CryptoProvider, role: 'client' | 'server', sink: RecordSink) {
     this.#crypto = crypto
@@ -80,6 +86,7 @@ export class RecordLayer implements Disposable {
 
   /** Reads under new keys from the next record on. */
   protectReading(suite: CipherSuiteParameters, secret: Uint8Array, protection: Protection): void {
+    if (this.#isDisposed) return
     this.#opener?.[Symbol.dispose]()
     this.#opener = new RecordOpener(this.#crypto, suite, secret)
     this.#openedRecord = false
@@ -89,9 +96,24 @@ export class RecordLayer implements Disposable {
   /** Writes under new keys from the next record on; what is queued goes out under the old ones. */
   protectWriting(suite: CipherSuiteParameters, secret: Uint8Array, protection: Protection): void {
     this.flush()
+    // Whoever took the output may have ended the connection.
+    if (this.#isDisposed) return
     this.#sealer?.[Symbol.dispose]()
     this.#sealer = new RecordSealer(this.#crypto, suite, secret)
     this.#writeProtection = protection
+  }
+
+  /** Goes back to plaintext, for the one message that follows a HelloRetryRequest after early data. */
+  unprotectWriting(): void {
+    this.flush()
+    this.#sealer?.[Symbol.dispose]()
+    this.#sealer = undefined
+    this.#writeProtection = 'plaintext'
+  }
+
+  /** From here on, records that cannot be opened are dropped as early data that we declined, within a limit. */
+  skipEarlyData(): void {
+    this.#skippableBytes = MAX_SKIPPED_EARLY_BYTES
   }
 
   /** Caps the plaintext of each record that we write, content type not counted (RFC 8449). */
@@ -139,6 +161,7 @@ export class RecordLayer implements Disposable {
   /** Frees the keys. */
   [Symbol.dispose](): void {
     this.#stopped = true
+    this.#isDisposed = true
     this.#opener?.[Symbol.dispose]()
     this.#sealer?.[Symbol.dispose]()
   }
@@ -153,8 +176,10 @@ export class RecordLayer implements Disposable {
     }
     if (this.#opener === undefined) {
       if (type === ContentType.application_data) {
+        if (this.#skip(fragment)) return
         throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'Protected data came before any keys were agreed')
       }
+      if (type === ContentType.handshake) this.#skippableBytes = 0
       this.#dispatch(type, fragment, 'plaintext')
       return
     }
@@ -168,9 +193,40 @@ export class RecordLayer implements Disposable {
         `An unprotected record of type ${type} came after keys were agreed`,
       )
     }
-    const opened = this.#opener.open(record)
+    const opened = this.#open(this.#opener, record)
+    if (opened === undefined) return
     this.#openedRecord = true
+    this.#skippableBytes = 0
     this.#dispatch(opened.type, opened.plaintext, this.#readProtection)
+  }
+
+  /** Undefined for a record that is skipped. */
+  #open(opener: RecordOpener, record: Uint8Array): OpenedRecord | undefined {
+    if (this.#skippableBytes === 0) return opener.open(record)
+    const length = record.length - RECORD_HEADER_BYTES
+    try {
+      return opener.open(record)
+    } catch (thrown) {
+      if (
+        thrown instanceof TlsError &&
+        thrown.code === 'TLS_BAD_RECORD_MAC' &&
+        this.#skip(record.subarray(0, length))
+      ) {
+        return undefined
+      }
+      throw thrown
+    }
+  }
+
+  /** Whether a record passes for declined early data. @throws TlsError TLS_EARLY_DATA_LIMIT */
+  #skip(fragment: Uint8Array): boolean {
+    if (this.#skippableBytes === 0) return false
+    this.#skippableBytes -= fragment.length
+    if (this.#skippableBytes > 0) return true
+    throw new TlsError(
+      'TLS_EARLY_DATA_LIMIT',
+      `More than ${MAX_SKIPPED_EARLY_BYTES} bytes of declined early data came`,
+    )
   }
 
   /**
@@ -211,6 +267,7 @@ export class RecordLayer implements Disposable {
   }
 
   #write(type: ContentType, content: Uint8Array): void {
+    if (this.#isDisposed) return
     const limit = this.#maxPlaintextBytes
     const records = Math.max(1, Math.ceil(content.length / limit))
     const output = new Uint8Array(content.length + records * RECORD_OVERHEAD_BYTES)

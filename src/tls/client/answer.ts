@@ -1,0 +1,223 @@
+import { equalBytes } from '../../bytes/bytes.ts'
+import type { GroupName } from '../../crypto/provider.ts'
+import { TlsError } from '../errors.ts'
+import type { Handshake, HandshakeContext } from '../handshake.ts'
+import { earlyStage, type EarlyStage } from '../key-schedule.ts'
+import type { ClientHello } from '../messages/client-hello.ts'
+import { decodeEncryptedExtensions } from '../messages/encrypted-extensions.ts'
+import type { HandshakeMessage } from '../messages/handshake-message.ts'
+import {
+  decodeServerHello,
+  selectedVersion,
+  type HelloRetryRequest,
+  type ServerHello,
+} from '../messages/server-hello.ts'
+import { suiteOf } from '../policy.ts'
+import {
+  ExtensionType,
+  HandshakeType,
+  NamedGroup,
+  nameOf,
+  ProtocolVersion,
+  type CipherSuiteParameters,
+} from '../registry.ts'
+import type { ClientTicket } from '../session/resumption.ts'
+import { echoes, type Offer } from './offer.ts'
+
+/** The end of ServerHello.random when a TLS 1.3 server was talked into an older version (RFC 8446 §4.1.3). */
+const DOWNGRADE_SENTINEL = Uint8Array.fromHex('444f574e475244')
+
+/** RFC 8449 §4. */
+const MIN_RECORD_SIZE_LIMIT = 64
+
+interface ServerAnswer {
+  readonly hello: ServerHello | HelloRetryRequest
+  readonly message: HandshakeMessage
+}
+
+/** Awaits the server's answer and holds it against our offer. A HelloRetryRequest may come only once. */
+export function* receiveServerHello(
+  hs: HandshakeContext,
+  offer: Offer,
+  retry?: HelloRetryRequest,
+): Handshake<ServerAnswer> {
+  const message = yield* hs.receive(HandshakeType.server_hello)
+  const hello = decodeServerHello(message.body)
+  checkVersion(hello)
+  if (!echoes(offer, hello.sessionId)) {
+    throw new TlsError('TLS_ILLEGAL_PARAMETER', 'The server did not echo our legacy_session_id')
+  }
+  if (hello.compressionMethod !== 0) {
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      `The server chose compression method ${hello.compressionMethod}, expected 0`,
+    )
+  }
+  const suite = chosenSuite(offer, hello.cipherSuite)
+  if (hello.kind === 'hello_retry_request') {
+    checkRetry(hello, offer, retry)
+    return { hello, message }
+  }
+  refuseUnsolicited(hello.extensions.types, offer.hello, 'ServerHello')
+  if (retry !== undefined && retry.cipherSuite !== hello.cipherSuite) {
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      'ServerHello changes the cipher suite that HelloRetryRequest chose',
+    )
+  }
+  hs.transcript.begin(suite.hash)
+  hs.transcript.add(message.bytes)
+  return { hello, message }
+}
+
+function checkVersion(hello: ServerHello | HelloRetryRequest): void {
+  const version = selectedVersion(hello)
+  if (version === ProtocolVersion.tls13 && hello.legacyVersion === ProtocolVersion.tls12) return
+  if (version !== undefined) {
+    const chosen = version.toString(16)
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      `The server selected version 0x${chosen}, expected 0x304 under legacy version 0x303`,
+    )
+  }
+  if (equalBytes(hello.random.subarray(24, 31), DOWNGRADE_SENTINEL)) {
+    throw new TlsError(
+      'TLS_DOWNGRADE',
+      'A server that speaks TLS 1.3 was steered to an older version by somebody on the way',
+    )
+  }
+  const chosen = hello.legacyVersion.toString(16)
+  throw new TlsError(
+    'TLS_NO_COMMON_VERSION',
+    `The server chose version 0x${chosen}, but only TLS 1.3 is spoken here`,
+  )
+}
+
+function checkRetry(hello: HelloRetryRequest, offer: Offer, earlier: HelloRetryRequest | undefined): void {
+  if (earlier !== undefined) throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'A second HelloRetryRequest came')
+  // The cookie is the one extension that a server may send unasked (RFC 8446 §4.2.2).
+  const types = hello.extensions.types.filter((type) => type !== ExtensionType.cookie)
+  refuseUnsolicited(types, offer.hello, 'HelloRetryRequest')
+  if (!hello.extensions.has(ExtensionType.key_share) && !hello.extensions.has(ExtensionType.cookie)) {
+    throw new TlsError('TLS_ILLEGAL_PARAMETER', 'HelloRetryRequest would change nothing in our ClientHello')
+  }
+}
+
+function chosenSuite(offer: Offer, code: number): CipherSuiteParameters {
+  const suite = suiteOf(code, offer.policy.suites)
+  if (suite !== undefined) return suite
+  throw new TlsError(
+    'TLS_ILLEGAL_PARAMETER',
+    `The server chose cipher suite 0x${code.toString(16)}, which was not offered`,
+  )
+}
+
+function refuseUnsolicited(types: readonly number[], hello: ClientHello, message: string): void {
+  const unsolicited = types.find((type) => !hello.extensions.has(type))
+  if (unsolicited === undefined) return
+  const name = nameOf(ExtensionType, unsolicited)
+  throw new TlsError('TLS_UNSOLICITED_EXTENSION', `${message} carries ${name}, which was not offered`)
+}
+
+export interface Agreement {
+  readonly suite: CipherSuiteParameters
+  readonly group: GroupName
+  readonly sharedSecret: Uint8Array
+  /** What the key schedule begins with. */
+  readonly stage: EarlyStage
+  /** The ticket that is resumed from, if one is. */
+  readonly resumed: ClientTicket | undefined
+}
+
+/** From here on both sides can derive keys. */
+export function agree(hs: HandshakeContext, offer: Offer, { hello }: ServerAnswer): Agreement {
+  // receiveServerHello lets one retry through, and the handshake has acted on it.
+  if (hello.kind !== 'server_hello')
+    throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'A second HelloRetryRequest came')
+  const suite = chosenSuite(offer, hello.cipherSuite)
+  const resumed = resumedTicket(offer, hello, suite)
+  const share = hello.extensions.value('key_share')
+  if (share === undefined) throw new TlsError('TLS_MISSING_EXTENSION', 'ServerHello carries no key_share')
+  const pending = offer.keyAgreements.find(({ group }) => NamedGroup[group] === share.group)
+  if (pending === undefined) {
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      `The server chose group ${nameOf(NamedGroup, share.group)}, for which we sent no share`,
+    )
+  }
+  const { group } = pending
+  const sharedSecret = pending.complete(share.share)
+  const stage = resumed === undefined ? earlyStage(hs.crypto, suite.hash) : offer.resumption!.stage
+  hs.trace({
+    kind: 'agreed',
+    version: 'TLS 1.3',
+    cipherSuite: suite.name,
+    group,
+    resumed: resumed !== undefined,
+    atMs: hs.nowMs,
+  })
+  return { suite, group, sharedSecret, stage, resumed: resumed?.ticket }
+}
+
+function resumedTicket(
+  { resumption }: Offer,
+  hello: ServerHello,
+  suite: CipherSuiteParameters,
+): Offer['resumption'] {
+  const selected = hello.extensions.value('pre_shared_key')
+  if (selected === undefined) return undefined
+  if (selected !== 0 || resumption === undefined) {
+    throw new TlsError('TLS_ILLEGAL_PARAMETER', `The server selected pre-shared key ${selected}, expected 0`)
+  }
+  if (resumption.suite.hash === suite.hash) return resumption
+  throw new TlsError(
+    'TLS_ILLEGAL_PARAMETER',
+    `The server resumes a ${resumption.suite.hash} ticket with ${suite.name}`,
+  )
+}
+
+export interface ServerExtensions {
+  readonly alpn: string | undefined
+  /** Whether the server takes our early data. */
+  readonly earlyData: boolean
+}
+
+/** Awaits EncryptedExtensions and holds them against our offer. */
+export function* receiveEncryptedExtensions(
+  hs: HandshakeContext,
+  offer: Offer,
+  { suite, resumed }: Agreement,
+): Handshake<ServerExtensions> {
+  const { body } = yield* hs.expect(HandshakeType.encrypted_extensions)
+  const extensions = decodeEncryptedExtensions(body)
+  refuseUnsolicited(extensions.types, offer.hello, 'EncryptedExtensions')
+  const limit = extensions.value('record_size_limit')
+  if (limit !== undefined) {
+    if (limit < MIN_RECORD_SIZE_LIMIT) {
+      throw new TlsError(
+        'TLS_ILLEGAL_PARAMETER',
+        `record_size_limit is ${limit}, expected at least ${MIN_RECORD_SIZE_LIMIT}`,
+      )
+    }
+    hs.limitWriting(limit - 1)
+  }
+  const alpn = selectedProtocol(extensions.value('application_layer_protocol_negotiation'), offer)
+  const earlyData = extensions.has(ExtensionType.early_data)
+  // RFC 8446 §4.2.10: early data was sent under the ticket's suite and protocol, and can be taken under no other.
+  if (earlyData && (resumed === undefined || resumed.cipherSuite !== suite.name || resumed.alpn !== alpn)) {
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      'The server accepts early data of a session that it does not resume as it was',
+    )
+  }
+  return { alpn, earlyData }
+}
+
+function selectedProtocol(protocols: readonly string[] | undefined, { policy }: Offer): string | undefined {
+  if (protocols === undefined) return undefined
+  if (protocols.length === 1 && policy.alpn.includes(protocols[0]!)) return protocols[0]
+  throw new TlsError(
+    'TLS_ILLEGAL_PARAMETER',
+    `The server chose the application protocols [${protocols.join(', ')}], expected one that was offered`,
+  )
+}

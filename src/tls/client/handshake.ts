@@ -1,0 +1,169 @@
+import {
+  authenticatePeer,
+  authenticateSelf,
+  expectFinished,
+  schemeFor,
+  sendCertificate,
+  sendFinished,
+  type AuthenticatedPeer,
+} from '../authenticate.ts'
+import { TlsError } from '../errors.ts'
+import type { Established, Handshake, HandshakeContext } from '../handshake.ts'
+import { decodeCertificateRequest, type CertificateRequest } from '../messages/authentication.ts'
+import { encodeMessage, type HandshakeMessage } from '../messages/handshake-message.ts'
+import type { ClientOptions, Credential } from '../options.ts'
+import {
+  applicationExporter,
+  beginApplicationPhase,
+  beginEarlyPhase,
+  beginHandshakePhase,
+  endHandshakePhase,
+} from '../phases.ts'
+import type { NegotiationPolicy } from '../policy.ts'
+import { HandshakeType } from '../registry.ts'
+import { agree, receiveEncryptedExtensions, receiveServerHello } from './answer.ts'
+import { sendClientHello, sendSecondClientHello, type Offer } from './offer.ts'
+
+/** The client's side of RFC 8446 §2, from ClientHello to Finished. */
+export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): Handshake<Established> {
+  let offer = sendClientHello(hs, options)
+  if (offer.earlyData === 'pending') beginEarlyData(hs, offer)
+  let answer = yield* receiveServerHello(hs, offer)
+  if (answer.hello.kind === 'hello_retry_request') {
+    hs.revokeEarlyData()
+    if (offer.hello.sessionId.length > 0) hs.sendChangeCipherSpec()
+    offer = sendSecondClientHello(hs, offer, answer.hello, answer.message)
+    answer = yield* receiveServerHello(hs, offer, answer.hello)
+  }
+  const agreement = agree(hs, offer, answer)
+  const { suite, group, resumed } = agreement
+  const { random, sessionId } = offer.hello
+  const handshake = beginHandshakePhase(hs, agreement, random)
+  hs.protectReading(suite, handshake.secrets.server, 'handshake')
+  if (sessionId.length > 0) hs.sendChangeCipherSpec()
+  // While early data flows, we go on under its keys until the server has taken or declined it.
+  if (!hs.isSendingEarlyData) hs.protectWriting(suite, handshake.secrets.client, 'handshake')
+
+  const { alpn, earlyData } = yield* receiveEncryptedExtensions(hs, offer, agreement)
+  if (!earlyData && hs.isSendingEarlyData) {
+    hs.stopEarlyData()
+    hs.protectWriting(suite, handshake.secrets.client, 'handshake')
+  }
+  const { server, request } =
+    resumed === undefined
+      ? yield* authenticateServer(hs, offer, options)
+      : { server: { peer: resumed.peer!, scheme: resumed.peerSignatureScheme! }, request: undefined }
+  yield* expectFinished(hs, suite, handshake.secrets.server)
+
+  const { master, secrets, exporterSecret } = beginApplicationPhase(hs, handshake.stage, random)
+  hs.protectReading(suite, secrets.server, 'application')
+  if (earlyData) {
+    hs.stopEarlyData()
+    hs.send(encodeMessage(HandshakeType.end_of_early_data, () => undefined))
+    hs.protectWriting(suite, handshake.secrets.client, 'handshake')
+  }
+  const credential =
+    request === undefined ? undefined : yield* answerCertificateRequest(hs, request, offer.policy, options)
+  sendFinished(hs, suite, handshake.secrets.client)
+  const resumptionSecret = hs.own(master.resumptionSecret(hs.transcript.hash()))
+  master.wipe()
+  hs.protectWriting(suite, secrets.client, 'application')
+  endHandshakePhase(handshake)
+
+  return {
+    suite,
+    exporterSecret,
+    resumptionSecret,
+    readSecret: secrets.server,
+    writeSecret: secrets.client,
+    offeredResumption: options.tickets !== undefined,
+    session: {
+      role: 'client',
+      version: 'TLS 1.3',
+      cipherSuite: suite.name,
+      group,
+      resumed: resumed !== undefined,
+      earlyData: outcomeOf(offer, { accepted: earlyData, resumed: resumed !== undefined }),
+      peer: server.peer,
+      peerSignatureScheme: server.scheme,
+      ...(alpn === undefined ? {} : { alpn }),
+      ...(options.serverName === undefined ? {} : { serverName: options.serverName }),
+      ...(credential === undefined ? {} : { credential }),
+      exportKeyingMaterial: applicationExporter(hs, suite, exporterSecret),
+    },
+  }
+}
+
+/** From here until the server's answer, data goes out under keys that nothing but the ticket made. */
+function beginEarlyData(hs: HandshakeContext, { hello, resumption }: Offer): void {
+  const { suite, stage, ticket } = resumption!
+  const { secret } = beginEarlyPhase(hs, { suite, stage }, hello.random)
+  if (hello.sessionId.length > 0) hs.sendChangeCipherSpec()
+  hs.protectWriting(suite, secret, 'early')
+  hs.startEarlyData(ticket.maxEarlyDataBytes)
+}
+
+function outcomeOf(
+  { earlyData }: Offer,
+  { accepted, resumed }: { readonly accepted: boolean; readonly resumed: boolean },
+): Exclude<Offer['earlyData'], 'pending'> {
+  if (earlyData !== 'pending') return earlyData
+  if (accepted) return 'accepted'
+  return resumed ? 'peer_declined' : 'session_not_resumed'
+}
+
+interface ServerAuthentication {
+  readonly server: AuthenticatedPeer
+  /** Set when the server wants to know us in turn; the answer waits for its Finished. */
+  readonly request: CertificateRequest | undefined
+}
+
+function* authenticateServer(
+  hs: HandshakeContext,
+  offer: Offer,
+  options: ClientOptions,
+): Handshake<ServerAuthentication> {
+  let message = yield* hs.expect(HandshakeType.certificate_request, HandshakeType.certificate)
+  let request: CertificateRequest | undefined
+  if (message.type === HandshakeType.certificate_request) {
+    request = readCertificateRequest(message)
+    message = yield* hs.expect(HandshakeType.certificate)
+  }
+  const server = yield* authenticatePeer(hs, message, {
+    peerRole: 'server',
+    verifier: options.verifier,
+    schemes: offer.policy.schemes,
+    serverName: options.serverName,
+    optional: false,
+  })
+  // A peer that is not optional is authenticated or refused.
+  return { server: server!, request }
+}
+
+function readCertificateRequest({ body }: HandshakeMessage): CertificateRequest {
+  const request = decodeCertificateRequest(body)
+  if (request.context.length > 0) {
+    throw new TlsError('TLS_ILLEGAL_PARAMETER', 'CertificateRequest has a context in the handshake')
+  }
+  if (request.extensions.value('signature_algorithms') === undefined) {
+    throw new TlsError('TLS_MISSING_EXTENSION', 'CertificateRequest carries no signature_algorithms')
+  }
+  return request
+}
+
+/** Shows our credential when it suits the server, else nothing: then the server decides (RFC 8446 §4.4.2.3). */
+function* answerCertificateRequest(
+  hs: HandshakeContext,
+  request: CertificateRequest,
+  policy: NegotiationPolicy,
+  { credential }: ClientOptions,
+): Handshake<Credential | undefined> {
+  const accepted = request.extensions.value('signature_algorithms') ?? []
+  const scheme = credential === undefined ? undefined : schemeFor(credential, policy.schemes, accepted)
+  if (credential === undefined || scheme === undefined) {
+    sendCertificate(hs, [])
+    return undefined
+  }
+  yield* authenticateSelf(hs, 'client', credential, scheme)
+  return credential
+}

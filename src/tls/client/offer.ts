@@ -1,0 +1,215 @@
+import { equalBytes } from '../../bytes/bytes.ts'
+import { HASH_BYTES, type GroupName, type PendingKeyAgreement } from '../../crypto/provider.ts'
+import { CertificateError } from '../../pki/errors.ts'
+import { TlsError } from '../errors.ts'
+import type { HandshakeContext } from '../handshake.ts'
+import { earlyStage, finishedMac, type EarlyStage } from '../key-schedule.ts'
+import {
+  decodeClientHello,
+  encodeClientHello,
+  RANDOM_BYTES,
+  type ClientHello,
+} from '../messages/client-hello.ts'
+import { Extensions } from '../messages/extensions.ts'
+import type { HandshakeMessage } from '../messages/handshake-message.ts'
+import { bindersLength, PSK_DHE_KE } from '../messages/pre-shared-key.ts'
+import type { HelloRetryRequest } from '../messages/server-hello.ts'
+import type { ClientOptions } from '../options.ts'
+import {
+  checkServerName,
+  groupCodes,
+  groupOf,
+  negotiationPolicy,
+  suiteOf,
+  type NegotiationPolicy,
+} from '../policy.ts'
+import {
+  ExtensionType,
+  NamedGroup,
+  nameOf,
+  ProtocolVersion,
+  type CipherSuiteParameters,
+} from '../registry.ts'
+import type { EarlyDataOutcome } from '../session/early-data.ts'
+import type { ClientTicket } from '../session/resumption.ts'
+
+/** What we have said, and the secrets behind it. */
+export interface Offer {
+  readonly policy: NegotiationPolicy
+  /** As it went out. */
+  readonly hello: ClientHello
+  readonly keyAgreements: readonly PendingKeyAgreement[]
+  readonly resumption: OfferedResumption | undefined
+  /** `pending` while early data may flow and the server has not answered. */
+  readonly earlyData: EarlyDataOutcome | 'pending'
+}
+
+/** A ticket that is being offered. */
+export interface OfferedResumption {
+  readonly ticket: ClientTicket
+  readonly suite: CipherSuiteParameters
+  readonly stage: EarlyStage
+}
+
+/** Sends the first ClientHello. */
+export function sendClientHello(hs: HandshakeContext, options: ClientOptions): Offer {
+  const policy = negotiationPolicy(options)
+  const resumption = chooseTicket(hs, options, policy)
+  const earlyData = earlyDataFor(resumption, options, policy)
+  const keyAgreements = offeredShares(policy.groups).map((group) => hs.crypto.beginKeyAgreement(group))
+  const extensions = new Extensions('client_hello')
+  if (options.serverName !== undefined) extensions.add('server_name', checkServerName(options.serverName))
+  extensions.add('supported_groups', groupCodes(policy.groups))
+  extensions.add(
+    'signature_algorithms',
+    policy.schemes.map(({ code }) => code),
+  )
+  if (policy.alpn.length > 0) extensions.add('application_layer_protocol_negotiation', policy.alpn)
+  extensions.add('supported_versions', [ProtocolVersion.tls13])
+  extensions.add('key_share', keyAgreements.map(keyShareEntry))
+  if (options.tickets !== undefined) extensions.add('psk_key_exchange_modes', [PSK_DHE_KE])
+  if (earlyData === 'pending') extensions.add('early_data', new Uint8Array(0))
+  const hello = {
+    legacyVersion: ProtocolVersion.tls12,
+    random: hs.crypto.random(RANDOM_BYTES),
+    // A non-empty session id asks for the compatibility mode of RFC 8446 appendix D.4.
+    sessionId: hs.crypto.random(32),
+    cipherSuites: policy.suites.map(({ code }) => code),
+    compressionMethods: Uint8Array.of(0),
+    extensions,
+  }
+  return { policy, keyAgreements, resumption, earlyData, hello: sendHello(hs, hello, resumption) }
+}
+
+/** Everything again, but with the share that the server asked for and its cookie (RFC 8446 §4.1.2). */
+export function sendSecondClientHello(
+  hs: HandshakeContext,
+  first: Offer,
+  retry: HelloRetryRequest,
+  message: HandshakeMessage,
+): Offer {
+  const { policy } = first
+  const { hash } = suiteOf(retry.cipherSuite, policy.suites)!
+  hs.transcript.collapse(hash)
+  hs.transcript.add(message.bytes)
+  const keyAgreements = retriedShares(hs, first, retry.extensions.value('key_share'))
+  const extensions = Extensions.from(first.hello.extensions)
+    .remove(ExtensionType.pre_shared_key)
+    .remove(ExtensionType.early_data)
+    .add('key_share', keyAgreements.map(keyShareEntry))
+  const cookie = retry.extensions.value('cookie')
+  if (cookie !== undefined) extensions.add('cookie', cookie)
+  // RFC 8446 §4.1.4: a ticket under another hash than the server's can no longer be bound.
+  const resumption = first.resumption?.suite.hash === hash ? first.resumption : undefined
+  const hello = sendHello(hs, { ...first.hello, extensions }, resumption)
+  const earlyData = first.earlyData === 'pending' ? 'hello_retry_request' : first.earlyData
+  return { policy, keyAgreements, resumption, earlyData, hello }
+}
+
+/** Sends a ClientHello, bound to the ticket that it offers. Yields it as it went out. */
+function sendHello(
+  hs: HandshakeContext,
+  hello: ClientHello,
+  resumption: OfferedResumption | undefined,
+): ClientHello {
+  if (resumption === undefined) return decodeClientHello(hs.send(encodeClientHello(hello)).body)
+  const { ticket, suite } = resumption
+  const age = Math.max(0, Math.floor(hs.nowMs - ticket.receivedAtMs))
+  const identities = [{ identity: ticket.ticket, obfuscatedAge: (age + ticket.ageAdd) % 2 ** 32 }]
+  const binders = [new Uint8Array(HASH_BYTES[suite.hash])]
+  const message = encodeClientHello({
+    ...hello,
+    extensions: Extensions.from(hello.extensions).add('pre_shared_key', { identities, binders }),
+  })
+  const binder = bind(hs, resumption, message.subarray(0, message.length - bindersLength({ binders })))
+  message.set(binder, message.length - binder.length)
+  return decodeClientHello(hs.send(message).body)
+}
+
+/** RFC 8446 §4.2.11.2. */
+function bind(
+  hs: HandshakeContext,
+  { suite, stage }: OfferedResumption,
+  truncatedHello: Uint8Array,
+): Uint8Array {
+  const key = stage.binderKey('resumption')
+  const binder = finishedMac(hs.crypto, suite.hash, key, hs.transcript.hashWith(suite.hash, truncatedHello))
+  key.fill(0)
+  return binder
+}
+
+/** A ticket whose peer would still be accepted: resumption saves the proof, not the trust. */
+function chooseTicket(
+  hs: HandshakeContext,
+  { tickets, verifier, serverName }: ClientOptions,
+  policy: NegotiationPolicy,
+): OfferedResumption | undefined {
+  if (tickets === undefined || verifier.reverify === undefined) return undefined
+  const context = {
+    peerRole: 'server',
+    nowMs: hs.nowMs,
+    ...(serverName === undefined ? {} : { serverName }),
+  } as const
+  for (let ticket = tickets.take(hs.nowMs); ticket !== undefined; ticket = tickets.take(hs.nowMs)) {
+    const suite = policy.suites.find(({ name }) => name === ticket.cipherSuite)
+    if (suite === undefined || ticket.peer === undefined || ticket.serverName !== serverName) continue
+    try {
+      verifier.reverify(ticket.peer, context)
+    } catch (thrown) {
+      if (thrown instanceof CertificateError) continue
+      throw thrown
+    }
+    return { ticket, suite, stage: earlyStage(hs.crypto, suite.hash, hs.own(ticket.preSharedKey)) }
+  }
+  return undefined
+}
+
+function earlyDataFor(
+  resumption: OfferedResumption | undefined,
+  { earlyData = false }: ClientOptions,
+  { alpn }: NegotiationPolicy,
+): Offer['earlyData'] {
+  if (!earlyData) return 'disabled'
+  if (resumption === undefined) return 'no_session_offered'
+  const { ticket } = resumption
+  if (ticket.maxEarlyDataBytes === 0) return 'unsupported_for_session'
+  if (ticket.alpn !== undefined && !alpn.includes(ticket.alpn)) return 'alpn_mismatch'
+  return 'pending'
+}
+
+function keyShareEntry({ group, share }: PendingKeyAgreement): { group: number; share: Uint8Array } {
+  return { group: NamedGroup[group], share }
+}
+
+/**
+ * A share for the preferred group; with a hybrid one also a classical one, which costs 32 bytes and saves a round trip
+ * with peers that know no hybrid.
+ */
+function offeredShares(groups: readonly GroupName[]): GroupName[] {
+  const [preferred] = groups
+  if (preferred !== 'X25519MLKEM768') return [preferred!]
+  const classical = groups.find((group) => group !== preferred)
+  return classical === undefined ? [preferred] : [preferred, classical]
+}
+
+function retriedShares(
+  hs: HandshakeContext,
+  first: Offer,
+  code: number | undefined,
+): readonly PendingKeyAgreement[] {
+  if (code === undefined) return first.keyAgreements
+  const group = groupOf(code, first.policy.groups)
+  if (group !== undefined && !first.keyAgreements.some((pending) => pending.group === group)) {
+    return [hs.crypto.beginKeyAgreement(group)]
+  }
+  const problem = group === undefined ? 'not offered' : 'already shared'
+  throw new TlsError(
+    'TLS_ILLEGAL_PARAMETER',
+    `HelloRetryRequest asks for ${nameOf(NamedGroup, code)}, which was ${problem}`,
+  )
+}
+
+/** Whether the server's session id is ours. */
+export function echoes(offer: Offer, sessionId: Uint8Array): boolean {
+  return equalBytes(sessionId, offer.hello.sessionId)
+}

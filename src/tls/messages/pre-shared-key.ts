@@ -1,0 +1,59 @@
+import { readAll } from '../../bytes/reader.ts'
+import { Writer } from '../../bytes/writer.ts'
+import { TlsError } from '../errors.ts'
+import type { Codec } from './extension-codecs.ts'
+
+/** RFC 8446 §4.2.9: a pre-shared key with (EC)DHE, the only mode spoken here. */
+export const PSK_DHE_KE = 1
+
+export interface PskIdentity {
+  readonly identity: Uint8Array
+  /** The ticket's age in milliseconds plus ticket_age_add, modulo 2^32. */
+  readonly obfuscatedAge: number
+}
+
+/** What a ClientHello offers to resume from (RFC 8446 §4.2.11). */
+export interface OfferedPsks {
+  readonly identities: readonly PskIdentity[]
+  /** One for each identity. */
+  readonly binders: readonly Uint8Array[]
+}
+
+export const offeredPsks: Codec<OfferedPsks> = {
+  read: (contents) =>
+    readAll(contents, 'pre_shared_key', (reader) => {
+      const identities = reader.vector16(
+        'identities',
+        (list) =>
+          list.each((item) => ({
+            identity: item.bytes16('identity', { min: 1 }).slice(),
+            obfuscatedAge: item.uint32('obfuscated_ticket_age'),
+          })),
+        { min: 7 },
+      )
+      const binders = reader.vector16(
+        'binders',
+        (list) => list.each((item) => item.bytes8('binder', { min: 32 }).slice()),
+        { min: 33 },
+      )
+      if (binders.length === identities.length) return { identities, binders }
+      throw new TlsError(
+        'TLS_ILLEGAL_PARAMETER',
+        `pre_shared_key has ${identities.length} identities and ${binders.length} binders`,
+      )
+    }),
+  write: ({ identities, binders }) =>
+    new Writer()
+      .vector16((list) => {
+        for (const { identity, obfuscatedAge } of identities) {
+          list.vector16((contents) => contents.bytes(identity)).uint32(obfuscatedAge)
+        }
+      })
+      .vector16((list) => binders.forEach((binder) => list.vector8((contents) => contents.bytes(binder))))
+      .finish(),
+}
+
+/** How many bytes at the end of a ClientHello the binders take, which therefore do not cover them. */
+export function bindersLength({ binders }: Pick<OfferedPsks, 'binders'>): number {
+  return binders.reduce((length, binder) => length + 1 + binder.length, 2)
+}

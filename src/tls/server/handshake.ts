@@ -1,0 +1,212 @@
+import type { GroupName } from '../../crypto/provider.ts'
+import {
+  authenticatePeer,
+  authenticateSelf,
+  expectFinished,
+  schemeFor,
+  sendFinished,
+  type AuthenticatedPeer,
+} from '../authenticate.ts'
+import { TlsError } from '../errors.ts'
+import { ask, type Established, type Handshake, type HandshakeContext } from '../handshake.ts'
+import { earlyStage } from '../key-schedule.ts'
+import { encodeCertificateRequest } from '../messages/authentication.ts'
+import { RANDOM_BYTES, type ClientHello } from '../messages/client-hello.ts'
+import { encodeEncryptedExtensions } from '../messages/encrypted-extensions.ts'
+import { Extensions } from '../messages/extensions.ts'
+import { PSK_DHE_KE } from '../messages/pre-shared-key.ts'
+import { encodeServerHello } from '../messages/server-hello.ts'
+import type { Credential, ServerOptions } from '../options.ts'
+import {
+  applicationExporter,
+  beginApplicationPhase,
+  beginEarlyPhase,
+  beginHandshakePhase,
+  endHandshakePhase,
+} from '../phases.ts'
+import { negotiationPolicy, type NegotiationPolicy } from '../policy.ts'
+import {
+  ExtensionType,
+  HandshakeType,
+  NamedGroup,
+  ProtocolVersion,
+  SignatureScheme,
+  type SignatureSchemeParameters,
+} from '../registry.ts'
+import { chooseProtocol, names, receiveClientHello, type Chosen } from './choose.ts'
+import { judgeEarlyData, resume, type Resumption } from './resume.ts'
+
+/** The server's side of RFC 8446 §2, from ClientHello to Finished. */
+export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): Handshake<Established> {
+  const policy = negotiationPolicy(options)
+  const chosen = yield* receiveClientHello(hs, policy)
+  const { hello, suite, group } = chosen
+  const serverName = hello.extensions.value('server_name')
+  const alpn = chooseProtocol(hello, policy)
+  const resumption = resume(hs, options, chosen)
+  const earlyData = judgeEarlyData(options, chosen, resumption, alpn)
+  const own = resumption === undefined ? yield* chooseCredential(hello, policy, serverName) : undefined
+  hs.transcript.add(chosen.message.bytes)
+  hs.transcript.begin(suite.hash)
+  const early =
+    earlyData === 'accepted'
+      ? beginEarlyPhase(hs, { suite, stage: resumption!.stage }, hello.random)
+      : undefined
+
+  const sharedSecret = sendServerHello(hs, chosen, resumption)
+  const resumed = resumption !== undefined
+  hs.trace({ kind: 'agreed', version: 'TLS 1.3', cipherSuite: suite.name, group, resumed, atMs: hs.nowMs })
+  const stage = resumption?.stage ?? earlyStage(hs.crypto, suite.hash)
+  const handshake = beginHandshakePhase(hs, { stage, sharedSecret }, hello.random)
+  if (hello.sessionId.length > 0) hs.sendChangeCipherSpec()
+  hs.protectWriting(suite, handshake.secrets.server, 'handshake')
+  sendEncryptedExtensions(hs, { hello, alpn, earlyData: early !== undefined })
+  const verifier = own === undefined ? undefined : options.clientVerifier
+  if (verifier !== undefined) sendCertificateRequest(hs, policy, verifier.authorities ?? [])
+  if (own !== undefined) yield* authenticateSelf(hs, 'server', own.credential, own.scheme)
+  sendFinished(hs, suite, handshake.secrets.server)
+  const { master, secrets, exporterSecret } = beginApplicationPhase(hs, handshake.stage, hello.random)
+  hs.protectWriting(suite, secrets.server, 'application')
+
+  if (early !== undefined) {
+    hs.protectReading(suite, early.secret, 'early')
+    yield* hs.expect(HandshakeType.end_of_early_data)
+  } else if (hello.extensions.has(ExtensionType.early_data)) {
+    hs.skipEarlyData()
+  }
+  hs.protectReading(suite, handshake.secrets.client, 'handshake')
+  const client =
+    verifier === undefined ? resumedClient(resumption) : yield* authenticateClient(hs, policy, options)
+  yield* expectFinished(hs, suite, handshake.secrets.client)
+  const resumptionSecret = hs.own(master.resumptionSecret(hs.transcript.hash()))
+  master.wipe()
+  hs.protectReading(suite, secrets.client, 'application')
+  endHandshakePhase(handshake)
+
+  return {
+    suite,
+    exporterSecret,
+    resumptionSecret,
+    readSecret: secrets.client,
+    writeSecret: secrets.server,
+    offeredResumption: hello.extensions.value('psk_key_exchange_modes')?.includes(PSK_DHE_KE) ?? false,
+    session: {
+      role: 'server',
+      version: 'TLS 1.3',
+      cipherSuite: suite.name,
+      group,
+      resumed,
+      earlyData,
+      ...(own === undefined ? {} : { credential: own.credential }),
+      ...(client === undefined ? {} : { peer: client.peer, peerSignatureScheme: client.scheme }),
+      ...(alpn === undefined ? {} : { alpn }),
+      ...(serverName === undefined ? {} : { serverName }),
+      exportKeyingMaterial: applicationExporter(hs, suite, exporterSecret),
+    },
+  }
+}
+
+/** Yields the shared secret. */
+function sendServerHello(
+  hs: HandshakeContext,
+  chosen: Chosen,
+  resumption: Resumption | undefined,
+): Uint8Array {
+  const { hello, suite, group, share } = chosen
+  const agreement = hs.crypto.answerKeyAgreement(group, share)
+  const extensions = new Extensions('server_hello')
+    .add('key_share', keyShareEntry(group, agreement.share))
+    .add('supported_versions', ProtocolVersion.tls13)
+  if (resumption !== undefined) extensions.add('pre_shared_key', resumption.index)
+  hs.send(
+    encodeServerHello({
+      kind: 'server_hello',
+      legacyVersion: ProtocolVersion.tls12,
+      random: hs.crypto.random(RANDOM_BYTES),
+      sessionId: hello.sessionId,
+      cipherSuite: suite.code,
+      compressionMethod: 0,
+      extensions,
+    }),
+  )
+  return agreement.secret
+}
+
+function keyShareEntry(group: GroupName, share: Uint8Array): { group: number; share: Uint8Array } {
+  return { group: NamedGroup[group], share }
+}
+
+interface ChosenCredential {
+  readonly credential: Credential
+  readonly scheme: SignatureSchemeParameters
+}
+
+function* chooseCredential(
+  hello: ClientHello,
+  { schemes }: NegotiationPolicy,
+  serverName: string | undefined,
+): Handshake<ChosenCredential> {
+  const offered = hello.extensions.value('signature_algorithms')
+  if (offered === undefined) {
+    throw new TlsError('TLS_MISSING_EXTENSION', 'The client sent no signature_algorithms (RFC 8446 §9.2)')
+  }
+  const credential = yield* ask({ kind: 'credential', serverName })
+  if (credential === undefined) {
+    const asked = serverName === undefined ? 'a client that names no server' : `the name "${serverName}"`
+    throw new TlsError('TLS_UNRECOGNIZED_NAME', `There is no certificate for ${asked}`)
+  }
+  const scheme = schemeFor(credential, schemes, offered)
+  if (scheme !== undefined) return { credential, scheme }
+  throw new TlsError(
+    'TLS_NO_COMMON_SIGNATURE_SCHEME',
+    `The client accepts ${names(SignatureScheme, offered)}; our ${credential.key.kind} key makes none of them`,
+  )
+}
+
+interface EncryptedAnswer {
+  readonly hello: ClientHello
+  readonly alpn: string | undefined
+  readonly earlyData: boolean
+}
+
+function sendEncryptedExtensions(hs: HandshakeContext, { hello, alpn, earlyData }: EncryptedAnswer): void {
+  const extensions = new Extensions('encrypted_extensions')
+  // RFC 6066 §3: the acknowledgement that the name chose the certificate.
+  if (hello.extensions.value('server_name') !== undefined) extensions.add('server_name', true)
+  if (alpn !== undefined) extensions.add('application_layer_protocol_negotiation', [alpn])
+  if (earlyData) extensions.add('early_data', new Uint8Array(0))
+  hs.send(encodeEncryptedExtensions(extensions))
+}
+
+function sendCertificateRequest(
+  hs: HandshakeContext,
+  { schemes }: NegotiationPolicy,
+  authorities: readonly Uint8Array[],
+): void {
+  const extensions = new Extensions('certificate_request').add(
+    'signature_algorithms',
+    schemes.map(({ code }) => code),
+  )
+  if (authorities.length > 0) extensions.add('certificate_authorities', authorities)
+  hs.send(encodeCertificateRequest({ context: new Uint8Array(0), extensions }))
+}
+
+function* authenticateClient(
+  hs: HandshakeContext,
+  { schemes }: NegotiationPolicy,
+  { clientVerifier, allowAnonymousClient = false }: ServerOptions,
+): Handshake<AuthenticatedPeer | undefined> {
+  return yield* authenticatePeer(hs, yield* hs.expect(HandshakeType.certificate), {
+    peerRole: 'client',
+    verifier: clientVerifier!,
+    schemes,
+    serverName: undefined,
+    optional: allowAnonymousClient,
+  })
+}
+
+/** Whom the ticket stands for. */
+function resumedClient(resumption: Resumption | undefined): AuthenticatedPeer | undefined {
+  const { peer, peerSignatureScheme: scheme } = resumption?.state ?? {}
+  return peer === undefined || scheme === undefined ? undefined : { peer, scheme }
+}

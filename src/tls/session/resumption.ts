@@ -1,0 +1,52 @@
+/** What both sides keep of a connection to resume it later (RFC 8446 §2.2). */
+import type { VerifiedPeer } from '../../pki/verifier.ts'
+import type { CipherSuiteName, SignatureSchemeName } from '../registry.ts'
+
+/** RFC 8446 §4.6.1: no ticket may live longer than seven days. */
+export const MAX_TICKET_LIFETIME_SECONDS: number = 7 * 24 * 60 * 60
+
+interface ResumptionState {
+  /** Secret: whoever has it can resume. */
+  readonly preSharedKey: Uint8Array
+  readonly cipherSuite: CipherSuiteName
+  readonly serverName?: string
+  readonly alpn?: string
+  /** Whom the certificate proved when there was one; a resumption proves the same and no more. */
+  readonly peer?: VerifiedPeer
+  readonly peerSignatureScheme?: SignatureSchemeName
+  /** Obscures the ticket's age on the wire. */
+  readonly ageAdd: number
+  /** Early data that the server takes with this ticket; 0 is none. */
+  readonly maxEarlyDataBytes: number
+}
+
+/** A client's half: single use, so that an observer cannot tell two connections to be of one client. */
+export interface ClientTicket extends ResumptionState {
+  readonly ticket: Uint8Array
+  /** By the client's clock, in milliseconds since the Unix epoch. */
+  readonly receivedAtMs: number
+  readonly expiresAtMs: number
+}
+
+/** A server's half, found again by a ticket. */
+export interface ServerTicketState extends ResumptionState {
+  /** By the server's clock, in milliseconds since the Unix epoch. */
+  readonly issuedAtMs: number
+  readonly expiresAtMs: number
+}
+
+/** Where a client keeps its tickets; one for each server and credential. */
+export interface ClientTicketStore {
+  put(ticket: ClientTicket): void
+  /** A ticket that has not expired, newest first; it is given away only once. */
+  take(nowMs: number): ClientTicket | undefined
+}
+
+/** Where a server keeps what its tickets stand for, or a way to seal it into them. */
+export interface ServerTicketStore {
+  /** Whether a ticket can be redeemed only once: only then may it carry early data. */
+  readonly isSingleUse: boolean
+  issue(state: ServerTicketState): Uint8Array
+  /** Undefined for tickets that are unknown, used, expired or not authentic. */
+  redeem(ticket: Uint8Array, nowMs: number): ServerTicketState | undefined
+}

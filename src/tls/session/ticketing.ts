@@ -1,0 +1,101 @@
+/** How tickets come about after a handshake, on both sides (RFC 8446 §4.6.1). */
+import { Writer } from '../../bytes/writer.ts'
+import { readAll } from '../../bytes/reader.ts'
+import type { CryptoProvider } from '../../crypto/provider.ts'
+import type { Established } from '../handshake.ts'
+import { ticketPreSharedKey } from '../key-schedule.ts'
+import { Extensions } from '../messages/extensions.ts'
+import type { NewSessionTicket } from '../messages/post-handshake.ts'
+import { ExtensionType } from '../registry.ts'
+import { MAX_TICKET_LIFETIME_SECONDS, type ClientTicket, type ServerTicketStore } from './resumption.ts'
+
+const NONCE_BYTES = 8
+
+/** What a server hands out after each handshake. */
+export interface TicketPolicy {
+  readonly store: ServerTicketStore
+  /** Tickets for each connection. @default 2 */
+  readonly count?: number
+  /** At most seven days, and never longer than the client's certificate. @default one hour */
+  readonly lifetimeSeconds?: number
+}
+
+const DEFAULT_COUNT = 2
+const DEFAULT_LIFETIME_SECONDS = 3600
+
+interface Issuing {
+  readonly crypto: CryptoProvider
+  readonly nowMs: number
+  readonly policy: TicketPolicy
+  readonly maxEarlyDataBytes: number
+}
+
+/** The tickets that a server sends after a handshake; none when the client's certificate has no time left. */
+export function issueTickets(
+  { session, suite, resumptionSecret }: Established,
+  { crypto, nowMs, policy, maxEarlyDataBytes }: Issuing,
+): NewSessionTicket[] {
+  const { store, count = DEFAULT_COUNT, lifetimeSeconds = DEFAULT_LIFETIME_SECONDS } = policy
+  const wanted = Math.min(lifetimeSeconds, MAX_TICKET_LIFETIME_SECONDS)
+  const left = session.peer === undefined ? Infinity : Math.floor((session.peer.expiresAtMs - nowMs) / 1000)
+  const seconds = Math.min(wanted, left)
+  if (seconds <= 0) return []
+  const earlyBytes = store.isSingleUse ? maxEarlyDataBytes : 0
+  return Array.from({ length: count }, () => {
+    const nonce = crypto.random(NONCE_BYTES)
+    const ageAdd = new DataView(crypto.random(4).buffer).getUint32(0)
+    const ticket = store.issue({
+      ...resumable(session),
+      preSharedKey: ticketPreSharedKey(crypto, suite.hash, resumptionSecret, nonce),
+      ageAdd,
+      issuedAtMs: nowMs,
+      expiresAtMs: nowMs + seconds * 1000,
+      maxEarlyDataBytes: earlyBytes,
+    })
+    const extensions = new Extensions('new_session_ticket')
+    if (earlyBytes > 0) extensions.add('early_data', new Writer(4).uint32(earlyBytes).finish())
+    return { lifetimeSeconds: seconds, ageAdd, nonce, ticket, extensions }
+  })
+}
+
+/** What a client keeps of a ticket; undefined for one that must not be kept. */
+export function keepTicket(
+  { session, suite, resumptionSecret }: Established,
+  { lifetimeSeconds, ageAdd, nonce, ticket, extensions }: NewSessionTicket,
+  { crypto, nowMs }: { readonly crypto: CryptoProvider; readonly nowMs: number },
+): ClientTicket | undefined {
+  const { peer } = session
+  if (lifetimeSeconds === 0 || peer === undefined) return undefined
+  const seconds = Math.min(lifetimeSeconds, MAX_TICKET_LIFETIME_SECONDS)
+  const earlyData = extensions.contents(ExtensionType.early_data)
+  return {
+    ...resumable(session),
+    ticket,
+    preSharedKey: ticketPreSharedKey(crypto, suite.hash, resumptionSecret, nonce),
+    ageAdd,
+    receivedAtMs: nowMs,
+    expiresAtMs: Math.min(nowMs + seconds * 1000, peer.expiresAtMs),
+    maxEarlyDataBytes:
+      earlyData === undefined
+        ? 0
+        : readAll(earlyData, 'early_data', (reader) => reader.uint32('max_early_data_size')),
+  }
+}
+
+type Resumable = Pick<ClientTicket, 'cipherSuite' | 'serverName' | 'alpn' | 'peer' | 'peerSignatureScheme'>
+
+function resumable({
+  cipherSuite,
+  serverName,
+  alpn,
+  peer,
+  peerSignatureScheme,
+}: Established['session']): Resumable {
+  return {
+    cipherSuite,
+    ...(serverName === undefined ? {} : { serverName }),
+    ...(alpn === undefined ? {} : { alpn }),
+    ...(peer === undefined ? {} : { peer }),
+    ...(peerSignatureScheme === undefined ? {} : { peerSignatureScheme }),
+  }
+}
