@@ -56,13 +56,16 @@ export async function syncDirectory(
 }
 
 /**
- * Makes the directory, and its parents, unless they exist.
+ * Makes the directory unless it exists, so that it survives a crash; its parents too, with the usual permissions.
  *
+ * @param mode of the directory, if it is made
  * @throws CaError CA_STORE_IO
  */
 export async function makeDirectory(path: string, mode?: number): Promise<void> {
   try {
+    await nodeFiles.mkdir(dirname(path), { recursive: true })
     await nodeFiles.mkdir(path, { recursive: true, ...(mode !== undefined && { mode }) })
+    await syncDirectory(dirname(path))
   } catch (error) {
     throw new CaError('CA_STORE_IO', `Cannot make the directory ${path}: ${messageOf(error)}`, {
       path,

@@ -7,6 +7,7 @@ export const CA_ERROR_CODES = {
   CA_TOKEN_EXPIRED: 'The join token has expired',
   CA_PEER_EXPIRED: 'The certificate that proved the caller has expired since the connection was made',
   CA_WRONG_TRUST_DOMAIN: 'The identity belongs to a trust domain that this authority does not serve',
+  CA_RESERVED_IDENTITY: "The identity is the controller's own, which no caller is given",
   CA_CSR_INVALID:
     'The certificate request is malformed, too large, for a kind of key that is not certified, or not signed by its key',
   CA_CSR_IDENTITY: 'The certificate request names another identity than the one its sender proved',

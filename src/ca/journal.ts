@@ -26,6 +26,8 @@ export interface RefusedEntry {
   readonly proof?: string
   readonly code: string
   readonly reason: string
+  /** Refusals since the last that is recorded, which came too fast to be. */
+  readonly unrecordedBefore?: number
 }
 
 /** Where every issuance and every refusal is recorded before it is answered. */

@@ -44,7 +44,7 @@ export interface IssuedSvid {
 export interface IssueRequest {
   /** PKCS#10, DER. */
   readonly csr: Uint8Array
-  /** @default none: the certificate of the connection proves who we are */
+  /** Sent over a connection without certificate. @default none: the certificate of the connection proves who we are */
   readonly joinToken?: string
 }
 
@@ -75,7 +75,7 @@ export class ControlClient {
    */
   async issueSvid({ csr, joinToken = '' }: IssueRequest): Promise<IssuedSvid> {
     const { address, secure, timers } = this.#options
-    const credentials = new SecureChannelCredentials(secure)
+    const credentials = new SecureChannelCredentials(secure, joinToken === '')
     const client = new Client(address, credentials, CHANNEL_OPTIONS)
     try {
       const sentAtMs = timers.nowMs()
@@ -97,11 +97,11 @@ export class ControlClient {
     }
   }
 
-  /** Follows the controller's state, from now until the subscription is disposed of. */
+  /** Follows the controller's state, from now until the subscription is disposed of. It takes an SVID to be let in. */
   subscribe(options: SubscribeOptions): SnapshotSubscription {
     const { address, secure, timers, random } = this.#options
     const connect = () => {
-      const credentials = new SecureChannelCredentials(secure)
+      const credentials = new SecureChannelCredentials(secure, true)
       return { client: new Client(address, credentials, CHANNEL_OPTIONS), credentials }
     }
     return new SnapshotSubscription({ ...options, connect, timers, random })

@@ -4,10 +4,13 @@ import { CallCredentials, ChannelCredentials, type experimental } from '@grpc/gr
 import { ControlError } from './errors.ts'
 
 /**
- * Secures a TCP connection to the controller: mutual TLS 1.3 with ALPN `h2`, the controller's SPIFFE ID verified,
- * and our own X.509-SVID shown if there is a valid one. Rejects, and destroys the socket, when any of it fails.
+ * Secures a TCP connection to the controller: TLS 1.3 with ALPN `h2`, the controller's SPIFFE ID verified. Rejects when
+ * any of it fails.
+ *
+ * @param identified whether to show our X.509-SVID; where a join token proves us, an SVID that is no longer accepted
+ *   would only be in the way
  */
-export type SecureSocket = (socket: Socket) => Promise<Duplex>
+export type SecureSocket = (socket: Socket, identified: boolean) => Promise<Duplex>
 
 /** A handshake takes milliseconds; a controller that has not answered by then will not. */
 const HANDSHAKE_TIMEOUT_MS = 10_000
@@ -15,11 +18,13 @@ const HANDSHAKE_TIMEOUT_MS = 10_000
 /** gRPC channel credentials that leave the securing to our own TLS. */
 export class SecureChannelCredentials extends ChannelCredentials {
   readonly #secure: SecureSocket
+  readonly #identified: boolean
   #lastError: unknown
 
-  constructor(secure: SecureSocket) {
+  constructor(secure: SecureSocket, identified: boolean) {
     super()
     this.#secure = secure
+    this.#identified = identified
   }
 
   /** Why the last connection could not be secured; gRPC itself passes on only text. */
@@ -59,7 +64,7 @@ export class SecureChannelCredentials extends ChannelCredentials {
       HANDSHAKE_TIMEOUT_MS,
     )
     try {
-      return (await Promise.race([this.#secure(socket), late.promise])) as Socket
+      return (await Promise.race([this.#secure(socket, this.#identified), late.promise])) as Socket
     } catch (error) {
       this.#lastError = error
       socket.destroy()

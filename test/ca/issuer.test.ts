@@ -3,6 +3,9 @@ import test from 'node:test'
 import { execFileSync } from 'node:child_process'
 import { concat, utf8 } from '../../src/bytes/bytes.ts'
 import { CaError } from '../../src/ca/errors.ts'
+import { Issuer } from '../../src/ca/issuer.ts'
+import { JoinTokenAttestor } from '../../src/ca/join-token-attestor.ts'
+import { PeerSvidAttestor } from '../../src/ca/peer-svid-attestor.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { SpiffeId } from '../../src/identity/spiffe-id.ts'
 import { svidVerifier } from '../../src/identity/svid-verifier.ts'
@@ -211,4 +214,39 @@ test('Issuer.issue works on a bounded number of requests at a time', async () =>
   waiting.reject(new CaError('CA_TOKEN_UNKNOWN', 'No such token'))
   await Promise.allSettled(pending)
   await assert.rejects(issuer.issue(csr, evidence, { nowMs: NOW_MS }), { code: 'CA_TOKEN_UNKNOWN' })
+})
+
+test('Issuer.issue gives nobody the identity of the controller', async () => {
+  const controller = SpiffeId.parse('spiffe://example.org/ns/handfast-system/sa/controller')
+  const { authority, journal, tokens, token } = await memoryCa(NOW_MS)
+  const attestors = {
+    'join-token': new JoinTokenAttestor({ crypto, store: tokens }),
+    'peer-svid': new PeerSvidAttestor(),
+  }
+  const issuer = new Issuer({ authority, journal, attestors, reserved: controller })
+  const csr = createCsr(crypto.generateKey('ec-p256'))
+  for (const evidence of [
+    { kind: 'join-token', token: await token(controller) },
+    { kind: 'peer-svid', id: controller, expiresAtMs: NOW_MS + HOUR_MS },
+  ] as const)
+    await assert.rejects(issuer.issue(csr, evidence, { nowMs: NOW_MS }), { code: 'CA_RESERVED_IDENTITY' })
+  await issuer.issue(csr, { kind: 'join-token', token: await token() }, { nowMs: NOW_MS })
+})
+
+test('Issuer.issue records refusals at a bounded rate, and how many it left out', async () => {
+  const { issuer, journal, token } = await memoryCa(NOW_MS)
+  const csr = createCsr(crypto.generateKey('ec-p256'))
+  const refuse = (nowMs: number): Promise<void> =>
+    assert.rejects(issuer.issue(csr, undefined, { nowMs }), { code: 'CA_NO_EVIDENCE' })
+  for (let i = 0; i < 150; i++) await refuse(NOW_MS)
+  assert.equal(journal.entries.length, 100)
+  await issuer.issue(csr, { kind: 'join-token', token: await token() }, { nowMs: NOW_MS })
+  assert.equal(journal.entries.at(-1)!.kind, 'issued', 'what is issued is always recorded')
+  await refuse(NOW_MS + 999)
+  await refuse(NOW_MS + 1_000)
+  await refuse(NOW_MS + 1_001)
+  assert.equal(journal.entries.length, 102)
+  const last = journal.entries.at(-1)
+  assert.ok(last?.kind === 'refused')
+  assert.equal(last.unrecordedBefore, 51)
 })

@@ -185,7 +185,10 @@ test('SnapshotSubscription.reconnect shows the certificate that there is by then
 /** A stream without the client's good manners. */
 async function rawStream(t: TestContext, plane: ControlPlane, anonymous = false) {
   const svid = anonymous ? undefined : await plane.svid(WEB)
-  const credentials = new SecureChannelCredentials(proxySecurity(plane.bundles, () => svid))
+  const credentials = new SecureChannelCredentials(
+    proxySecurity(plane.bundles, () => svid),
+    true,
+  )
   const client = new Client(plane.address, credentials)
   const { path, requestSerialize, responseDeserialize } = methodDefinition(
     SnapshotService.method.streamSnapshots,

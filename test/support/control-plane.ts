@@ -93,8 +93,8 @@ export function proxySecurity(
   bundles: TrustBundles,
   credential: () => X509Svid | undefined = () => undefined,
 ): SecureSocket {
-  return async (socket: Socket): Promise<Duplex> => {
-    const own = credential()
+  return async (socket: Socket, identified: boolean): Promise<Duplex> => {
+    const own = identified ? credential() : undefined
     const secured = await secureClient(
       new NodeConnection(socket),
       {

@@ -45,6 +45,7 @@ export function admission({
   }
   let open = 0
 
+  /** Resolves when the connection has ended. */
   async function admit(connection: Connection): Promise<void> {
     const from = formatAddress(connection.remote)
     const secured = await secureServer(connection, options, {
@@ -55,20 +56,17 @@ export function admission({
     // A client that offers no ALPN at all is not gRPC (RFC 9113 §3.2).
     if (alpn !== 'h2') {
       log.warn('Connection refused: the client did not offer ALPN h2', { from })
-      secured.end()
+      secured.abort()
       return
     }
     const stream = new ConnectionDuplex(secured)
-    open++
     const limit =
       peer === undefined ? setTimeout(() => stream.destroy(), ANONYMOUS_CONNECTION_MS).unref() : undefined
     stream.on('error', (error) => log.debug('Connection broke off', { from, error }))
-    stream.once('close', () => {
-      open--
-      clearTimeout(limit)
-    })
     log.debug('Connection accepted', { from, peer: peer?.name })
     server.acceptConnection(stream, peer && connectionPeer(peer))
+    await new Promise((resolve) => stream.once('close', resolve))
+    clearTimeout(limit)
   }
 
   return (connection) => {
@@ -77,8 +75,11 @@ export function admission({
       connection.abort()
       return
     }
+    open++
     // Failures have gone to the log through onFailure.
-    admit(connection).catch(() => {})
+    void admit(connection)
+      .catch(() => {})
+      .finally(() => open--)
   }
 }
 

@@ -42,13 +42,17 @@ Give workloads their first proof with: handfast controller token create
       onFallback: (reason) => log.warn('Slower cryptography in use', { reason }),
     })
     const running = await startController(config, { crypto, transport: nodeTransport, log })
-    const reload = (): void => void running.reloadPolicies()
-    process.on('SIGHUP', reload)
+    const reload = async (): Promise<void> => {
+      await running.reloadPolicies()
+      log.info('Policies read again', { policyRevision: running.board.current.policyRevision })
+    }
+    const onHangup = (): void => void reload()
+    process.on('SIGHUP', onHangup)
     try {
       if (!io.signal.aborted) await once(io.signal, 'abort')
       log.info('Stopping')
     } finally {
-      process.off('SIGHUP', reload)
+      process.off('SIGHUP', onHangup)
       await running[Symbol.asyncDispose]()
     }
     log.info('Stopped')

@@ -14,6 +14,8 @@ import type { CryptoProvider } from '../../crypto/provider.ts'
 import { encodeTrustBundlePem } from '../../identity/trust-bundle.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { STATE_FILES } from './state-files.ts'
+import { controllerId } from '../../config/proxy-config.ts'
+import { SpiffeId } from '../../identity/spiffe-id.ts'
 
 /** An expired token is told apart from an unknown one for so long: 7 days. */
 const KEEP_EXPIRED_TOKENS_MS = 7 * 24 * 3600 * 1000
@@ -78,6 +80,7 @@ export async function openState(
       'peer-svid': new PeerSvidAttestor(),
     },
     journal,
+    reserved: SpiffeId.parse(controllerId(trustDomain)),
   })
   const resources = opened.move()
   return { authority, issuer, [Symbol.asyncDispose]: () => resources.disposeAsync() }

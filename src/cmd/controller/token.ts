@@ -3,6 +3,7 @@ import { writeDurably, SECRET_FILE_MODE } from '../../ca/durable-file.ts'
 import { DirectoryTokenStore } from '../../ca/directory-token-store.ts'
 import { createJoinToken, MAX_TOKEN_TTL_MS } from '../../ca/join-token.ts'
 import { formatDuration } from '../../config/duration.ts'
+import { controllerId } from '../../config/proxy-config.ts'
 import { nativeCrypto } from '../../crypto/native-provider.ts'
 import { messageOf } from '../../errors.ts'
 import { SpiffeId } from '../../identity/spiffe-id.ts'
@@ -53,6 +54,8 @@ told. The token itself is not kept, only its SHA-256; it cannot be shown again.
         `--spiffe-id: expected an ID of the trust domain ${trustDomain}, got ${quoted(id.toString())}`,
       )
 
+    if (id.toString() === controllerId(trustDomain))
+      throw new UsageError(`--spiffe-id: expected the ID of a workload, got the controller's own`)
     const token = await asConfigErrors(async () =>
       createJoinToken(id, {
         crypto: nativeCrypto(),
