@@ -31,36 +31,51 @@ export function asMessage(bytes: Uint8Array): HandshakeMessage {
 
 /** Joins the fragments that records carry into messages. */
 export class MessageAssembler {
-  #pending = new Uint8Array(0)
+  #buffer = new Uint8Array(0)
+  #start = 0
+  #end = 0
 
   /** Whether nothing is held: neither a part of a message nor a whole one that was not taken. */
   get isEmpty(): boolean {
-    return this.#pending.length === 0
+    return this.#start === this.#end
   }
 
   /** Adds a fragment; it is copied. */
   push(fragment: Uint8Array): void {
-    const joined = new Uint8Array(this.#pending.length + fragment.length)
-    joined.set(this.#pending)
-    joined.set(fragment, this.#pending.length)
-    this.#pending = joined
+    if (this.#buffer.length - this.#end < fragment.length) this.#makeRoom(fragment.length)
+    this.#buffer.set(fragment, this.#end)
+    this.#end += fragment.length
   }
 
   /** The next whole message, if there is one. @throws TlsError TLS_MESSAGE_TOO_LONG */
   take(): HandshakeMessage | undefined {
-    if (this.#pending.length < HEADER_BYTES) return undefined
-    const length = (this.#pending[1]! << 16) | (this.#pending[2]! << 8) | this.#pending[3]!
+    const pending = this.#buffer.subarray(this.#start, this.#end)
+    if (pending.length < HEADER_BYTES) return undefined
+    const length = (pending[1]! << 16) | (pending[2]! << 8) | pending[3]!
     if (length > MAX_MESSAGE_BYTES) {
-      const type = nameOf(HandshakeType, this.#pending[0]!)
+      const type = nameOf(HandshakeType, pending[0]!)
       throw new TlsError(
         'TLS_MESSAGE_TOO_LONG',
         `${type} announces ${length} bytes, at most ${MAX_MESSAGE_BYTES} are accepted`,
       )
     }
     const end = HEADER_BYTES + length
-    if (this.#pending.length < end) return undefined
-    const message = asMessage(this.#pending.subarray(0, end))
-    this.#pending = this.#pending.subarray(end)
-    return message
+    if (pending.length < end) return undefined
+    this.#start += end
+    // A connection at rest holds no memory for messages.
+    if (this.isEmpty) this.#makeRoom(0)
+    return asMessage(pending.subarray(0, end))
+  }
+
+  /**
+   * Moves what is pending to memory of twice its size: a peer that sends byte by byte causes work in proportion, and
+   * the messages already taken keep theirs.
+   */
+  #makeRoom(bytes: number): void {
+    const pending = this.#buffer.subarray(this.#start, this.#end)
+    this.#buffer = new Uint8Array(2 * (pending.length + bytes))
+    this.#buffer.set(pending)
+    this.#start = 0
+    this.#end = pending.length
   }
 }

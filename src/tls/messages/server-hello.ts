@@ -1,6 +1,6 @@
 import { equalBytes } from '../../bytes/bytes.ts'
-import { readAll } from '../../bytes/reader.ts'
-import { HandshakeType } from '../registry.ts'
+import { readAll, type Reader } from '../../bytes/reader.ts'
+import { ExtensionType, HandshakeType } from '../registry.ts'
 import { RANDOM_BYTES } from './client-hello.ts'
 import { Extensions } from './extensions.ts'
 import { encodeMessage } from './handshake-message.ts'
@@ -45,11 +45,33 @@ export function decodeServerHello(body: Uint8Array): ServerHello | HelloRetryReq
         extensions: Extensions.read(reader, 'hello_retry_request'),
       }
     }
-    // A server older than TLS 1.2 may send no extensions at all; the version check refuses it by name.
-    const extensions =
-      reader.remaining === 0 ? new Extensions('server_hello') : Extensions.read(reader, 'server_hello')
-    return { kind: 'server_hello', ...fields, extensions }
+    return { kind: 'server_hello', ...fields, extensions: readServerHelloExtensions(reader) }
   })
+}
+
+/**
+ * A server older than TLS 1.3 selects no version. It may send no extensions at all, or some that TLS 1.3 puts
+ * elsewhere; they are left aside, so that the version check refuses the hello by name.
+ */
+function readServerHelloExtensions(reader: Reader): Extensions<'server_hello'> {
+  const encoded = reader.rest()
+  return selectsVersion(encoded)
+    ? readAll(encoded, 'server_hello', (whole) => Extensions.read(whole, 'server_hello'))
+    : new Extensions('server_hello')
+}
+
+function selectsVersion(encoded: Uint8Array): boolean {
+  if (encoded.length === 0) return false
+  const types = readAll(encoded, 'server_hello', (reader) =>
+    reader.vector16('extensions', (list) =>
+      list.each((item) => {
+        const type = item.uint16('extension_type')
+        item.bytes16('extension_data')
+        return type
+      }),
+    ),
+  )
+  return types.includes(ExtensionType.supported_versions)
 }
 
 /** The version that the server selects in either message, if it selects any. */
