@@ -1,0 +1,177 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { Address } from '../config/address.ts'
+import { isLoopback } from '../config/address.ts'
+import type { ProxyConfig } from '../config/proxy-config.ts'
+import { ConnectionDuplex } from '../net/duplex.ts'
+import type { Connection, Listener } from '../net/transport.ts'
+import { certificateJson, plainJson, timeJson, type Json } from '../telemetry/plain-json.ts'
+import { HEADERS_TIMEOUT_MS } from './limits.ts'
+import type { ProxyServices } from './services.ts'
+
+/** What the admin pages show and do. */
+export interface AdminOptions {
+  readonly services: ProxyServices
+  readonly config: ProxyConfig
+  /** Where each listener came to listen, by name. */
+  readonly addresses: () => Readonly<Record<string, Address>>
+  /** What the controller's state was numbered, once there is one. */
+  readonly stateNumber: () => number | undefined
+  /** Begins to drain. */
+  readonly drain: () => void
+}
+
+interface Answer {
+  readonly status: number
+  readonly body: Json
+}
+
+interface Route {
+  readonly method: 'GET' | 'POST'
+  answer(query: URLSearchParams): Answer
+}
+
+/**
+ * Serves the operator on a loopback address, in JSON. Nothing in it is secret, but it is nobody's business outside
+ * this machine either: requests that a web page of elsewhere could have caused are refused.
+ *
+ * @throws NetError when the address cannot be listened on
+ */
+export async function listenAdmin(options: AdminOptions): Promise<Listener> {
+  const { services, config } = options
+  const routes = routesOf(options)
+  const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (incoming, response) => {
+    reply(response, answerTo(routes, incoming))
+  })
+  const open = new Set<Connection>()
+  const listener = await services.transport.listen(config.admin.listen, (connection) => {
+    open.add(connection)
+    const stream = new ConnectionDuplex(connection)
+    stream.once('close', () => open.delete(connection))
+    stream.on('error', () => {})
+    server.emit('connection', stream)
+  })
+  return {
+    address: listener.address,
+    async close() {
+      await listener.close()
+      for (const connection of open) connection.abort()
+    },
+  }
+}
+
+function answerTo(routes: ReadonlyMap<string, Route>, incoming: IncomingMessage): Answer {
+  const { host, origin } = incoming.headers
+  if (!isLocalName(`http://${host ?? ''}`) || (origin !== undefined && !isLocalName(origin)))
+    return failure(403, 'Only names of this machine are served: use 127.0.0.1 or localhost')
+  const url = new URL(incoming.url ?? '/', 'http://localhost')
+  const route = routes.get(url.pathname)
+  if (route === undefined) return failure(404, `No such page; there are ${[...routes.keys()].join(', ')}`)
+  if (incoming.method !== route.method) return failure(405, `${url.pathname} takes ${route.method} only`)
+  return route.answer(url.searchParams)
+}
+
+/** A name that some DNS server made to point here is not one of this machine's (DNS rebinding). */
+function isLocalName(origin: string): boolean {
+  const host = URL.parse(origin)?.hostname.replace(/^\[(.*)\]$/, '$1')
+  return host !== undefined && isLoopback({ host, port: 0 })
+}
+
+function reply(response: ServerResponse, { status, body }: Answer): void {
+  const text = `${JSON.stringify(body, undefined, 2)}\n`
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+  })
+  response.end(text)
+}
+
+function routesOf(options: AdminOptions): ReadonlyMap<string, Route> {
+  const { services, config, addresses, drain } = options
+  const { handshakes, decisions, live } = services
+  const get = (answer: Route['answer']): Route => ({ method: 'GET', answer })
+  return new Map<string, Route>([
+    ['/ready', get(() => readiness(services))],
+    ['/healthz', get(() => success({ status: 'alive' }))],
+    ['/config', get(() => success({ ...asObject(plainJson(config)), addresses: plainJson(addresses()) }))],
+    ['/svid', get(() => ownIdentity(options))],
+    [
+      '/decisions',
+      get((query) => {
+        const id = query.get('id')
+        if (id === null) return success(decisions.list())
+        return found(decisions.find(id), `decision ${id}`)
+      }),
+    ],
+    [
+      '/handshakes',
+      get((query) => {
+        const id = query.get('id')
+        if (id === null) return success(handshakes.records.map(({ summary }) => summary))
+        return found(handshakes.find(Number(id))?.detail, `handshake ${id}`)
+      }),
+    ],
+    [
+      '/drain',
+      {
+        method: 'POST',
+        answer() {
+          drain()
+          return { status: 202, body: { draining: true, live: live.size } }
+        },
+      },
+    ],
+  ])
+}
+
+function readiness({ views, tls, live }: ProxyServices): Answer {
+  const usable = views.usable(tls.nowMs()) !== undefined
+  const ready = usable && !live.draining
+  const expired = !usable && views.current !== undefined
+  const missing = [
+    ...(views.svid === undefined ? ['identity'] : []),
+    ...(expired ? ['a valid identity'] : []),
+    ...(views.current === undefined ? ['policy'] : []),
+  ]
+  return {
+    status: ready ? 200 : 503,
+    body: { ready, ...(missing.length > 0 && { missing }), ...(live.draining && { draining: true }) },
+  }
+}
+
+function ownIdentity({ services, stateNumber }: AdminOptions): Answer {
+  const { views } = services
+  const { svid, renewals, current } = views
+  if (svid === undefined) return failure(503, 'There is no identity yet')
+  const [leaf, ...intermediates] = svid.chain
+  return success({
+    id: svid.id.toString(),
+    expiresAt: timeJson(svid.expiresAtMs),
+    certificate: certificateJson(leaf!),
+    intermediates: intermediates.map(certificateJson),
+    renewals,
+    identityVersion: current?.identityVersion ?? null,
+    policyRevision: current?.policy.revision ?? null,
+    stateNumber: stateNumber() ?? null,
+    trustDomains: [...(current?.bundles.trustDomains ?? [])],
+  })
+}
+
+function asObject(json: Json): { readonly [name: string]: Json } {
+  return typeof json === 'object' && json !== null && !Array.isArray(json)
+    ? (json as { readonly [name: string]: Json })
+    : {}
+}
+
+function found(body: Json | undefined, what: string): Answer {
+  return body === undefined ? failure(404, `There is no ${what}, or it is too long ago`) : success(body)
+}
+
+function success(body: Json): Answer {
+  return { status: 200, body }
+}
+
+function failure(status: number, error: string): Answer {
+  return { status, body: { error } }
+}

@@ -1,0 +1,47 @@
+import type { HttpRequestHead } from '../authz/request.ts'
+import type { Permit } from '../authz/decide.ts'
+import type { Denial } from '../authz/decision.ts'
+import { ProxyError } from './errors.ts'
+import type { VerifiedClient } from './inbound.ts'
+import type { MeshView } from './mesh-view.ts'
+import type { ProxyServices } from './services.ts'
+
+/** Asks policy about a verified client, and keeps the answer for whoever comes with its id. */
+export function authorize(
+  { decisions, tls }: ProxyServices,
+  view: MeshView,
+  client: VerifiedClient,
+  http?: HttpRequestHead,
+): Permit | Denial {
+  const decision = decide(view, client, http)
+  decisions.add(decision, { atMs: tls.nowMs(), connection: client.handshake })
+  return decision
+}
+
+/** Whether what was permitted is now denied; if so, the end of it. */
+export function newlyDenied(
+  { decisions, tls }: ProxyServices,
+  view: MeshView,
+  client: VerifiedClient,
+  http?: HttpRequestHead,
+): ProxyError | undefined {
+  const decision = decide(view, client, http)
+  if (decision.kind === 'permit') return undefined
+  decisions.add(decision, { atMs: tls.nowMs(), connection: client.handshake })
+  return new ProxyError('PROXY_NO_LONGER_ALLOWED', `Decision ${decision.id}: ${decision.reason}`)
+}
+
+function decide(
+  view: MeshView,
+  { principal, port }: VerifiedClient,
+  http: HttpRequestHead | undefined,
+): Permit | Denial {
+  const { id } = view.svid
+  return view.policy.decide({
+    principal,
+    // An identity outside the Kubernetes convention lies in no namespace; policies for all workloads still apply.
+    workload: { namespace: id.namespace ?? '', serviceAccount: id.serviceAccount ?? '' },
+    port,
+    ...(http !== undefined && { http }),
+  })
+}

@@ -1,0 +1,20 @@
+import { HandfastError } from '../errors.ts'
+
+/** Every way in which the data plane refuses or ends traffic by itself. */
+export const PROXY_ERROR_CODES = {
+  PROXY_NOT_READY: 'There is no valid identity or no policy yet, so nothing is let through',
+  PROXY_UNPROVEN_PEER: 'Bytes were about to move without proof of the peer, or without a permit',
+  PROXY_DENIED: 'Policy does not allow the connection or the request',
+  PROXY_NO_LONGER_ALLOWED: 'A change of policy denies what was allowed when the connection began',
+  PROXY_NO_LONGER_TRUSTED: "A change of trust bundles no longer covers the peer's certificate",
+  PROXY_CERTIFICATE_ENDED: 'A certificate that the connection was made with has reached its end',
+  PROXY_DRAINED: 'The proxy was stopping and the connection did not finish in time',
+  PROXY_CLIENT_GONE: 'The client went away before its request was complete',
+  PROXY_BAD_REQUEST: 'The client sent something that is not well-formed HTTP/1.1',
+  PROXY_UPSTREAM_GONE: 'The server ended the connection before its response was complete',
+} as const
+
+export type ProxyErrorCode = keyof typeof PROXY_ERROR_CODES
+
+/** Traffic that the proxy refuses or ends. */
+export class ProxyError extends HandfastError<ProxyErrorCode> {}

@@ -1,0 +1,91 @@
+import type { Permit } from '../authz/decide.ts'
+import type { Denial } from '../authz/decision.ts'
+import type { InboundListener } from '../config/proxy-config.ts'
+import { HandfastError, messageOf } from '../errors.ts'
+import type { Connection } from '../net/transport.ts'
+import { authorize, newlyDenied } from './authorize.ts'
+import { ProxyError } from './errors.ts'
+import type { VerifiedClient } from './inbound.ts'
+import { CONNECT_TIMEOUT_MS } from './limits.ts'
+import { distrust, proofEndMs } from './mutual-tls.ts'
+import { part } from './part.ts'
+import { pump, type PumpResult } from './pump.ts'
+import type { ProxyServices } from './services.ts'
+
+/** Judges a verified connection, carries it to the application if policy permits, and reports it. */
+export async function serveTcp(
+  services: ProxyServices,
+  listener: InboundListener,
+  client: VerifiedClient,
+): Promise<void> {
+  const { live, tls, access, transport, views } = services
+  const { connection, view } = client
+  const { session } = connection
+  const startedMs = performance.now()
+  const cancel = new AbortController()
+  let app: Connection | undefined
+  let cutBy: ProxyError | undefined
+
+  const ended = live.add({
+    expiresAtMs: proofEndMs({ session, view }),
+    judge: (newer) => distrust(tls, { session, view }, newer) ?? newlyDenied(services, newer, client),
+    cut(reason) {
+      cutBy = reason
+      cancel.abort()
+      connection.abort()
+      app?.abort()
+    },
+    drain() {},
+  })
+  const decision = authorize(services, views.current ?? view, client)
+  const result = await carry(decision)
+  ended()
+  const error = cutBy ?? result.error
+  access.write({
+    direction: 'inbound',
+    listener: listener.name,
+    protocol: 'tcp',
+    connection: client.handshake,
+    peer: client.principal,
+    self: view.svid.id.toString(),
+    port: client.port,
+    requestBytes: result.requestBytes,
+    responseBytes: result.responseBytes,
+    durationMs: performance.now() - startedMs,
+    decision,
+    session,
+    ...(error !== undefined && { error: { code: error.code, message: error.message } }),
+  })
+
+  async function carry(decision: Permit | Denial): Promise<PumpResult> {
+    if (decision.kind === 'denial') {
+      await part(connection)
+      return nothing(new ProxyError('PROXY_DENIED', decision.reason))
+    }
+    const stale = distrust(tls, { session, view }, views.current)
+    if (stale !== undefined) {
+      connection.abort()
+      return nothing(stale)
+    }
+    try {
+      app = await transport.connect(listener.forward, {
+        timeoutMs: CONNECT_TIMEOUT_MS,
+        signal: cancel.signal,
+      })
+    } catch (thrown) {
+      connection.abort()
+      return nothing(asError(thrown))
+    }
+    return pump(decision, connection, app)
+  }
+}
+
+function nothing(error: HandfastError): PumpResult {
+  return { requestBytes: 0, responseBytes: 0, error }
+}
+
+function asError(thrown: unknown): HandfastError {
+  return thrown instanceof HandfastError
+    ? thrown
+    : new ProxyError('PROXY_UPSTREAM_GONE', messageOf(thrown), { cause: thrown })
+}

@@ -1,0 +1,96 @@
+import { formatAddress } from '../config/address.ts'
+import type { InboundListener } from '../config/proxy-config.ts'
+import type { SecureConnection } from '../net/engine-connection.ts'
+import { secureServer } from '../net/secure-connection.ts'
+import type { Connection, Listener } from '../net/transport.ts'
+import { ProxyError } from './errors.ts'
+import { HttpInbound } from './inbound-http.ts'
+import { serveTcp } from './inbound-tcp.ts'
+import type { MeshView } from './mesh-view.ts'
+import { serverOptions } from './mutual-tls.ts'
+import type { ProxyServices } from './services.ts'
+
+/** A connection whose client has proven itself, before any decision about it. */
+export interface VerifiedClient {
+  readonly connection: SecureConnection
+  /** The SPIFFE ID that it proved. */
+  readonly principal: string
+  /** What the handshake was made under. */
+  readonly view: MeshView
+  /** The id of the handshake. */
+  readonly handshake: number
+  /** The listener's. */
+  readonly port: number
+}
+
+/**
+ * Listens for mutual TLS and carries what policy permits to the application.
+ *
+ * @throws NetError when the address cannot be listened on
+ */
+export async function listenInbound(services: ProxyServices, config: InboundListener): Promise<Listener> {
+  const { transport, log } = services
+  let port = config.listen.port
+  const http = config.protocol === 'http' ? new HttpInbound(services, config) : undefined
+  const accept = async (raw: Connection): Promise<void> => {
+    const client = await verifyClient(services, config, raw, port)
+    if (client === undefined) return
+    if (http === undefined) await serveTcp(services, config, client)
+    else http.serve(client)
+  }
+  const listener = await transport.listen(config.listen, (raw) => void accept(raw), {
+    onError: (error) => log.error('Cannot accept a connection', { listener: config.name, error }),
+  })
+  port = listener.address.port
+  return listener
+}
+
+/** The handshake. Whoever does not come out of it as a verified peer is gone when this returns undefined. */
+async function verifyClient(
+  services: ProxyServices,
+  { name }: InboundListener,
+  raw: Connection,
+  port: number,
+): Promise<VerifiedClient | undefined> {
+  const { views, tls, live, handshakes, handshakeTimeoutMs, log } = services
+  const remote = formatAddress(raw.remote)
+  const view = views.usable(tls.nowMs())
+  if (view === undefined || live.draining) {
+    log.warn('Refused a connection', {
+      listener: name,
+      remote,
+      error: new ProxyError(
+        'PROXY_NOT_READY',
+        live.draining ? 'The proxy is stopping' : 'No identity or policy',
+      ),
+    })
+    raw.abort()
+    return undefined
+  }
+  const record = handshakes.begin({ direction: 'inbound', listener: name, remote, startedAtMs: tls.nowMs() })
+  const ended = live.add({
+    expiresAtMs: Infinity,
+    judge: () => undefined,
+    cut: () => raw.abort(),
+    drain: () => {},
+  })
+  try {
+    const connection = await secureServer(raw, serverOptions(tls, view, record.trace), {
+      deadlineMs: handshakeTimeoutMs,
+      onFailure: (error) => record.failed(error),
+    })
+    record.established(connection.session)
+    const principal = connection.session.peer?.name
+    if (principal === undefined) {
+      connection.abort()
+      throw new ProxyError('PROXY_UNPROVEN_PEER', 'The client showed no certificate')
+    }
+    return { connection, principal, view, handshake: record.id, port }
+  } catch (error) {
+    record.failed(error as Error)
+    log.warn('Handshake failed', { listener: name, remote, handshake: record.id, error })
+    return undefined
+  } finally {
+    ended()
+  }
+}

@@ -1,0 +1,124 @@
+import { ProxyError } from './errors.ts'
+import type { MeshView } from './mesh-view.ts'
+
+/** Something alive that the mesh may want to end: a connection, or a request on one. */
+export interface LiveConnection {
+  /** When a certificate that it rests on ends, in milliseconds since the Unix epoch. */
+  readonly expiresAtMs: number
+  /** Whether it may go on under a new view of the mesh; if not, why. */
+  judge(view: MeshView): ProxyError | undefined
+  /** Ends it at once, both ways. */
+  cut(reason: ProxyError): void
+  /** Asks it to finish what it does and begin nothing new. */
+  drain(): void
+}
+
+/** setTimeout takes no more; what lives longer is looked at again. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/**
+ * Everything alive. A connection is added before the first decision about it, so that no change of policy, trust or time can
+ * slip between the decision and the traffic.
+ */
+export class LiveConnections {
+  readonly #nowMs: () => number
+  readonly #alive = new Set<LiveConnection>()
+  #draining = false
+  #timer: NodeJS.Timeout | undefined
+  #timerAtMs = Infinity
+  #whenEmpty: (() => void)[] = []
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs
+  }
+
+  get size(): number {
+    return this.#alive.size
+  }
+
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  /**
+   * @param view judges the connection at once: what it was made under may be out of date by now. @default not judged
+   * @returns what to call when the connection has ended
+   */
+  add(connection: LiveConnection, view?: MeshView): () => void {
+    this.#alive.add(connection)
+    const reason = view === undefined ? undefined : connection.judge(view)
+    if (reason !== undefined) this.#cut(connection, reason)
+    this.#watchExpiry(connection.expiresAtMs)
+    if (this.#draining) connection.drain()
+    return () => this.#remove(connection)
+  }
+
+  /** Judges everything anew and cuts what may not go on. */
+  rejudge(view: MeshView): void {
+    for (const connection of this.#alive) {
+      const reason = connection.judge(view)
+      if (reason !== undefined) this.#cut(connection, reason)
+    }
+  }
+
+  /**
+   * Lets everything finish, and cuts what has not after `timeoutMs`.
+   *
+   * @returns how many were cut
+   */
+  async drain(timeoutMs: number): Promise<number> {
+    this.#draining = true
+    for (const connection of this.#alive) connection.drain()
+    const timeUp = Promise.withResolvers<void>()
+    const timer = setTimeout(timeUp.resolve, timeoutMs)
+    await Promise.race([this.#empty(), timeUp.promise])
+    clearTimeout(timer)
+    const late = [...this.#alive]
+    for (const connection of late)
+      this.#cut(connection, new ProxyError('PROXY_DRAINED', `Not finished after ${timeoutMs} ms of draining`))
+    clearTimeout(this.#timer)
+    return late.length
+  }
+
+  #empty(): Promise<void> {
+    if (this.#alive.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#whenEmpty.push(resolve))
+  }
+
+  #cut(connection: LiveConnection, reason: ProxyError): void {
+    this.#remove(connection)
+    connection.cut(reason)
+  }
+
+  #remove(connection: LiveConnection): void {
+    this.#alive.delete(connection)
+    if (this.#alive.size > 0) return
+    for (const resolve of this.#whenEmpty) resolve()
+    this.#whenEmpty = []
+  }
+
+  /** One timer for all, at the earliest end. */
+  #watchExpiry(expiresAtMs: number): void {
+    if (expiresAtMs >= this.#timerAtMs) return
+    clearTimeout(this.#timer)
+    this.#timerAtMs = expiresAtMs
+    const delayMs = Math.min(MAX_TIMER_MS, Math.max(0, expiresAtMs - this.#nowMs()) + 1)
+    this.#timer = setTimeout(() => this.#cutExpired(), delayMs).unref()
+  }
+
+  #cutExpired(): void {
+    this.#timerAtMs = Infinity
+    const nowMs = this.#nowMs()
+    for (const connection of this.#alive) {
+      if (connection.expiresAtMs < nowMs) {
+        const end = new Date(connection.expiresAtMs).toISOString()
+        this.#cut(
+          connection,
+          new ProxyError('PROXY_CERTIFICATE_ENDED', `A certificate in use ended at ${end}`),
+        )
+      } else {
+        this.#watchExpiry(connection.expiresAtMs)
+      }
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import type { PolicySet } from '../authz/policy-set.ts'
+import type { X509Svid } from '../identity/svid.ts'
+import type { TrustBundles } from '../identity/trust-bundle.ts'
+
+/** Who we are, whom we trust and what is allowed, at one moment. Immutable: a reader keeps the one it began with. */
+export interface MeshView {
+  readonly svid: X509Svid
+  readonly bundles: TrustBundles
+  readonly policy: PolicySet
+  /** Grows with every change of certificate or bundles. */
+  readonly identityVersion: number
+}
+
+/** The newest view of the mesh, put together from parts that arrive on their own. There is none before all are there. */
+export class MeshViews {
+  readonly #listeners = new Set<(view: MeshView) => void>()
+  #view: MeshView | undefined
+  #svid: X509Svid | undefined
+  #bundles: TrustBundles | undefined
+  #policy: PolicySet | undefined
+  #identityVersion = 0
+  #renewals = 0
+
+  /** Undefined as long as certificate, bundles or policy are missing. */
+  get current(): MeshView | undefined {
+    return this.#view
+  }
+
+  /** How often the certificate has been replaced. */
+  get renewals(): number {
+    return this.#renewals
+  }
+
+  /** What was published last, even while policy is missing. */
+  get svid(): X509Svid | undefined {
+    return this.#svid
+  }
+
+  /** The current view, if its certificate is still valid: nothing may be begun with an expired one. */
+  usable(nowMs: number): MeshView | undefined {
+    return this.#view !== undefined && nowMs <= this.#view.svid.expiresAtMs ? this.#view : undefined
+  }
+
+  publishIdentity({ svid, bundles }: { readonly svid: X509Svid; readonly bundles: TrustBundles }): void {
+    if (this.#svid !== undefined && this.#svid !== svid) this.#renewals++
+    this.#svid = svid
+    this.#bundles = bundles
+    this.#identityVersion++
+    this.#changed()
+  }
+
+  publishPolicy(policy: PolicySet): void {
+    this.#policy = policy
+    this.#changed()
+  }
+
+  /** Calls `listener` after every change; returns the way to stop that. */
+  onChange(listener: (view: MeshView) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #changed(): void {
+    if (this.#svid === undefined || this.#bundles === undefined || this.#policy === undefined) return
+    this.#view = {
+      svid: this.#svid,
+      bundles: this.#bundles,
+      policy: this.#policy,
+      identityVersion: this.#identityVersion,
+    }
+    for (const listener of this.#listeners) listener(this.#view)
+  }
+}

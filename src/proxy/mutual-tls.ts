@@ -1,0 +1,78 @@
+import type { CryptoProvider } from '../crypto/provider.ts'
+import type { SpiffeId } from '../identity/spiffe-id.ts'
+import { svidVerifier } from '../identity/svid-verifier.ts'
+import { messageOf } from '../errors.ts'
+import type { ClientOptions, ServerOptions } from '../tls/options.ts'
+import type { Session } from '../tls/session.ts'
+import type { TraceEvent } from '../tls/trace.ts'
+import { ProxyError } from './errors.ts'
+import type { MeshView } from './mesh-view.ts'
+
+/** What every handshake of the data plane needs. */
+export interface TlsServices {
+  readonly crypto: CryptoProvider
+  /** Wall clock, in milliseconds since the Unix epoch. */
+  readonly nowMs: () => number
+}
+
+type Trace = (event: TraceEvent) => void
+
+/** Our side of a connection to `expected` and nobody else. */
+export function clientOptions(
+  { crypto, nowMs }: TlsServices,
+  view: MeshView,
+  { expected, trace }: { readonly expected: SpiffeId; readonly trace: Trace },
+): ClientOptions {
+  return {
+    crypto,
+    nowMs,
+    trace,
+    credential: view.svid,
+    verifier: svidVerifier({ bundles: () => view.bundles, crypto, expected }),
+  }
+}
+
+/** Our side of a connection from anyone whom the trust bundles know; policy decides the rest. */
+export function serverOptions({ crypto, nowMs }: TlsServices, view: MeshView, trace: Trace): ServerOptions {
+  return {
+    crypto,
+    nowMs,
+    trace,
+    credential: () => view.svid,
+    clientVerifier: svidVerifier({ bundles: () => view.bundles, crypto }),
+    allowAnonymousClient: false,
+  }
+}
+
+/** When the first certificate of a connection ends, ours or the peer's. */
+export function proofEndMs({ session, view }: Proof): number {
+  return Math.min(view.svid.expiresAtMs, session.peer?.expiresAtMs ?? view.svid.expiresAtMs)
+}
+
+/** A completed handshake and the view it was made under. */
+export interface Proof {
+  readonly session: Session
+  readonly view: MeshView
+}
+
+/** Whether the peer's certificate still leads to an anchor of a newer view; why not otherwise. */
+export function distrust(
+  { crypto, nowMs }: TlsServices,
+  { session, view }: Proof,
+  newer: MeshView | undefined,
+): ProxyError | undefined {
+  if (newer === undefined || newer.bundles === view.bundles) return undefined
+  const { peer, role } = session
+  if (peer === undefined) return new ProxyError('PROXY_NO_LONGER_TRUSTED', 'The peer showed no certificate')
+  try {
+    const verifier = svidVerifier({ bundles: () => newer.bundles, crypto })
+    verifier.verify(peer.path, { peerRole: role === 'client' ? 'server' : 'client', nowMs: nowMs() })
+    return undefined
+  } catch (cause) {
+    return new ProxyError(
+      'PROXY_NO_LONGER_TRUSTED',
+      `${peer.name} is no longer trusted: ${messageOf(cause)}`,
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,23 @@
+import type { Transport } from '../net/transport.ts'
+import type { AccessLog } from '../telemetry/access-log.ts'
+import type { DecisionLog } from '../telemetry/decision-log.ts'
+import type { HandshakeLog } from '../telemetry/handshake-log.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { LiveConnections } from './live-connections.ts'
+import type { MeshViews } from './mesh-view.ts'
+import type { TlsServices } from './mutual-tls.ts'
+
+/** What all listeners of a proxy share. */
+export interface ProxyServices {
+  readonly transport: Transport
+  readonly tls: TlsServices
+  readonly handshakeTimeoutMs: number
+  readonly views: MeshViews
+  readonly live: LiveConnections
+  readonly handshakes: HandshakeLog
+  readonly decisions: DecisionLog
+  readonly access: AccessLog
+  readonly log: Logger
+  /** A new id for what is told to a client without a decision. */
+  readonly newId: () => string
+}

@@ -1,0 +1,190 @@
+/** A small mesh on loopback: two proxies of the real kind with identities and policy handed to them, and applications. */
+import { request, type IncomingMessage, type RequestOptions } from 'node:http'
+import type { TestContext } from 'node:test'
+import { parsePolicies } from '../../src/authz/parse.ts'
+import { compilePolicies, type PolicySet } from '../../src/authz/policy-set.ts'
+import type { Address } from '../../src/config/address.ts'
+import type { InboundListener, OutboundListener, ProxyConfig } from '../../src/config/proxy-config.ts'
+import { nativeCrypto } from '../../src/crypto/native-provider.ts'
+import type { CryptoProvider } from '../../src/crypto/provider.ts'
+import { parseX509Svid, type X509Svid } from '../../src/identity/svid.ts'
+import { nodeTransport } from '../../src/net/node-transport.ts'
+import { MeshViews } from '../../src/proxy/mesh-view.ts'
+import { decisionIds, startProxy, type RunningProxy } from '../../src/proxy/proxy.ts'
+import {
+  mintSvid,
+  mintTrustDomain,
+  TRUST_DOMAIN,
+  type Minted,
+  type MintedTrustDomain,
+} from './certificates.ts'
+import { MemoryLog } from './memory-log.ts'
+
+export const crypto: CryptoProvider = nativeCrypto()
+
+/** The SPIFFE ID of a service account in the namespace `shop`. */
+export function idOf(serviceAccount: string): string {
+  return `spiffe://${TRUST_DOMAIN}/ns/shop/sa/${serviceAccount}`
+}
+
+/** What `serviceAccounts` may do, as one ALLOW policy per entry for the workload `catalog`. */
+export function policy(...rules: readonly string[]): PolicySet {
+  const documents = rules.map(
+    (rule, index) => `apiVersion: handfast.dev/v1alpha1
+kind: AuthorizationPolicy
+metadata: { name: rule-${index}, namespace: shop }
+spec:
+  action: ALLOW
+  rules:
+    - ${rule}`,
+  )
+  const files = [{ name: 'policy.yaml', text: documents.join('\n---\n') }]
+  return compilePolicies(parsePolicies(rules.length === 0 ? [] : files), {
+    crypto,
+    trustDomain: TRUST_DOMAIN,
+    newId: decisionIds(crypto),
+  })
+}
+
+/** Allows the service account everything. */
+export function allow(serviceAccount: string): string {
+  return `from: [{ principals: ["${idOf(serviceAccount)}"] }]`
+}
+
+export function svidOf({ chain, key }: Minted): X509Svid {
+  return parseX509Svid(chain, key)
+}
+
+export async function mint(domain: MintedTrustDomain, name: string, lifeMs?: number): Promise<X509Svid> {
+  const options = lifeMs === undefined ? {} : { notAfterMs: Date.now() + lifeMs }
+  return svidOf(await mintSvid(domain.intermediate, idOf(name), options))
+}
+
+/** A running proxy with the levers that the mesh would pull. */
+export interface TestProxy extends RunningProxy {
+  readonly views: MeshViews
+  readonly log: MemoryLog
+}
+
+export interface TestProxyOptions {
+  readonly outbound?: readonly OutboundListener[]
+  readonly inbound?: readonly InboundListener[]
+  readonly drainTimeoutMs?: number
+  readonly handshakeTimeoutMs?: number
+}
+
+/** Starts a proxy without identity and policy; the test publishes them. It is stopped after the test. */
+export async function proxyOf(t: TestContext, options: TestProxyOptions): Promise<TestProxy> {
+  const views = new MeshViews()
+  const log = new MemoryLog()
+  const config: ProxyConfig = {
+    trustDomain: TRUST_DOMAIN,
+    controller: {
+      address: { host: '127.0.0.1', port: 15_012 },
+      trustBundleFile: 'bundle.pem',
+      spiffeId: idOf('controller'),
+      joinTokenFile: 'token',
+    },
+    admin: { listen: LOOPBACK },
+    outbound: options.outbound ?? [],
+    inbound: options.inbound ?? [],
+    handshakeTimeoutMs: options.handshakeTimeoutMs ?? 5_000,
+    drainTimeoutMs: options.drainTimeoutMs ?? 0,
+    log: { level: 'info' },
+  }
+  const proxy = await startProxy({
+    config,
+    transport: nodeTransport,
+    crypto,
+    nowMs: Date.now,
+    views,
+    log,
+    newId: decisionIds(crypto),
+  })
+  t.after(() => proxy.drain())
+  return { ...proxy, views, log }
+}
+
+export const LOOPBACK: Address = { host: '127.0.0.1', port: 0 }
+
+/** web → catalog: an outbound proxy, an inbound proxy, and their trust domain. */
+export interface World {
+  readonly domain: MintedTrustDomain
+  readonly web: TestProxy
+  readonly catalog: TestProxy
+  /** Where the application of `web` connects to. */
+  readonly entry: Address
+  /** Where the inbound proxy listens for mutual TLS. */
+  readonly gate: Address
+}
+
+export interface WorldOptions {
+  readonly protocol: 'tcp' | 'http'
+  /** Where the application listens. */
+  readonly app: Address
+  /** @default web may do everything */
+  readonly rules?: readonly string[]
+  /** Whom the outbound side insists on. @default catalog */
+  readonly expectedPeer?: string
+  readonly drainTimeoutMs?: number
+  /** How long web's certificate lives. @default an hour */
+  readonly webLifeMs?: number
+}
+
+export async function worldOf(t: TestContext, options: WorldOptions): Promise<World> {
+  const { protocol, app, rules = [allow('web')], drainTimeoutMs } = options
+  const domain = await mintTrustDomain()
+  const common = drainTimeoutMs === undefined ? {} : { drainTimeoutMs }
+  const catalog = await proxyOf(t, {
+    ...common,
+    inbound: [{ name: 'catalog', listen: LOOPBACK, forward: app, protocol }],
+  })
+  const gate = catalog.addresses['catalog']!
+  const web = await proxyOf(t, {
+    ...common,
+    outbound: [
+      {
+        name: 'to-catalog',
+        listen: LOOPBACK,
+        connect: gate,
+        peer: options.expectedPeer ?? idOf('catalog'),
+        protocol,
+      },
+    ],
+  })
+  catalog.views.publishIdentity({ svid: await mint(domain, 'catalog'), bundles: domain.bundles })
+  catalog.views.publishPolicy(policy(...rules))
+  web.views.publishIdentity({ svid: await mint(domain, 'web', options.webLifeMs), bundles: domain.bundles })
+  web.views.publishPolicy(policy())
+  return { domain, web, catalog, entry: web.addresses['to-catalog']!, gate }
+}
+
+export interface Fetched {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly text: string
+}
+
+/** One HTTP request to an address, with whatever node:http takes. */
+export function fetchFrom(
+  address: Address,
+  options: RequestOptions = {},
+  body?: string | Buffer,
+): Promise<Fetched> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ ...address, agent: false, ...options }, (incoming) => {
+      const chunks: Buffer[] = []
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
+      incoming.on('error', reject)
+      incoming.on('end', () =>
+        resolve({
+          status: incoming.statusCode ?? 0,
+          headers: incoming.headers,
+          text: Buffer.concat(chunks).toString(),
+        }),
+      )
+    })
+    outgoing.on('error', reject)
+    outgoing.end(body)
+  })
+}
