@@ -59,10 +59,11 @@ export function forwardUpgrade(
       server.on('error', finish)
       server.once('close', () => finish())
       client.write(headOf(answer), 'latin1')
-      client.on('data', (chunk: Buffer) => (requestBytes += chunk.length))
-      server.on('data', (chunk: Buffer) => (responseBytes += chunk.length))
+      // Before anyone listens: to a stream that flows already, these would be lost on the pipes.
       if (first.length > 0) server.unshift(first)
       if (head.length > 0) client.unshift(head)
+      client.on('data', (chunk: Buffer) => (requestBytes += chunk.length))
+      server.on('data', (chunk: Buffer) => (responseBytes += chunk.length))
       client.pipe(server)
       server.pipe(client)
     }
