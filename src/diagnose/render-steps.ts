@@ -19,6 +19,13 @@ const NAME_COLUMNS = 20
 const BYTES_COLUMNS = 11
 const FACT_LABEL_COLUMNS = 14
 
+/** What a direction carries under new keys. */
+const PROTECTED = {
+  early: 'early data (0-RTT, may be replayed)',
+  handshake: 'encrypted handshake',
+  application: 'application data',
+} as const
+
 export interface StepRendering {
   readonly paint: Paint
   readonly width: number
@@ -40,9 +47,8 @@ export function renderStep(step: Step, rendering: StepRendering): string[] {
         `${margin}${arrow(step.from, { sealed: false, paint })}  ${paint('dim', 'change_cipher_spec  legacy, changes nothing')}`,
       ]
     case 'transition': {
-      const what = step.to === 'handshake' ? 'encrypted handshake' : 'application data'
       return [
-        `${margin}${arrow(step.from, { sealed: true, paint })}  ${paint(['green', 'bold'], `${what} from here on`)}`,
+        `${margin}${arrow(step.from, { sealed: true, paint })}  ${paint(['green', 'bold'], `${PROTECTED[step.to]} from here on`)}`,
       ]
     }
     case 'check':

@@ -99,6 +99,10 @@ function identities(found: Findings): string | undefined {
     const us = shown === undefined ? '' : `; the ${perspective} shows ${shown}`
     return `the ${peer} is ${printable(identity.name)}${us}`
   }
+  if (found.agreed?.resumed === true)
+    return found.transcript
+      ? 'as an earlier handshake proved: this one resumes it, which saves the proof, not the trust'
+      : undefined
   // A client always verifies; a server's client may be a stranger by configuration.
   if (perspective === 'client' || established === undefined) return undefined
   const shown = shownBy(found, 'server') ?? 'its certificate'

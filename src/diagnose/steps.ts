@@ -107,7 +107,9 @@ function place(event: TraceEvent, { perspective, order, afterMs }: Placing): Pla
     case 'agreed':
       return check(
         2,
-        `both derive the same secret from the two public ${event.group} shares; neither sends it`,
+        event.resumed
+          ? `both mix the secret of an earlier session with that of the two public ${event.group} shares`
+          : `both derive the same secret from the two public ${event.group} shares; neither sends it`,
       )
     case 'identity': {
       const left = durationText(event.expiresAtMs - event.atMs)

@@ -86,6 +86,23 @@ test('explainHandshake counts close_notify once, with and without its alert in t
   assert.equal(withAlerts.stages[4]!.steps.filter(({ kind }) => kind === 'alert').length, 2)
 })
 
+test('explainHandshake tells a resumed handshake, which shows no certificate, from a fresh one', () => {
+  const shown = new Set(['certificate_request', 'certificate', 'certificate_verify'])
+  const events = mutualSuccess()
+    .filter((event) => !(event.kind === 'message' && shown.has(event.type)))
+    .filter(({ kind }) => kind !== 'identity' && kind !== 'possession')
+    .map((event) => (event.kind === 'agreed' ? Object.assign({}, event, { resumed: true }) : event))
+  events.splice(1, 0, { kind: 'keys', direction: 'sent', protection: 'early', atMs: START_MS })
+  const explanation = explainHandshake(events, 'client')
+  assert.equal(explanation.outcome, 'established')
+  assert.equal(explanation.stages[2]!.status, 'answered')
+  assert.match(explanation.stages[2]!.answer!, /^as an earlier handshake proved/)
+  const text = renderExplanation(explanation, { colour: false, width: 100 })
+  assert.match(text, /client ══▶ server {2}early data \(0-RTT, may be replayed\) from here on/)
+  assert.match(text, /both mix the secret of an earlier session with/)
+  assert.equal(explainHandshake(events.slice(0, 6), 'client').stages[2]!.status, 'open')
+})
+
 test('explainHandshake lets the observer see names and sizes, and no certificate', () => {
   const { observer } = explainHandshake(mutualSuccess(), 'client')
   const saw = JSON.stringify(observer.saw)
