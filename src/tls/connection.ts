@@ -190,6 +190,7 @@ export class TlsConnection implements Disposable {
     if (this.#state === 'over' || this.#state === 'idle' || this.#sentClose) return
     this.#sentClose = true
     this.#records.sendAlert(1, AlertDescription.close_notify)
+    this.#records.stopWriting()
     this.#trace({ kind: 'closed', direction: 'sent', atMs: this.#nowMs })
     if (this.#receivedClose || this.#state === 'handshaking') this.#end()
   }

@@ -20,8 +20,8 @@ export interface NegotiationPolicy {
 /** In our order of preference. */
 const DEFAULT_GROUPS: readonly GroupName[] = ['X25519MLKEM768', 'x25519', 'secp256r1', 'secp384r1']
 
-/** RFC 7301 §3.1 gives a protocol name one length byte. */
-const MAX_PROTOCOL_BYTES = 255
+/** RFC 7301 §3.1 gives a protocol name one length byte; each character stands for one byte of the name. */
+const PROTOCOL_NAME = /^[\0-\xff]{1,255}$/
 
 /**
  * Fills in defaults and holds them against the provider, once per connection.
@@ -31,10 +31,10 @@ const MAX_PROTOCOL_BYTES = 255
 export function negotiationPolicy(options: EndpointOptions): NegotiationPolicy {
   const { crypto, alpn = [] } = options
   for (const protocol of alpn) {
-    if (protocol.length > 0 && protocol.length <= MAX_PROTOCOL_BYTES) continue
+    if (PROTOCOL_NAME.test(protocol)) continue
     throw new TlsError(
       'TLS_BAD_OPTIONS',
-      `alpn holds a name of ${protocol.length} bytes, expected 1 to ${MAX_PROTOCOL_BYTES}`,
+      `alpn holds ${JSON.stringify(protocol)}, expected a name of 1 to 255 Latin-1 characters`,
     )
   }
   const groups = options.groups ?? DEFAULT_GROUPS.filter((group) => crypto.groups.includes(group))

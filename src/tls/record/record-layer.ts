@@ -50,6 +50,7 @@ export class RecordLayer implements Disposable {
   #skippableBytes = 0
   #maxPlaintextBytes = MAX_PLAINTEXT_BYTES
   #stopped = false
+  #stoppedWriting = false
   #isDisposed = false
 
   constructor(crypto: CryptoProvider, role: 'client' | 'server', sink: RecordSink) {
@@ -137,6 +138,7 @@ export class RecordLayer implements Disposable {
   /** The compatibility record of RFC 8446 appendix D.4, never protected. */
   sendChangeCipherSpec(): void {
     this.flush()
+    if (this.#stoppedWriting) return
     const record = new Uint8Array(RECORD_HEADER_BYTES + 1)
     writeHeader(record, ContentType.change_cipher_spec, 1)
     record[RECORD_HEADER_BYTES] = 1
@@ -158,9 +160,15 @@ export class RecordLayer implements Disposable {
     this.#stopped = true
   }
 
-  /** Frees the keys. */
+  /** Drops whatever is written from here on: nothing may follow close_notify (RFC 8446 §6.1). */
+  stopWriting(): void {
+    this.#stoppedWriting = true
+  }
+
+  /** Frees the keys, and takes no others. */
   [Symbol.dispose](): void {
     this.#stopped = true
+    this.#stoppedWriting = true
     this.#isDisposed = true
     this.#opener?.[Symbol.dispose]()
     this.#sealer?.[Symbol.dispose]()
@@ -184,6 +192,7 @@ export class RecordLayer implements Disposable {
       return
     }
     if (type === ContentType.alert && this.#toleratesPlaintextAlert(fragment)) {
+      this.#countIdle()
       this.#sink.alert(fragment, 'plaintext')
       return
     }
@@ -267,6 +276,7 @@ export class RecordLayer implements Disposable {
   }
 
   #write(type: ContentType, content: Uint8Array): void {
+    if (this.#stoppedWriting) return
     if (this.#isDisposed) return
     const limit = this.#maxPlaintextBytes
     const records = Math.max(1, Math.ceil(content.length / limit))
