@@ -106,6 +106,7 @@ function readMessage(found: Found, event: Extract<TraceEvent, { kind: 'message' 
       break
     case 'certificate_verify':
     case 'finished':
+    case 'end_of_early_data':
     case 'new_session_ticket':
     case 'key_update':
     case 'other':
