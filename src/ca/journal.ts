@@ -1,7 +1,7 @@
 /** One line of the issuance journal: what was issued to whom, or refused and why. */
 export type JournalEntry = IssuedEntry | RefusedEntry
 
-export interface IssuedEntry {
+interface IssuedEntry {
   readonly kind: 'issued'
   /** RFC 3339, UTC. */
   readonly time: string
@@ -17,7 +17,7 @@ export interface IssuedEntry {
   readonly publicKeySha256: string
 }
 
-export interface RefusedEntry {
+interface RefusedEntry {
   readonly kind: 'refused'
   /** RFC 3339, UTC. */
   readonly time: string

@@ -1,7 +1,7 @@
 import { Metadata, status } from '@grpc/grpc-js'
 import type { ServiceError, StatusObject } from '@grpc/grpc-js'
 import { CA_ERROR_CODES, CaError, type CaErrorCode } from '../ca/errors.ts'
-import { CONTROL_ERROR_CODES, ControlError } from './errors.ts'
+import { CONTROL_ERROR_CODES, ControlError, type ControlErrorCode } from './errors.ts'
 
 /** Carries our own code beside gRPC's, which are too few to tell refusals apart. */
 const CODE_HEADER = 'handfast-code'
@@ -26,13 +26,21 @@ const CA_STATUS: Readonly<Record<CaErrorCode, status>> = {
   CA_STORE_IO: status.UNAVAILABLE,
 }
 
+const CONTROL_STATUS: Readonly<Record<ControlErrorCode, status>> = {
+  CONTROL_UNAVAILABLE: status.UNAVAILABLE,
+  CONTROL_DEADLINE: status.DEADLINE_EXCEEDED,
+  CONTROL_REFUSED: status.PERMISSION_DENIED,
+  CONTROL_PROTOCOL: status.INVALID_ARGUMENT,
+  CONTROL_CERTIFICATE: status.INTERNAL,
+}
+
 /**
  * What a caller may know of a failure: the code and what it means, never the particulars, which are the operator's.
  */
 export function statusOf(error: unknown): StatusObject {
   if (error instanceof CaError) return refusal(CA_STATUS[error.code], error.code, CA_ERROR_CODES[error.code])
   if (error instanceof ControlError)
-    return refusal(status.INVALID_ARGUMENT, error.code, CONTROL_ERROR_CODES[error.code])
+    return refusal(CONTROL_STATUS[error.code], error.code, CONTROL_ERROR_CODES[error.code])
   return { code: status.INTERNAL, details: 'The controller failed', metadata: new Metadata() }
 }
 
@@ -45,6 +53,8 @@ function refusal(code: status, ownCode: string, details: string): StatusObject {
 /** The error for a call that ended with this status. `connectionError` tells why no connection was made. */
 export function controlErrorOf(error: ServiceError, connectionError?: unknown): ControlError {
   const [refusal] = error.metadata?.get(CODE_HEADER) ?? []
+  if (refusal === 'CONTROL_UNAVAILABLE')
+    return new ControlError('CONTROL_UNAVAILABLE', 'The controller is going away', { cause: error })
   if (refusal !== undefined)
     return new ControlError(
       'CONTROL_REFUSED',

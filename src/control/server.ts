@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { Server, type UntypedHandleCall } from '@grpc/grpc-js'
 import type { Logger } from '../telemetry/log.ts'
@@ -35,6 +36,7 @@ export interface ControlServerOptions {
 export class ControlServer {
   readonly #server: Server
   readonly #connections = new Set<Duplex>()
+  readonly #closing = new AbortController()
 
   constructor({ issuer, board, timers, log }: ControlServerOptions) {
     this.#server = new Server({
@@ -53,7 +55,12 @@ export class ControlServer {
       }) as UntypedHandleCall,
     })
     this.#server.addService(serviceDefinition(SnapshotService), {
-      streamSnapshots: snapshotHandler({ board, timers, log }) as UntypedHandleCall,
+      streamSnapshots: snapshotHandler({
+        board,
+        timers,
+        log,
+        closing: this.#closing.signal,
+      }) as UntypedHandleCall,
     })
   }
 
@@ -73,16 +80,16 @@ export class ControlServer {
     injector.injectConnection(connection)
   }
 
-  /** Lets calls under way end, then closes all connections. */
+  /** Sends subscribers away, lets calls under way end and connections close, and cuts what is left after `graceMs`. */
   async close(graceMs: number = DEFAULT_GRACE_MS): Promise<void> {
-    const { promise: ended, resolve } = Promise.withResolvers<void>()
-    this.#server.tryShutdown(() => resolve())
-    const timer = setTimeout(() => {
-      this.#server.forceShutdown()
-      resolve()
-    }, graceMs)
-    await ended
+    this.#closing.abort()
+    const late = Promise.withResolvers<void>()
+    const timer = setTimeout(late.resolve, graceMs)
+    const closed = Array.from(this.#connections, (connection) => once(connection, 'close'))
+    const shutDown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
+    await Promise.race([Promise.allSettled([shutDown, ...closed]), late.promise])
     clearTimeout(timer)
+    this.#server.forceShutdown()
     for (const connection of this.#connections) connection.destroy()
   }
 }

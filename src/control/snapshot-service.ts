@@ -27,6 +27,8 @@ export interface SnapshotServiceOptions {
   readonly board: SnapshotBoard
   readonly timers: Timers
   readonly log: Logger
+  /** Aborts when the server closes: subscribers are sent away, to come back to the next. */
+  readonly closing: AbortSignal
 }
 
 type SnapshotCall = ServerDuplexStream<SnapshotRequest, Snapshot>
@@ -52,6 +54,9 @@ class SnapshotStream {
   readonly #peer: ConnectionPeer
   readonly #board: SnapshotBoard
   readonly #timers: Timers
+  readonly #closing: AbortSignal
+  readonly #onClosing = (): void =>
+    this.#fail(new ControlError('CONTROL_UNAVAILABLE', 'The controller is going away'))
   #log: Logger
   #place: BoardPlace | undefined
   /** What was sent and waits for an answer. */
@@ -62,7 +67,12 @@ class SnapshotStream {
   #cancelExpiryTimer = (): void => {}
   #over = false
 
-  constructor(call: SnapshotCall, peer: ConnectionPeer, { board, timers, log }: SnapshotServiceOptions) {
+  constructor(
+    call: SnapshotCall,
+    peer: ConnectionPeer,
+    { board, timers, log, closing }: SnapshotServiceOptions,
+  ) {
+    this.#closing = closing
     this.#call = call
     this.#peer = peer
     this.#board = board
@@ -78,6 +88,8 @@ class SnapshotStream {
     this.#call.on('cancelled', () => this.#finish('the connection ended'))
     this.#call.on('error', (error: unknown) => this.#finish(messageOf(error)))
     this.#watchExpiry()
+    this.#closing.addEventListener('abort', this.#onClosing)
+    if (this.#closing.aborted) this.#onClosing()
   }
 
   #receive({ kind }: SnapshotRequest): void {
@@ -170,6 +182,7 @@ class SnapshotStream {
     this.#over = true
     this.#cancelAnswerTimer()
     this.#cancelExpiryTimer()
+    this.#closing.removeEventListener('abort', this.#onClosing)
     if (this.#place !== undefined) this.#log.info('Proxy unsubscribed', { reason })
     this.#place?.[Symbol.dispose]()
     return true

@@ -29,7 +29,7 @@ import { MemoryLog } from './memory-log.ts'
 
 const crypto = nativeCrypto()
 
-export const CONTROLLER: SpiffeId = SpiffeId.parse(controllerId(TRUST_DOMAIN))
+const CONTROLLER: SpiffeId = SpiffeId.parse(controllerId(TRUST_DOMAIN))
 
 /** A controller in this process, behind a real socket and real TLS. */
 export interface ControlPlane {
@@ -81,7 +81,7 @@ export async function startControlPlane(
   })
   const stop = async (): Promise<void> => {
     await listener.close()
-    await server.close(50)
+    await server.close()
     for (const connection of connections) connection.abort()
   }
   t.after(stop)

@@ -24,7 +24,7 @@ export class MemoryCaStore implements CaStore {
 }
 
 /** Keeps registrations for as long as the test. */
-export class MemoryTokenStore implements TokenStore {
+class MemoryTokenStore implements TokenStore {
   readonly registrations: Map<string, TokenRegistration> = new Map()
 
   save(tokenSha256: Uint8Array, registration: TokenRegistration): Promise<void> {
