@@ -1,11 +1,17 @@
 import { nameOf } from './registry.ts'
 
+/** RFC 8446 §6: all but close_notify and user_canceled are fatal. */
+export const AlertLevel = { warning: 1, fatal: 2 } as const
+export type AlertLevel = (typeof AlertLevel)[keyof typeof AlertLevel]
+
 /** RFC 8446 §6 and appendix B.2. */
 export const AlertDescription = {
   close_notify: 0,
   unexpected_message: 10,
   bad_record_mac: 20,
   record_overflow: 22,
+  /** Reserved since TLS 1.3 has no compression, but still sent by some. */
+  decompression_failure: 30,
   handshake_failure: 40,
   bad_certificate: 42,
   unsupported_certificate: 43,

@@ -1,6 +1,8 @@
 /** How either side proves who it is, and checks the other (RFC 8446 §4.4). */
 import { equalBytes, utf8 } from '../bytes/bytes.ts'
 import { Writer } from '../bytes/writer.ts'
+import { CryptoError } from '../crypto/errors.ts'
+import type { PublicKey } from '../crypto/provider.ts'
 import { CertificateError } from '../pki/errors.ts'
 import { parseCertificate, type Certificate } from '../pki/certificate.ts'
 import type { CertificateVerifier, VerifiedPeer } from '../pki/verifier.ts'
@@ -119,7 +121,7 @@ function* checkPossession(
       `CertificateVerify uses ${nameOf(SignatureScheme, code)}, which was not offered`,
     )
   }
-  const key = rejectingCertificateErrors(() => hs.crypto.importPublicKey(leaf.publicKey.spki))
+  const key = importLeafKey(hs, leaf)
   if (key.kind !== scheme.keyKind) {
     throw new TlsError(
       'TLS_ILLEGAL_PARAMETER',
@@ -133,6 +135,28 @@ function* checkPossession(
     )
   }
   return scheme.name
+}
+
+/** The leaf's key, if the leaf may sign with it (RFC 8446 §4.4.2.2) and we can verify with it. */
+function importLeafKey({ crypto }: HandshakeContext, leaf: Certificate): PublicKey {
+  if (leaf.keyUsage !== undefined && !leaf.keyUsage.usages.includes('digitalSignature')) {
+    const cause = new CertificateError(
+      'PKI_KEY_USAGE',
+      "The key usage of the peer's certificate does not include digitalSignature",
+      { certificate: leaf },
+    )
+    throw asRejection(cause)
+  }
+  try {
+    return crypto.importPublicKey(leaf.publicKey.spki)
+  } catch (cause) {
+    if (!(cause instanceof CryptoError)) throw cause
+    throw new TlsError(
+      'TLS_CERTIFICATE_REJECTED',
+      `The key of the certificate cannot be used: ${cause.message}`,
+      { cause },
+    )
+  }
 }
 
 /** Sends our chain and the proof of its key. */
@@ -178,9 +202,6 @@ export function* expectFinished(
 ): Handshake<void> {
   const expected = finishedMac(hs.crypto, suite.hash, peerSecret, hs.transcript.hash())
   const { body } = yield* hs.expect(HandshakeType.finished)
-  if (body.length !== expected.length) {
-    throw new TlsError('TLS_DECODE_ERROR', `Finished has ${body.length} bytes, expected ${expected.length}`)
-  }
   if (!equalBytes(body, expected)) {
     throw new TlsError(
       'TLS_BAD_FINISHED',

@@ -1,4 +1,4 @@
-import { alertName, AlertDescription } from './alerts.ts'
+import { alertName, AlertDescription, AlertLevel } from './alerts.ts'
 import { clientHandshake } from './client/handshake.ts'
 import { asTlsError, TlsError } from './errors.ts'
 import {
@@ -161,7 +161,8 @@ export class TlsConnection implements Disposable {
       )
     }
     if (plaintext.length === 0) return
-    if (this.#records.wantsKeyUpdate) this.updateKeys({ requestPeer: false })
+    if (this.#records.wantsKeyUpdate || this.#postHandshake!.owesKeyUpdate)
+      this.updateKeys({ requestPeer: false })
     this.#records.sendApplicationData(plaintext)
   }
 
@@ -189,7 +190,7 @@ export class TlsConnection implements Disposable {
   close(): void {
     if (this.#state === 'over' || this.#state === 'idle' || this.#sentClose) return
     this.#sentClose = true
-    this.#records.sendAlert(1, AlertDescription.close_notify)
+    this.#records.sendAlert(AlertLevel.warning, AlertDescription.close_notify)
     this.#records.stopWriting()
     this.#trace({ kind: 'closed', direction: 'sent', atMs: this.#nowMs })
     if (this.#receivedClose || this.#state === 'handshaking') this.#end()
@@ -322,11 +323,19 @@ export class TlsConnection implements Disposable {
   #receiveAlert(fragment: Uint8Array, protection: Protection): void {
     if (fragment.length !== 2)
       throw new TlsError('TLS_DECODE_ERROR', `An alert has ${fragment.length} bytes, expected 2`)
-    const code = fragment[1]!
+    const [level, code] = fragment as unknown as [number, number]
     const description = alertName(code)
     this.#trace({ kind: 'alert', direction: 'received', description, protection, atMs: this.#nowMs })
+    if (level !== AlertLevel.warning && level !== AlertLevel.fatal)
+      throw new TlsError(
+        'TLS_ILLEGAL_PARAMETER',
+        `The alert ${description} has the level ${level}, expected 1 or 2`,
+      )
     if (code === AlertDescription.user_canceled) return
     if (code === AlertDescription.close_notify) return this.#receiveClose()
+    // RFC 8446 §6: all others are fatal.
+    if (level === AlertLevel.warning)
+      throw new TlsError('TLS_DECODE_ERROR', `The alert ${description} has the level warning, expected fatal`)
     const phase = this.#state === 'open' ? 'the open connection' : 'the handshake'
     throw new TlsError('TLS_PEER_ALERT', `The peer ended ${phase} with the alert ${description}`, {
       received: description,
@@ -366,7 +375,7 @@ export class TlsConnection implements Disposable {
     if (alert === undefined || this.#sentClose) return
     const protection = this.#records.writeProtection
     try {
-      this.#records.sendAlert(2, AlertDescription[alert])
+      this.#records.sendAlert(AlertLevel.fatal, AlertDescription[alert])
     } catch {
       // A write key at its limit seals nothing more; the peer learns from the end of the transport.
       return

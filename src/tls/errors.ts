@@ -88,6 +88,8 @@ const CONSEQUENCES: Readonly<Record<TlsErrorCode, Consequence>> = {
 }
 
 export interface TlsErrorOptions extends ErrorOptions {
+  /** What to tell the peer. @default the alert of the code; a verifier may know a more telling one */
+  readonly alert?: AlertName
   /** The alert that ended the connection, when the peer sent it. */
   readonly received?: string
 }
@@ -104,13 +106,15 @@ export class TlsError extends HandfastError<TlsErrorCode> {
     super(code, message, options)
     const { blame, alert } = CONSEQUENCES[code]
     this.blame = blame
-    this.alert = code === 'TLS_CERTIFICATE_REJECTED' ? certificateAlert(options.cause) : alert
+    this.alert =
+      options.alert ?? (code === 'TLS_CERTIFICATE_REJECTED' ? certificateAlert(options.cause) : alert)
     this.received = options.received
   }
 }
 
 /** The alerts of refused certificates that are more telling than bad_certificate (RFC 8446 §6.2). */
 const CERTIFICATE_ALERTS: Readonly<Partial<Record<CertificateErrorCode, AlertName>>> = {
+  PKI_MALFORMED: 'decode_error',
   PKI_EXPIRED: 'certificate_expired',
   PKI_NOT_YET_VALID: 'certificate_expired',
   PKI_UNKNOWN_ISSUER: 'unknown_ca',
@@ -122,6 +126,7 @@ const CERTIFICATE_ALERTS: Readonly<Partial<Record<CertificateErrorCode, AlertNam
 }
 
 function certificateAlert(cause: unknown): AlertName {
+  if (cause instanceof CryptoError) return 'unsupported_certificate'
   return cause instanceof CertificateError
     ? (CERTIFICATE_ALERTS[cause.code] ?? 'bad_certificate')
     : 'certificate_unknown'

@@ -28,6 +28,7 @@ export class PostHandshake {
   #readSecret: Uint8Array
   #writeSecret: Uint8Array
   #updatesInARow = 0
+  #owesKeyUpdate = false
 
   constructor(role: Role, options: EndpointOptions, records: RecordLayer, established: Established) {
     this.#role = role
@@ -75,12 +76,21 @@ export class PostHandshake {
     this.#updatesInARow = 0
   }
 
+  /**
+   * Whether the peer waits for our KeyUpdate, which must come before our next application data and no sooner: so
+   * a silent receiver answers any number of requests once (RFC 8446 §4.6.3).
+   */
+  get owesKeyUpdate(): boolean {
+    return this.#owesKeyUpdate
+  }
+
   /** Replaces our write key, and tells the peer. */
   updateWriteKey({ updateRequested }: { readonly updateRequested: boolean }): void {
     const { suite } = this.#established
     this.#send(encodeKeyUpdate({ updateRequested }))
     this.#writeSecret = updatedTrafficSecret(this.#options.crypto, suite.hash, this.#writeSecret)
     this.#records.protectWriting(suite, this.#writeSecret, 'application')
+    this.#owesKeyUpdate = false
   }
 
   /** Forgets all secrets. */
@@ -104,7 +114,7 @@ export class PostHandshake {
     const { suite } = this.#established
     this.#readSecret = updatedTrafficSecret(this.#options.crypto, suite.hash, this.#readSecret)
     this.#records.protectReading(suite, this.#readSecret, 'application')
-    if (updateRequested) this.updateWriteKey({ updateRequested: false })
+    if (updateRequested) this.#owesKeyUpdate = true
   }
 
   /** A ticket is an offer: a client that resumes nothing lets it pass. */

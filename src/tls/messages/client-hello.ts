@@ -60,12 +60,7 @@ export function checkClientHello(hello: ClientHello): void {
         : 'The client lists versions without TLS 1.3, the only one spoken here',
     )
   }
-  if (hello.legacyVersion !== ProtocolVersion.tls12) {
-    throw new TlsError(
-      'TLS_ILLEGAL_PARAMETER',
-      `legacy_version is 0x${hello.legacyVersion.toString(16)}, expected 0x303`,
-    )
-  }
+  // Beside supported_versions, legacy_version must be ignored (RFC 8446 §4.2.1).
   if (hello.compressionMethods.length !== 1 || hello.compressionMethods[0] !== 0) {
     throw new TlsError(
       'TLS_ILLEGAL_PARAMETER',

@@ -38,6 +38,12 @@ export type ExtendedMessage =
   | 'certificate'
   | 'new_session_ticket'
 
+/** RFC 8446 §4.2 forbids duplicates without naming an alert; we answer as BoringSSL does. */
+const DUPLICATES_ARE_MALFORMED: ReadonlySet<ExtendedMessage> = new Set([
+  'client_hello',
+  'encrypted_extensions',
+])
+
 type Numbers = readonly number[]
 
 /** What each extension holds in each message where it may stand (the table of RFC 8446 §4.2). */
@@ -156,8 +162,9 @@ export class Extensions<Message extends ExtendedMessage> {
   /**
    * Reads a list behind its two-byte length.
    *
-   * @throws DecodeError for malformed contents; TlsError TLS_ILLEGAL_PARAMETER for duplicates and extensions that may
-   * not stand in this message, TLS_DECODE_ERROR for too many
+   * @throws DecodeError for malformed contents; TlsError TLS_ILLEGAL_PARAMETER or TLS_DECODE_ERROR for
+   * duplicates, TLS_UNSOLICITED_EXTENSION for extensions that may not stand in this message, TLS_DECODE_ERROR for too
+   * many
    */
   static read<Message extends ExtendedMessage>(reader: Reader, message: Message): Extensions<Message> {
     const extensions = new Extensions(message)
@@ -224,7 +231,7 @@ export class Extensions<Message extends ExtendedMessage> {
     const contents = list.bytes16('extension_data')
     if (this.#items.has(type)) {
       throw new TlsError(
-        'TLS_ILLEGAL_PARAMETER',
+        DUPLICATES_ARE_MALFORMED.has(this.#message) ? 'TLS_DECODE_ERROR' : 'TLS_ILLEGAL_PARAMETER',
         `${this.#message} carries ${nameOf(ExtensionType, type)} twice`,
       )
     }
@@ -237,8 +244,8 @@ export class Extensions<Message extends ExtendedMessage> {
     const codec = codecOf(type, this.#message)
     if (codec === undefined && PLACES_BY_TYPE.has(type)) {
       throw new TlsError(
-        'TLS_ILLEGAL_PARAMETER',
-        `${nameOf(ExtensionType, type)} may not stand in ${this.#message} (RFC 8446 §4.2)`,
+        'TLS_UNSOLICITED_EXTENSION',
+        `${nameOf(ExtensionType, type)} may not stand in ${this.#message} (RFC 8446 §4.2, §6.2)`,
       )
     }
     this.#items.set(type, { type, contents, value: codec?.read(contents) })

@@ -1,4 +1,5 @@
 import type { CryptoProvider } from '../../crypto/provider.ts'
+import type { AlertLevel } from '../alerts.ts'
 import { TlsError } from '../errors.ts'
 import { ContentType, ProtocolVersion, type CipherSuiteParameters } from '../registry.ts'
 import type { Protection } from '../trace.ts'
@@ -14,13 +15,16 @@ import {
 } from './protection.ts'
 
 /**
- * Records without content in a row that are forgiven (empty fragments, change_cipher_spec, warning alerts).
- * Honest peers send one or two; the number is BoringSSL's.
+ * Records without content in a row that are forgiven (empty fragments, change_cipher_spec). Honest peers send one or
+ * two; the number is BoringSSL's.
  */
 const MAX_IDLE_RECORDS = 32
 
 /** Declined early data is skipped up to here; a client that honours a ticket's limit sends about as much at most. */
 const MAX_SKIPPED_EARLY_BYTES = 2 ** 15
+
+/** Alerts that end nothing and are forgiven without application data between them; the number is BoringSSL's. */
+const MAX_ALERTS = 4
 
 /** Where the record layer delivers. Views are valid only during the call. */
 export interface RecordSink {
@@ -48,6 +52,7 @@ export class RecordLayer implements Disposable {
   #openedRecord = false
   #idleRecords = 0
   #skippableBytes = 0
+  #alerts = 0
   #maxPlaintextBytes = MAX_PLAINTEXT_BYTES
   #stopped = false
   #stoppedWriting = false
@@ -145,7 +150,7 @@ export class RecordLayer implements Disposable {
     this.#sink.output(record)
   }
 
-  sendAlert(level: 1 | 2, description: number): void {
+  sendAlert(level: AlertLevel, description: number): void {
     this.flush()
     this.#write(ContentType.alert, Uint8Array.of(level, description))
   }
@@ -196,14 +201,18 @@ export class RecordLayer implements Disposable {
       this.#sink.alert(fragment, 'plaintext')
       return
     }
-    if (type !== ContentType.application_data) {
+    const version = (record[1]! << 8) | record[2]!
+    if (version !== ProtocolVersion.tls12) {
       throw new TlsError(
-        'TLS_UNEXPECTED_MESSAGE',
-        `An unprotected record of type ${type} came after keys were agreed`,
+        'TLS_DECODE_ERROR',
+        `A protected record has the legacy version 0x${version.toString(16)}, expected 0x303 (RFC 8446 §5.2)`,
       )
     }
     const opened = this.#open(this.#opener, record)
     if (opened === undefined) return
+    if (type !== ContentType.application_data) {
+      throw new TlsError('TLS_UNEXPECTED_MESSAGE', `A protected record came under the outer type ${type}`)
+    }
     this.#openedRecord = true
     this.#skippableBytes = 0
     this.#dispatch(opened.type, opened.plaintext, this.#readProtection)
@@ -211,7 +220,8 @@ export class RecordLayer implements Disposable {
 
   /** Undefined for a record that is skipped. */
   #open(opener: RecordOpener, record: Uint8Array): OpenedRecord | undefined {
-    if (this.#skippableBytes === 0) return opener.open(record)
+    const mayBeEarlyData = this.#skippableBytes > 0 && record[0] === ContentType.application_data
+    if (!mayBeEarlyData) return opener.open(record)
     const length = record.length - RECORD_HEADER_BYTES
     try {
       return opener.open(record)
@@ -251,20 +261,26 @@ export class RecordLayer implements Disposable {
       case ContentType.handshake:
         if (content.length === 0)
           throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'A handshake record is empty (RFC 8446 §5.1)')
+        this.#idleRecords = 0
         this.#sink.handshake(content, protection)
         return
       case ContentType.alert:
-        this.#countIdle()
+        this.#countAlert()
         this.#sink.alert(content, protection)
         return
       case ContentType.application_data:
         if (content.length === 0) this.#countIdle()
-        else this.#idleRecords = 0
+        else this.#idleRecords = this.#alerts = 0
         this.#sink.applicationData(content, protection)
         return
       default:
         throw new TlsError('TLS_UNEXPECTED_MESSAGE', `A record has the unexpected content type ${type}`)
     }
+  }
+
+  #countAlert(): void {
+    if (++this.#alerts <= MAX_ALERTS) return
+    throw new TlsError('TLS_FLOOD', `The peer sent more than ${MAX_ALERTS} alerts (user_canceled) in a row`)
   }
 
   #countIdle(): void {
