@@ -1,0 +1,124 @@
+/** From the settings of a test to the options of the engine. */
+import type { CryptoProvider, GroupName } from '../../src/crypto/provider.ts'
+import type { CertificateVerifier } from '../../src/pki/verifier.ts'
+import { TlsConnection, type ConnectionHandlers } from '../../src/tls/connection.ts'
+import { TlsError } from '../../src/tls/errors.ts'
+import type { ClientOptions, Credential, EndpointOptions, ServerOptions } from '../../src/tls/options.ts'
+import { NamedGroup, SIGNATURE_SCHEMES, type SignatureSchemeName } from '../../src/tls/registry.ts'
+import type { TraceEvent } from '../../src/tls/trace.ts'
+import { readCredentials } from './credentials.ts'
+import { UnsupportedFlag, type Settings } from './flags.ts'
+
+export interface Surroundings {
+  readonly crypto: CryptoProvider
+  readonly nowMs: () => number
+  readonly trace: (event: TraceEvent) => void
+}
+
+/** A connection as the settings want it. @throws UnsupportedFlag */
+export function connect(
+  settings: Settings,
+  surroundings: Surroundings,
+  handlers: ConnectionHandlers,
+): TlsConnection {
+  const credentials = readCredentials(settings, surroundings.crypto)
+  return settings.server
+    ? TlsConnection.server(serverOptions(settings, surroundings, credentials), handlers)
+    : TlsConnection.client(clientOptions(settings, surroundings, credentials), handlers)
+}
+
+function clientOptions(
+  settings: Settings,
+  surroundings: Surroundings,
+  [credential]: readonly Credential[],
+): ClientOptions {
+  const { advertiseAlpn, hostName } = settings
+  return {
+    ...endpointOptions(settings, surroundings),
+    verifier: verifierOf(settings),
+    ...(advertiseAlpn === undefined ? {} : { alpn: protocolsOf(advertiseAlpn) }),
+    ...(hostName === undefined ? {} : { serverName: hostName }),
+    ...(credential === undefined ? {} : { credential }),
+  }
+}
+
+function serverOptions(
+  settings: Settings,
+  surroundings: Surroundings,
+  [credential]: readonly Credential[],
+): ServerOptions {
+  const { verifyPeer, requireAnyClientCertificate } = settings
+  const alpn = acceptedProtocols(settings)
+  const asksClients = verifyPeer || requireAnyClientCertificate
+  return {
+    ...endpointOptions(settings, surroundings),
+    credential() {
+      if (settings.failCertCallback) throw new Error('The test wants the choice of a certificate to fail')
+      return credential
+    },
+    ...(alpn === undefined ? {} : { alpn }),
+    ...(asksClients ? { clientVerifier: verifierOf(settings), allowAnonymousClient: verifyPeer } : {}),
+  }
+}
+
+function endpointOptions({ curves, verifyPrefs }: Settings, surroundings: Surroundings): EndpointOptions {
+  return {
+    ...surroundings,
+    ...(curves.length === 0 ? {} : { groups: curves.map(groupNamed) }),
+    ...(verifyPrefs.length === 0 ? {} : { signatureSchemes: verifyPrefs.map(schemeNamed) }),
+  }
+}
+
+/** Accepts whoever proves possession of a key: the suite tests the handshake, not the path. */
+function verifierOf(settings: Settings): CertificateVerifier {
+  const { verifyFail, verifyPeer, server, useClientCaList } = settings
+  // The two callbacks of BoringSSL have different alerts.
+  const alert = settings.useCustomVerifyCallback ? 'certificate_unknown' : 'handshake_failure'
+  // A client that is not told to verify notes a failure and goes on.
+  const refuses = verifyFail && (verifyPeer || server)
+  return {
+    ...(useClientCaList === undefined ? {} : { authorities: namesOf(useClientCaList) }),
+    verify(chain) {
+      if (refuses)
+        throw new TlsError('TLS_CERTIFICATE_REJECTED', 'The test wants every certificate refused', { alert })
+      return { name: 'peer', expiresAtMs: Number.MAX_SAFE_INTEGER, path: chain }
+    },
+  }
+}
+
+/** A protocol that no client of the suite offers: every offer is refused. */
+const UNSPOKEN = 'unspoken'
+
+function acceptedProtocols({ selectAlpn, selectEmptyAlpn, rejectAlpn }: Settings): string[] | undefined {
+  if (selectEmptyAlpn) return ['']
+  if (rejectAlpn) return [UNSPOKEN]
+  return selectAlpn === undefined ? undefined : [selectAlpn]
+}
+
+/** Distinguished names in hexadecimal, with commas between. */
+export function namesOf(list: string): Uint8Array[] {
+  return list.startsWith('<') ? [] : list.split(',').map((name) => Uint8Array.fromHex(name))
+}
+
+/** Names behind their lengths, as they stand in the extension. */
+function protocolsOf(list: string): string[] {
+  const protocols: string[] = []
+  for (let rest = list; rest !== '';) {
+    const end = 1 + rest.charCodeAt(0)
+    protocols.push(rest.slice(1, end))
+    rest = rest.slice(end)
+  }
+  return protocols
+}
+
+function groupNamed(code: number): GroupName {
+  const entry = Object.entries(NamedGroup).find(([, candidate]) => candidate === code)
+  if (entry === undefined) throw new UnsupportedFlag(`-curves ${code}`)
+  return entry[0] as GroupName
+}
+
+function schemeNamed(code: number): SignatureSchemeName {
+  const scheme = SIGNATURE_SCHEMES.find((candidate) => candidate.code === code)
+  if (scheme === undefined) throw new UnsupportedFlag(`-verify-prefs ${code}`)
+  return scheme.name
+}

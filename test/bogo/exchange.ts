@@ -1,0 +1,143 @@
+/** One connection of a test: the handshake, then the echo that the suite speaks as an application. */
+import net from 'node:net'
+import type { TlsConnection } from '../../src/tls/connection.ts'
+import { TlsError } from '../../src/tls/errors.ts'
+import type { Session } from '../../src/tls/session.ts'
+import type { TraceEvent } from '../../src/tls/trace.ts'
+import { connect, type Surroundings } from './endpoint.ts'
+import { checkSession } from './expectations.ts'
+import type { Settings } from './flags.ts'
+
+/** What the suite's own shim reads at a time: each part is sent back as a write of its own. */
+const DEFAULT_READ_BYTES = 512
+
+/** Dials the suite and holds one conversation. Rejects with whatever makes the test fail on our side. */
+export async function exchange(settings: Settings, surroundings: Omit<Surroundings, 'trace'>): Promise<void> {
+  const socket = await dial(settings)
+  try {
+    await new Exchange(settings, surroundings, socket).finished
+  } finally {
+    // Half-close and drain: closing at once would reset the connection before the suite has read our alert.
+    socket.removeAllListeners('data')
+    await drain(socket)
+  }
+}
+
+async function dial({ port, ipv6, shimId }: Settings): Promise<net.Socket> {
+  const socket = net.connect({ port: port!, host: ipv6 ? '::1' : '127.0.0.1', noDelay: true })
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  socket.once('connect', resolve).once('error', reject)
+  await promise
+  const id = Buffer.alloc(8)
+  id.writeBigUInt64LE(BigInt(shimId ?? 0))
+  socket.write(id)
+  return socket
+}
+
+function drain(socket: net.Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  if (socket.readableEnded || socket.destroyed) resolve()
+  socket.once('close', () => resolve()).once('end', () => resolve())
+  socket.on('error', () => resolve())
+  socket.resume()
+  socket.end()
+  return promise
+}
+
+class Exchange {
+  readonly finished: Promise<void>
+  readonly #settle: PromiseWithResolvers<void>
+  readonly #settings: Settings
+  readonly #connection: TlsConnection
+  readonly #events: TraceEvent[] = []
+
+  constructor(settings: Settings, surroundings: Omit<Surroundings, 'trace'>, socket: net.Socket) {
+    this.#settle = Promise.withResolvers<void>()
+    this.finished = this.#settle.promise
+    this.#settings = settings
+    this.#connection = connect(
+      settings,
+      { ...surroundings, trace: (event) => this.#events.push(event) },
+      {
+        output: (ciphertext) => socket.write(ciphertext),
+        established: (session) => this.#guard(() => this.#converse(session)),
+        data: (plaintext) => this.#guard(() => this.#echo(plaintext)),
+        peerClosed: () => this.#finish(),
+        failed: (error) => this.#fail(error),
+      },
+    )
+    socket.on('data', (bytes: Buffer) => this.#guard(() => this.#receive(bytes)))
+    socket.on('end', () => this.#connection.receiveEnd())
+    socket.on('error', () => this.#connection.receiveEnd())
+    this.#guard(() => this.#connection.start())
+  }
+
+  #guard(act: () => void): void {
+    try {
+      act()
+    } catch (thrown) {
+      this.#settle.reject(thrown)
+    }
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (!this.#settings.async) return this.#connection.receive(bytes)
+    for (let i = 0; i < bytes.length; i++) this.#connection.receive(bytes.subarray(i, i + 1))
+  }
+
+  #converse(session: Session): void {
+    const settings = this.#settings
+    checkSession(settings, session, this.#events)
+    if (settings.exportKeyingMaterial !== undefined) {
+      const context = Buffer.from(settings.exportContext ?? '', 'latin1')
+      const label = settings.exportLabel ?? ''
+      this.#connection.send(session.exportKeyingMaterial(label, context, settings.exportKeyingMaterial))
+    }
+    if (settings.sendAlert) {
+      const error = new TlsError('TLS_INTERNAL', 'The test wants an alert sent', {
+        alert: 'decompression_failure',
+      })
+      return this.#connection.fail(error)
+    }
+    if (settings.shimWritesFirst) this.#writeFirst()
+    if (settings.shimShutsDown) {
+      if (settings.checkCloseNotify) this.#connection.close()
+      else this.#finish()
+      return
+    }
+    this.#updateKeys(settings.keyUpdateBeforeRead)
+  }
+
+  #writeFirst(): void {
+    const text = Buffer.from(this.#settings.shimInitialWrite ?? 'hello', 'latin1')
+    const times = this.#settings.repeatShimInitialWrite ?? 1
+    for (let i = 0; i < times; i++) this.#connection.send(text)
+  }
+
+  #echo(plaintext: Uint8Array): void {
+    if (this.#settings.shimShutsDown)
+      throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'Application data came while we shut down')
+    const reply = plaintext.map((byte) => byte ^ 0xff)
+    const readBytes = this.#settings.readSize ?? DEFAULT_READ_BYTES
+    for (let offset = 0; offset < reply.length; offset += readBytes) {
+      this.#updateKeys(this.#settings.keyUpdate)
+      this.#connection.send(reply.subarray(offset, offset + readBytes))
+      this.#updateKeys(this.#settings.keyUpdateBeforeRead)
+    }
+  }
+
+  #updateKeys(wanted: boolean): void {
+    if (wanted) this.#connection.updateKeys({ requestPeer: false })
+  }
+
+  #finish(): void {
+    this.#connection.close()
+    this.#settle.resolve()
+  }
+
+  #fail(error: TlsError): void {
+    // Only tests of closing care how the transport ends.
+    if (error.code === 'TLS_TRUNCATED' && !this.#settings.checkCloseNotify) this.#settle.resolve()
+    else this.#settle.reject(error)
+  }
+}

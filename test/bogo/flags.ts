@@ -1,0 +1,199 @@
+/** The suite's command line: one table of the flags we implement, and the phases that a prefix may bind them to. */
+
+/** A flag that we do not know, or a value that we cannot honour: the test is to be skipped, not failed. */
+export class UnsupportedFlag extends Error {}
+
+/** Flags that stand alone, by their names in camel case. */
+const TOGGLES = [
+  'async',
+  'checkCloseNotify',
+  'declineAlpn',
+  'expectExtendedMasterSecret',
+  'expectHrr',
+  'expectNoHrr',
+  'expectNoSession',
+  'expectSecureRenegotiation',
+  'expectVerifyResult',
+  'implicitHandshake',
+  'ipv6',
+  'isHandshakerSupported',
+  'failCertCallback',
+  'keyUpdate',
+  'keyUpdateBeforeRead',
+  'noLegacyServerConnect',
+  'noOpExtraHandshake',
+  'noTls1',
+  'noTls11',
+  'noTls12',
+  'rejectAlpn',
+  'selectEmptyAlpn',
+  'sendAlert',
+  'requireAnyClientCertificate',
+  'server',
+  'shimShutsDown',
+  'shimWritesFirst',
+  'useCustomVerifyCallback',
+  'useExportContext',
+  'verifyFail',
+  'verifyPeer',
+] as const
+
+const INTEGERS = [
+  'expectCipher',
+  'expectCurveId',
+  'expectPeerSignatureAlgorithm',
+  'expectVersion',
+  'exportKeyingMaterial',
+  'maxVersion',
+  'minVersion',
+  'port',
+  'readSize',
+  'repeatShimInitialWrite',
+] as const
+
+/** Each occurrence adds one. */
+const INTEGER_LISTS = ['curves', 'verifyPrefs'] as const
+
+const TEXTS = [
+  'advertiseAlpn',
+  'expectAdvertisedAlpn',
+  'expectAlpn',
+  'expectClientCaList',
+  'expectPeerCertFile',
+  'expectServerName',
+  'exportContext',
+  'exportLabel',
+  'hostName',
+  'selectAlpn',
+  'shimId',
+  'shimInitialWrite',
+  'trustCert',
+  'useClientCaList',
+] as const
+
+/** These belong to the credential announced last, or to the default one. */
+const CREDENTIAL_TEXTS = ['certFile', 'keyFile'] as const
+const CREDENTIAL_INTEGER_LISTS = ['signingPrefs'] as const
+
+type Name<List extends readonly string[]> = List[number]
+
+type Flags = Record<Name<typeof TOGGLES>, boolean> &
+  Record<Name<typeof INTEGERS>, number | undefined> &
+  Record<Name<typeof INTEGER_LISTS>, readonly number[]> &
+  Record<Name<typeof TEXTS>, string | undefined>
+
+type CredentialValues = Record<Name<typeof CREDENTIAL_TEXTS>, string | undefined> &
+  Record<Name<typeof CREDENTIAL_INTEGER_LISTS>, readonly number[]>
+
+export type CredentialFlags = Readonly<CredentialValues>
+
+/** What one connection is to do and to expect. */
+export interface Settings extends Readonly<Flags> {
+  readonly defaultCredential: CredentialFlags
+  /** Those of -new-x509-credential, by preference. */
+  readonly credentials: readonly CredentialFlags[]
+}
+
+/** The phases of a test: the first connection, those after it, and what follows a rejection of early data. */
+export interface Phases {
+  readonly initial: Settings
+  readonly resume: Settings
+  readonly retry: Settings
+}
+
+interface Draft extends Flags {
+  readonly defaultCredential: CredentialValues
+  readonly credentials: CredentialValues[]
+}
+
+/** Reads a command line. @throws UnsupportedFlag */
+export function parseFlags(args: readonly string[]): Phases {
+  const phases = { initial: draft(), resume: draft(), retry: draft() }
+  const rest = args.values()
+  for (const arg of rest) {
+    const { name, phase, applies } = withoutPrefixes(arg)
+    const read = READERS.get(name)
+    if (read === undefined) throw new UnsupportedFlag(arg)
+    const parameter = standsAlone(name) ? '' : (rest.next().value ?? '')
+    const drafts = phase === undefined ? Object.values(phases) : [phases[phase]]
+    if (applies) for (const settings of drafts) read(settings, parameter)
+  }
+  return phases
+}
+
+interface UnprefixedFlag {
+  readonly name: string
+  /** Absent when the flag applies to all phases. */
+  readonly phase: keyof Phases | undefined
+  /** Whether it is meant for us at all. */
+  readonly applies: boolean
+}
+
+function withoutPrefixes(arg: string): UnprefixedFlag {
+  const place = /^-on-(shim|handshaker)(?=-)/.exec(arg)
+  const unplaced = place === null ? arg : arg.slice(place[0].length)
+  const phase = /^-on-(initial|resume|retry)(?=-)/.exec(unplaced)
+  const flag = phase === null ? unplaced : unplaced.slice(phase[0].length)
+  return {
+    name: flag.replace('-', '').replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
+    phase: phase?.[1] as keyof Phases | undefined,
+    applies: place?.[1] !== 'handshaker',
+  }
+}
+
+type ReadInto = (settings: Draft, parameter: string) => void
+
+const NEW_CREDENTIAL = 'newX509Credential'
+
+function standsAlone(name: string): boolean {
+  return name === NEW_CREDENTIAL || TOGGLES.some((toggle) => toggle === name)
+}
+
+const READERS: ReadonlyMap<string, ReadInto> = new Map<string, ReadInto>([
+  [NEW_CREDENTIAL, (settings) => void settings.credentials.push(credentialDraft())],
+  ...readers(TOGGLES, (settings, name) => void (settings[name] = true)),
+  ...readers(INTEGERS, (settings, name, text) => void (settings[name] = Number(text))),
+  ...readers(
+    INTEGER_LISTS,
+    (settings, name, text) => void (settings[name] = [...settings[name], Number(text)]),
+  ),
+  ...readers(TEXTS, (settings, name, text) => void (settings[name] = text)),
+  ...readers(CREDENTIAL_TEXTS, (settings, name, text) => void (current(settings)[name] = text)),
+  ...readers(CREDENTIAL_INTEGER_LISTS, (settings, name, text) => {
+    const credential = current(settings)
+    credential[name] = [...credential[name], Number(text)]
+  }),
+])
+
+function readers<List extends readonly string[]>(
+  names: List,
+  read: (settings: Draft, name: Name<List>, parameter: string) => void,
+): [string, ReadInto][] {
+  return names.map((name) => [name, (settings, parameter) => read(settings, name, parameter)])
+}
+
+function current({ credentials, defaultCredential }: Draft): CredentialValues {
+  return credentials.at(-1) ?? defaultCredential
+}
+
+function draft(): Draft {
+  return {
+    ...initially(TOGGLES, false),
+    ...initially(INTEGERS, undefined),
+    ...initially(INTEGER_LISTS, []),
+    ...initially(TEXTS, undefined),
+    defaultCredential: credentialDraft(),
+    credentials: [],
+  }
+}
+
+function credentialDraft(): CredentialValues {
+  return { ...initially(CREDENTIAL_TEXTS, undefined), ...initially(CREDENTIAL_INTEGER_LISTS, []) }
+}
+
+function initially<List extends readonly string[], Value>(
+  names: List,
+  value: Value,
+): Record<Name<List>, Value> {
+  return Object.fromEntries(names.map((name) => [name, value])) as Record<Name<List>, Value>
+}
