@@ -8,6 +8,7 @@ const VERBS: Verbs = {
   'tls serve': async () => (await import('./tls/serve.ts')).tlsServe,
   controller: async () => (await import('./controller/command.ts')).controller,
   'controller token': async () => (await import('./controller/token.ts')).controllerToken,
+  proxy: async () => (await import('./proxy/command.ts')).proxy,
   version: async () => (await import('./version.ts')).version,
 }
 

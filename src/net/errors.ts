@@ -1,3 +1,4 @@
+import type { Address } from '../config/address.ts'
 import { HandfastError } from '../errors.ts'
 
 /** Every way in which the network can refuse. */
@@ -18,7 +19,19 @@ export const NET_ERROR_CODES = {
 export type NetErrorCode = keyof typeof NET_ERROR_CODES
 
 /** What the network, not the peer's protocol, has done to a connection or a listener. */
-export class NetError extends HandfastError<NetErrorCode> {}
+export class NetError extends HandfastError<NetErrorCode> {
+  /** What could not be listened on or connected to. */
+  readonly address: Address | undefined
+
+  constructor(
+    code: NetErrorCode,
+    message: string,
+    options: ErrorOptions & { readonly address?: Address } = {},
+  ) {
+    super(code, message, options)
+    this.address = options.address
+  }
+}
 
 const BY_SYSTEM_CODE: Readonly<Record<string, NetErrorCode>> = {
   EADDRINUSE: 'NET_ADDRESS_IN_USE',
@@ -43,9 +56,12 @@ const BY_SYSTEM_CODE: Readonly<Record<string, NetErrorCode>> = {
  *
  * @param doing what was attempted, such as `Listen on 127.0.0.1:80`
  */
-export function netError(doing: string, thrown: unknown): NetError {
+export function netError(doing: string, thrown: unknown, address?: Address): NetError {
   const system = (thrown as { readonly code?: unknown }).code
   const code = (typeof system === 'string' ? BY_SYSTEM_CODE[system] : undefined) ?? 'NET_FAILED'
   const meaning = code === 'NET_FAILED' ? String(thrown) : `${NET_ERROR_CODES[code]} (${String(system)})`
-  return new NetError(code, `${doing}: ${meaning}`, { cause: thrown })
+  return new NetError(code, `${doing}: ${meaning}`, {
+    cause: thrown,
+    ...(address !== undefined && { address }),
+  })
 }

@@ -20,7 +20,7 @@ async function listen(
     accept(new NodeConnection(socket)),
   )
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(netError(doing, error)))
+    server.once('error', (error) => reject(netError(doing, error, address)))
     server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, resolve)
   })
   server.removeAllListeners('error')
@@ -60,7 +60,7 @@ function connectTo(address: Address, { timeoutMs, signal }: ConnectOptions): Pro
       giveUp(new NetError('NET_CANCELLED', `${doing}: Called off`))
     }
     function failed(error: Error): void {
-      giveUp(netError(doing, error))
+      giveUp(netError(doing, error, address))
     }
     function giveUp(error: NetError): void {
       settle()

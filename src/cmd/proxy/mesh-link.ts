@@ -1,0 +1,179 @@
+import type { Socket } from 'node:net'
+import { hostname } from 'node:os'
+import { compilePolicies } from '../../authz/policy-set.ts'
+import { deserializePolicies } from '../../authz/serialize.ts'
+import { formatAddress } from '../../config/address.ts'
+import { ControlClient } from '../../control/client.ts'
+import type { VersionedState } from '../../control/mesh-state.ts'
+import { RenewingIdentity, type IdentityEvent } from '../../control/renewing-identity.ts'
+import type { SecureSocket } from '../../control/secure-channel.ts'
+import type { SnapshotSubscription, SubscriptionEvent } from '../../control/snapshot-subscription.ts'
+import { systemTimers } from '../../control/timers.ts'
+import { workloadCertifier } from '../../control/workload-certifier.ts'
+import type { CryptoProvider } from '../../crypto/provider.ts'
+import { SpiffeId } from '../../identity/spiffe-id.ts'
+import { svidVerifier } from '../../identity/svid-verifier.ts'
+import { ConnectionDuplex } from '../../net/duplex.ts'
+import { NodeConnection } from '../../net/node-connection.ts'
+import { secureClient } from '../../net/secure-connection.ts'
+import type { MeshViews } from '../../proxy/mesh-view.ts'
+import type { Logger } from '../../telemetry/log.ts'
+import { readJoinToken, type ProxySettings } from './settings.ts'
+
+export interface MeshLinkOptions {
+  readonly settings: ProxySettings
+  readonly crypto: CryptoProvider
+  readonly views: MeshViews
+  readonly log: Logger
+  readonly newId: () => string
+}
+
+/** The proxy's tie to its controller: identity and policy flow from here into the views. */
+export class MeshLink implements Disposable {
+  readonly #options: MeshLinkOptions
+  readonly #identity: RenewingIdentity
+  readonly #client: ControlClient
+  #subscription: SnapshotSubscription | undefined
+
+  constructor(options: MeshLinkOptions) {
+    this.#options = options
+    const { settings, crypto, views } = options
+    this.#client = new ControlClient({
+      address: formatAddress(settings.config.controller.address),
+      secure: this.#secureSocket(),
+      timers: systemTimers,
+      random: Math.random,
+    })
+    this.#identity = new RenewingIdentity({
+      crypto,
+      bundles: settings.bundles,
+      issue: workloadCertifier({
+        client: this.#client,
+        current: () => this.#identity.current(),
+        joinToken: () => readJoinToken(settings.config),
+        timers: systemTimers,
+      }),
+      timers: systemTimers,
+      random: Math.random,
+      onEvent: (event) => this.#identityEvent(event),
+    })
+    this.#identity.onChange((identity) => views.publishIdentity(identity))
+  }
+
+  /** Begins to ask for a certificate, and goes on for as long as it takes. */
+  start(): void {
+    void this.#identity.start()
+  }
+
+  /** The number of the controller's state that is in force. */
+  get stateNumber(): number | undefined {
+    return this.#subscription?.applied?.number
+  }
+
+  /** Ends renewals and hangs up; what was published stays. */
+  [Symbol.dispose](): void {
+    this.#subscription?.[Symbol.dispose]()
+    this.#identity[Symbol.dispose]()
+  }
+
+  #secureSocket(): SecureSocket {
+    const { settings, crypto, log } = this.#options
+    const { controller, handshakeTimeoutMs } = settings.config
+    const expected = SpiffeId.parse(controller.spiffeId)
+    return async (socket: Socket, identified: boolean) => {
+      const own = identified ? this.#identity.current() : undefined
+      const secure = await secureClient(
+        new NodeConnection(socket),
+        {
+          crypto,
+          nowMs: Date.now,
+          alpn: ['h2'],
+          verifier: svidVerifier({ bundles: () => this.#identity.bundles(), crypto, expected }),
+          ...(own !== undefined && own.expiresAtMs > Date.now() && { credential: own }),
+        },
+        {
+          deadlineMs: handshakeTimeoutMs,
+          onFailure: (error) => log.debug('Connection to the controller failed', { error }),
+        },
+      )
+      return new ConnectionDuplex(secure)
+    }
+  }
+
+  #identityEvent(event: IdentityEvent): void {
+    const { log } = this.#options
+    switch (event.kind) {
+      case 'issued':
+        log.info('Certificate issued', {
+          spiffeId: event.svid.id.toString(),
+          serialNumber: event.svid.chain[0]?.serialNumber,
+          expiresAt: new Date(event.svid.expiresAtMs),
+          renewInMs: Math.round(event.renewInMs),
+        })
+        this.#follow()
+        break
+      case 'failed':
+        log.error('No certificate could be had', {
+          error: event.error,
+          retryInMs: Math.round(event.retryInMs),
+          ...(event.leftMs !== undefined && { leftMs: Math.round(event.leftMs) }),
+        })
+        break
+      case 'clock-skew':
+        log.warn('The clocks of the controller and of this machine differ', {
+          aheadMs: Math.round(event.skewMs),
+        })
+        break
+    }
+  }
+
+  /** Follows the controller's state over a connection that shows the newest certificate. */
+  #follow(): void {
+    if (this.#subscription !== undefined) {
+      this.#subscription.reconnect()
+      return
+    }
+    this.#subscription = this.#client.subscribe({
+      node: hostname(),
+      apply: (state) => this.#apply(state),
+      onEvent: (event) => this.#subscriptionEvent(event),
+    })
+  }
+
+  /** @throws PolicyError, which refuses the state as a whole */
+  #apply({ bundles, policies }: VersionedState): void {
+    const { settings, crypto, views, newId } = this.#options
+    const { trustDomain } = settings.config
+    const compiled = compilePolicies(deserializePolicies(new TextDecoder().decode(policies)), {
+      crypto,
+      trustDomain,
+      newId,
+    })
+    this.#identity.replaceBundles(bundles)
+    views.publishPolicy(compiled)
+  }
+
+  #subscriptionEvent(event: SubscriptionEvent): void {
+    const { log, views } = this.#options
+    switch (event.kind) {
+      case 'applied':
+        log.info('State applied', {
+          number: event.version.number,
+          policyRevision: views.current?.policy.revision,
+        })
+        break
+      case 'refused':
+        log.error('State refused; the one before stays in force', {
+          number: event.version.number,
+          error: event.error,
+        })
+        break
+      case 'disconnected':
+        log.warn('The controller is away; what it said last stays in force', {
+          error: event.error,
+          retryInMs: Math.round(event.retryInMs),
+        })
+        break
+    }
+  }
+}
