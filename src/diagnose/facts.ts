@@ -45,6 +45,12 @@ export function factsOf(details: MessageDetails, from: Side): Fact[] {
         ['version', details.version],
         ['suite', details.cipherSuite],
         ['key share', details.keyShare === undefined ? undefined : shareText(details.keyShare)],
+        [
+          'asks for',
+          details.retryGroup === undefined
+            ? undefined
+            : `another ClientHello, with a share of ${details.retryGroup}: one round trip more`,
+        ],
       ]).concat(serverLegacy(details.sessionIdEchoed))
     case 'encrypted_extensions':
       return present([

@@ -70,7 +70,8 @@ function place(event: TraceEvent, { perspective, order, afterMs }: Placing): Pla
       const { details, bytes, protection } = event
       const certificates = details.message === 'certificate' ? details.chain.map(summarise) : []
       const facts = factsOf(details, from)
-      const name = messageName(event.type)
+      const isRetry = details.message === 'server_hello' && details.retryGroup !== undefined
+      const name = isRetry ? 'HelloRetryRequest' : messageName(event.type)
       return {
         stage: MESSAGE_STAGES[event.type] ?? 5,
         step: { kind: 'message', afterMs, order, from, name, bytes, protection, facts, certificates },
