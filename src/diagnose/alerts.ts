@@ -94,6 +94,15 @@ const MEANINGS: Readonly<Partial<Record<AlertName, AlertMeaning>>> = {
     remedy: 'Correct the server name, or give the peer a certificate for it.',
     stage: 3,
   },
+  decompression_failure: {
+    meaning: 'it uses an alert of older versions, for compressed data',
+    remedy: LOOK_THERE,
+  },
+  bad_certificate_status_response: {
+    meaning: 'the revocation status that our certificate came with does not satisfy it',
+    remedy: 'Renew the OCSP response that is stapled to the certificate.',
+    stage: 3,
+  },
   unknown_psk_identity: { meaning: 'it does not know the session we wanted to resume', remedy: LOOK_THERE },
   certificate_required: {
     meaning: 'it demands a client certificate and we showed none',
