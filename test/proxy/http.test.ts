@@ -141,9 +141,10 @@ test('proxy takes hop-by-hop headers off in both directions and keeps repeated o
   assert.equal(headers['x-internal'], undefined)
   assert.deepEqual(headers['set-cookie'], ['a=1', 'b=2'])
   assert.notEqual(headers['keep-alive'], 'timeout=99')
-  const seen = (JSON.parse(String(headers['x-seen'])) as string[]).map((text) => text.toLowerCase())
-  for (const gone of ['x-mine', 'te', 'proxy-connection']) assert.ok(!seen.includes(gone), gone)
-  for (const kept of ['x-kept', 'host']) assert.ok(seen.includes(kept), kept)
+  const raw = JSON.parse(String(headers['x-seen'])) as string[]
+  const seen = new Set(raw.map((text) => text.toLowerCase()))
+  for (const gone of ['x-mine', 'te', 'proxy-connection']) assert.ok(!seen.has(gone), gone)
+  for (const kept of ['x-kept', 'host']) assert.ok(seen.has(kept), kept)
 })
 
 test('proxy streams both ways: the response begins while the request still comes', async (t) => {
@@ -229,11 +230,11 @@ test('proxy drops no request while certificates are renewed under traffic', asyn
   const { world } = await mirrored(t)
   const agent = new Agent({ keepAlive: true, maxSockets: 8 })
   t.after(() => agent.destroy())
-  let running = true
+  const enough = new AbortController()
   let answered = 0
   const failures: unknown[] = []
   const worker = async (): Promise<void> => {
-    while (running) {
+    while (!enough.signal.aborted) {
       try {
         const { status } = await fetchFrom(world.entry, { agent, method: 'POST' }, 'x'.repeat(1_000))
         if (status === 200) answered++
@@ -249,7 +250,7 @@ test('proxy drops no request while certificates are renewed under traffic', asyn
     const [proxy, name] = i % 2 === 0 ? ([world.web, 'web'] as const) : ([world.catalog, 'catalog'] as const)
     proxy.views.publishIdentity({ svid: await mint(world.domain, name), bundles: world.domain.bundles })
   }
-  running = false
+  enough.abort()
   await Promise.all(workers)
   assert.deepEqual(failures, [])
   assert.ok(answered > 50, `only ${answered} requests were answered`)
