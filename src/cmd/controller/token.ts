@@ -56,16 +56,14 @@ told. The token itself is not kept, only its SHA-256; it cannot be shown again.
 
     if (id.toString() === controllerId(trustDomain))
       throw new UsageError(`--spiffe-id: expected the ID of a workload, got the controller's own`)
-    const token = await asConfigErrors(async () =>
-      createJoinToken(id, {
-        crypto: nativeCrypto(),
-        store: await DirectoryTokenStore.open(join(stateDir, STATE_FILES.tokens)),
-        nowMs: Date.now(),
-        ttlMs,
-      }),
-    )
+    const token = await asConfigErrors(async () => {
+      const store = await DirectoryTokenStore.open(join(stateDir, STATE_FILES.tokens))
+      const made = await createJoinToken(id, { crypto: nativeCrypto(), store, nowMs: Date.now(), ttlMs })
+      if (values.output !== undefined)
+        await writeDurably(values.output, `${made.text}\n`, { mode: SECRET_FILE_MODE })
+      return made
+    })
     if (values.output === undefined) io.stdout.write(`${token.text}\n`)
-    else await writeDurably(values.output, `${token.text}\n`, { mode: SECRET_FILE_MODE })
     const where = values.output === undefined ? '' : ` in ${values.output}`
     io.stderr.write(
       `Join token for ${id.toString()}${where}, valid until ${new Date(token.expiresAtMs).toISOString()}\n`,
