@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import * as fc from 'fast-check'
+import { HandfastError } from '../../src/errors.ts'
+import { withoutQuery } from '../../src/telemetry/decision-log.ts'
+import { HandshakeLog } from '../../src/telemetry/handshake-log.ts'
+import { plainJson } from '../../src/telemetry/plain-json.ts'
+import { Ring } from '../../src/telemetry/ring.ts'
+import { mintRoot } from '../support/certificates.ts'
+
+const ORIGIN = { direction: 'inbound', listener: 'in', remote: '127.0.0.1:1', startedAtMs: 0 } as const
+
+test('Ring keeps the newest entries in order, and the first one beside them if asked', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 8 }), fc.nat(40), fc.boolean(), (capacity, count, keepFirst) => {
+      const ring = new Ring<number>(capacity, { keepFirst })
+      const all = Array.from({ length: count }, (_, index) => index)
+      for (const entry of all) ring.add(entry)
+      const newest = all.slice(-capacity)
+      const expected = keepFirst && count > capacity ? [0, ...newest] : newest
+      assert.deepEqual(ring.entries, expected)
+      assert.equal(ring.total, count)
+    }),
+  )
+})
+
+test('HandshakeLog keeps the last 256 handshakes and the first, each findable by its id', () => {
+  const log = new HandshakeLog()
+  for (let i = 0; i < 1_000; i++) log.begin(ORIGIN)
+  assert.equal(log.records.length, 257)
+  assert.equal(log.records[0]?.id, 1)
+  assert.equal(log.records[1]?.id, 745)
+  assert.equal(log.find(1_000)?.id, 1_000)
+  assert.equal(log.find(2), undefined)
+})
+
+test('HandshakeRecord is bounded, and tells a failure in the handshake from one after it', () => {
+  const record = new HandshakeLog().begin(ORIGIN)
+  for (let i = 0; i < 1_000; i++) record.trace({ kind: 'transcript', atMs: i })
+  assert.equal((record.detail['events'] as unknown[]).length, 64)
+  assert.equal(record.summary['outcome'], 'in-progress')
+  record.failed(new HandfastError('FIRST', 'the cause'))
+  record.failed(new HandfastError('SECOND', 'a consequence'))
+  assert.equal(record.summary['outcome'], 'failed')
+  assert.equal((record.summary['error'] as Record<string, unknown>)['code'], 'FIRST')
+})
+
+test('plainJson renders anything as JSON: bytes, errors with causes, cycles, certificates', async () => {
+  const { certificate } = await mintRoot()
+  const cycle: Record<string, unknown> = {}
+  cycle['self'] = cycle
+  const error = new HandfastError('CODE', 'what happened', { cause: new TypeError('why') })
+  const json = plainJson({
+    certificate,
+    bytes: new Uint8Array([1, 255]),
+    error,
+    cycle,
+    none: undefined,
+    big: 3n,
+  })
+  const text = JSON.stringify(json)
+  assert.match(text, /-----BEGIN CERTIFICATE-----/)
+  assert.match(text, /"bytes":"01ff"/)
+  assert.match(text, /"code":"CODE","cause":\{"name":"TypeError","message":"why"\}/)
+  assert.doesNotMatch(text, /"none"/)
+})
+
+test('plainJson always gives what JSON can carry', () => {
+  fc.assert(
+    fc.property(fc.anything({ withBigInt: true, withDate: true, withTypedArray: true }), (value) => {
+      const json = plainJson(value)
+      assert.deepEqual(JSON.parse(JSON.stringify(json)), JSON.parse(JSON.stringify(json ?? null)))
+    }),
+  )
+})
+
+test('withoutQuery cuts the query and a fragment off', () => {
+  assert.equal(withoutQuery('/a/b?token=1#c'), '/a/b')
+  assert.equal(withoutQuery('/a'), '/a')
+})
