@@ -167,8 +167,9 @@ export class TlsConnection implements Disposable {
   }
 
   /**
-   * Sends data with the first flight, before the peer is known, if a ticket allows it: an eavesdropper can replay it.
-   * Whether the peer took it is in the session's `earlyData`.
+   * Sends data before the peer is known: as a client with the first flight, if a ticket allows it, so that an
+   * eavesdropper can replay it; as a server in answer to accepted early data, which may be a replay in turn. Whether
+   * the server took a client's early data is in the session's `earlyData`.
    *
    * @returns false when none can be sent, or no more
    */

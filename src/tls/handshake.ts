@@ -146,7 +146,7 @@ export class HandshakeContext {
     this.trace({ kind: 'keys', direction: 'sent', protection, atMs: this.nowMs })
   }
 
-  /** Opens the gate for early data of a client. */
+  /** Opens the gate for early data of a client, or for a server's answers to it. */
   startEarlyData(maxBytes: number): void {
     this.#earlyDataLeft = maxBytes
   }

@@ -13,6 +13,8 @@ export interface Session {
   /** Whether it goes on from an earlier handshake, whose peer it takes over. */
   readonly resumed: boolean
   readonly earlyData: EarlyDataOutcome
+  /** On a server that resumes: the age of the ticket by the client's clock, minus that by ours, in milliseconds. */
+  readonly ticketAgeSkewMs?: number
   readonly alpn?: string
   /** What the client asked for. */
   readonly serverName?: string

@@ -1,17 +1,19 @@
 /** From the settings of a test to the options of the engine. */
-import type { CryptoProvider, GroupName } from '../../src/crypto/provider.ts'
+import type { GroupName } from '../../src/crypto/provider.ts'
+import { CertificateError } from '../../src/pki/errors.ts'
 import type { CertificateVerifier } from '../../src/pki/verifier.ts'
 import { TlsConnection, type ConnectionHandlers } from '../../src/tls/connection.ts'
 import { TlsError } from '../../src/tls/errors.ts'
 import type { ClientOptions, Credential, EndpointOptions, ServerOptions } from '../../src/tls/options.ts'
 import { NamedGroup, SIGNATURE_SCHEMES, type SignatureSchemeName } from '../../src/tls/registry.ts'
+import type { TicketPolicy } from '../../src/tls/session/ticketing.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
 import { readCredentials } from './credentials.ts'
 import { UnsupportedFlag, type Settings } from './flags.ts'
+import type { Memory } from './memory.ts'
 
 export interface Surroundings {
-  readonly crypto: CryptoProvider
-  readonly nowMs: () => number
+  readonly memory: Memory
   readonly trace: (event: TraceEvent) => void
 }
 
@@ -21,7 +23,7 @@ export function connect(
   surroundings: Surroundings,
   handlers: ConnectionHandlers,
 ): TlsConnection {
-  const credentials = readCredentials(settings, surroundings.crypto)
+  const credentials = readCredentials(settings, surroundings.memory.crypto)
   return settings.server
     ? TlsConnection.server(serverOptions(settings, surroundings, credentials), handlers)
     : TlsConnection.client(clientOptions(settings, surroundings, credentials), handlers)
@@ -36,6 +38,8 @@ function clientOptions(
   return {
     ...endpointOptions(settings, surroundings),
     verifier: verifierOf(settings),
+    tickets: surroundings.memory.clientTickets,
+    earlyData: settings.enableEarlyData,
     ...(advertiseAlpn === undefined ? {} : { alpn: protocolsOf(advertiseAlpn) }),
     ...(hostName === undefined ? {} : { serverName: hostName }),
     ...(credential === undefined ? {} : { credential }),
@@ -56,18 +60,36 @@ function serverOptions(
       if (settings.failCertCallback) throw new Error('The test wants the choice of a certificate to fail')
       return credential
     },
+    ...(settings.noTicket ? {} : { tickets: ticketPolicy(settings, surroundings.memory) }),
+    ...(settings.enableEarlyData ? { earlyData: { maxBytes: MAX_EARLY_DATA_BYTES } } : {}),
     ...(alpn === undefined ? {} : { alpn }),
     ...(asksClients ? { clientVerifier: verifierOf(settings), allowAnonymousClient: verifyPeer } : {}),
   }
 }
 
-function endpointOptions({ curves, verifyPrefs }: Settings, surroundings: Surroundings): EndpointOptions {
+/** What the suite's own shim takes. */
+const MAX_EARLY_DATA_BYTES = 14_336
+
+function ticketPolicy({ enableEarlyData, skipTicket }: Settings, memory: Memory): TicketPolicy {
+  const store = memory.serverTickets({ earlyData: enableEarlyData })
+  return skipTicket ? { store, count: 0 } : { store }
+}
+
+function endpointOptions(
+  { curves, verifyPrefs }: Settings,
+  { memory: { crypto, nowMs }, trace }: Surroundings,
+): EndpointOptions {
   return {
-    ...surroundings,
+    crypto,
+    nowMs,
+    trace,
     ...(curves.length === 0 ? {} : { groups: curves.map(groupNamed) }),
     ...(verifyPrefs.length === 0 ? {} : { signatureSchemes: verifyPrefs.map(schemeNamed) }),
   }
 }
+
+/** The year 10889: as late as the 48 bits of a sealed ticket can tell. */
+const NEVER_MS = 2 ** 48 - 1
 
 /** Accepts whoever proves possession of a key: the suite tests the handshake, not the path. */
 function verifierOf(settings: Settings): CertificateVerifier {
@@ -81,7 +103,11 @@ function verifierOf(settings: Settings): CertificateVerifier {
     verify(chain) {
       if (refuses)
         throw new TlsError('TLS_CERTIFICATE_REJECTED', 'The test wants every certificate refused', { alert })
-      return { name: 'peer', expiresAtMs: Number.MAX_SAFE_INTEGER, path: chain }
+      return { name: 'peer', expiresAtMs: NEVER_MS, path: chain }
+    },
+    reverify() {
+      if (settings.reverifyOnResume && verifyFail)
+        throw new CertificateError('PKI_UNKNOWN_ISSUER', 'The test wants every certificate refused')
     },
   }
 }

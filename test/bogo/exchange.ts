@@ -4,18 +4,28 @@ import type { TlsConnection } from '../../src/tls/connection.ts'
 import { TlsError } from '../../src/tls/errors.ts'
 import type { Session } from '../../src/tls/session.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
-import { connect, type Surroundings } from './endpoint.ts'
-import { checkSession } from './expectations.ts'
+import { connect } from './endpoint.ts'
+import { checkSession, checkTicket, UnmetExpectation } from './expectations.ts'
 import type { Settings } from './flags.ts'
+import type { Memory } from './memory.ts'
 
 /** What the suite's own shim reads at a time: each part is sent back as a write of its own. */
 const DEFAULT_READ_BYTES = 512
 
+/** One connection of a test. */
+export interface ExchangePlan {
+  readonly settings: Settings
+  /** What holds instead once the server has declined our early data. */
+  readonly retry: Settings
+  readonly isResumption: boolean
+  readonly memory: Memory
+}
+
 /** Dials the suite and holds one conversation. Rejects with whatever makes the test fail on our side. */
-export async function exchange(settings: Settings, surroundings: Omit<Surroundings, 'trace'>): Promise<void> {
-  const socket = await dial(settings)
+export async function exchange(plan: ExchangePlan): Promise<void> {
+  const socket = await dial(plan.settings)
   try {
-    await new Exchange(settings, surroundings, socket).finished
+    await new Exchange(plan, socket).finished
   } finally {
     // Half-close and drain: closing at once would reset the connection before the suite has read our alert.
     socket.removeAllListeners('data')
@@ -47,29 +57,34 @@ function drain(socket: net.Socket): Promise<void> {
 class Exchange {
   readonly finished: Promise<void>
   readonly #settle: PromiseWithResolvers<void>
-  readonly #settings: Settings
+  readonly #plan: ExchangePlan
   readonly #connection: TlsConnection
   readonly #events: TraceEvent[] = []
+  #settings: Settings
+  #wroteFirst = false
 
-  constructor(settings: Settings, surroundings: Omit<Surroundings, 'trace'>, socket: net.Socket) {
+  constructor(plan: ExchangePlan, socket: net.Socket) {
+    const { settings, memory } = plan
     this.#settle = Promise.withResolvers<void>()
     this.finished = this.#settle.promise
+    this.#plan = plan
     this.#settings = settings
     this.#connection = connect(
       settings,
-      { ...surroundings, trace: (event) => this.#events.push(event) },
+      { memory, trace: (event) => this.#events.push(event) },
       {
         output: (ciphertext) => socket.write(ciphertext),
         established: (session) => this.#guard(() => this.#converse(session)),
         data: (plaintext) => this.#guard(() => this.#echo(plaintext)),
-        peerClosed: () => this.#finish(),
+        earlyData: (plaintext) => this.#guard(() => this.#echo(plaintext)),
+        peerClosed: () => this.#guard(() => this.#finish()),
         failed: (error) => this.#fail(error),
       },
     )
     socket.on('data', (bytes: Buffer) => this.#guard(() => this.#receive(bytes)))
     socket.on('end', () => this.#connection.receiveEnd())
     socket.on('error', () => this.#connection.receiveEnd())
-    this.#guard(() => this.#connection.start())
+    this.#guard(() => this.#start())
   }
 
   #guard(act: () => void): void {
@@ -80,14 +95,20 @@ class Exchange {
     }
   }
 
+  #start(): void {
+    this.#connection.start()
+    if (this.#settings.shimWritesFirst && this.#settings.enableEarlyData) this.#writeFirst()
+  }
+
   #receive(bytes: Uint8Array): void {
     if (!this.#settings.async) return this.#connection.receive(bytes)
     for (let i = 0; i < bytes.length; i++) this.#connection.receive(bytes.subarray(i, i + 1))
   }
 
   #converse(session: Session): void {
+    if (this.#wroteFirst && session.earlyData !== 'accepted') this.#beginAgain()
     const settings = this.#settings
-    checkSession(settings, session, this.#events)
+    checkSession(settings, session, { isResumption: this.#plan.isResumption, events: this.#events })
     if (settings.exportKeyingMaterial !== undefined) {
       const context = Buffer.from(settings.exportContext ?? '', 'latin1')
       const label = settings.exportLabel ?? ''
@@ -99,7 +120,7 @@ class Exchange {
       })
       return this.#connection.fail(error)
     }
-    if (settings.shimWritesFirst) this.#writeFirst()
+    if (settings.shimWritesFirst && !this.#wroteFirst) this.#writeFirst()
     if (settings.shimShutsDown) {
       if (settings.checkCloseNotify) this.#connection.close()
       else this.#finish()
@@ -108,10 +129,25 @@ class Exchange {
     this.#updateKeys(settings.keyUpdateBeforeRead)
   }
 
+  /** The server took nothing of what we sent early: the suite counts this as a connection of its own. */
+  #beginAgain(): void {
+    if (!this.#settings.expectRejectEarlyData) throw new UnmetExpectation('early data was declined')
+    this.#settings = this.#plan.retry
+    this.#wroteFirst = false
+  }
+
   #writeFirst(): void {
     const text = Buffer.from(this.#settings.shimInitialWrite ?? 'hello', 'latin1')
     const times = this.#settings.repeatShimInitialWrite ?? 1
-    for (let i = 0; i < times; i++) this.#connection.send(text)
+    for (let i = 0; i < times; i++) if (!this.#send(text)) return
+    this.#wroteFirst = true
+  }
+
+  /** Sends as early as it can be; false when that is not yet. */
+  #send(plaintext: Uint8Array): boolean {
+    if (this.#connection.session === undefined) return this.#connection.sendEarly(plaintext)
+    this.#connection.send(plaintext)
+    return true
   }
 
   #echo(plaintext: Uint8Array): void {
@@ -121,7 +157,7 @@ class Exchange {
     const readBytes = this.#settings.readSize ?? DEFAULT_READ_BYTES
     for (let offset = 0; offset < reply.length; offset += readBytes) {
       this.#updateKeys(this.#settings.keyUpdate)
-      this.#connection.send(reply.subarray(offset, offset + readBytes))
+      this.#send(reply.subarray(offset, offset + readBytes))
       this.#updateKeys(this.#settings.keyUpdateBeforeRead)
     }
   }
@@ -132,12 +168,13 @@ class Exchange {
 
   #finish(): void {
     this.#connection.close()
+    if (!this.#settings.server) checkTicket(this.#settings, this.#plan.memory.received)
     this.#settle.resolve()
   }
 
   #fail(error: TlsError): void {
     // Only tests of closing care how the transport ends.
-    if (error.code === 'TLS_TRUNCATED' && !this.#settings.checkCloseNotify) this.#settle.resolve()
+    if (error.code === 'TLS_TRUNCATED' && !this.#settings.checkCloseNotify) this.#guard(() => this.#finish())
     else this.#settle.reject(error)
   }
 }

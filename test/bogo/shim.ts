@@ -4,23 +4,27 @@ import { describeError } from './error-names.ts'
 import { exchange } from './exchange.ts'
 import { UnmetExpectation } from './expectations.ts'
 import { parseFlags, UnsupportedFlag } from './flags.ts'
+import { Memory } from './memory.ts'
 
 /** What the exit status tells the suite. */
 const Exit = { success: 0, failure: 1, unsupported: 89, unmetExpectation: 90 } as const
-
-/** The suite's own shim stands still at this time, and so do the ages of its tickets. */
-const START_SECONDS = 1234
 
 process.exitCode = await run(process.argv.slice(2))
 
 async function run(args: readonly string[]): Promise<number> {
   try {
-    const { initial } = parseFlags(args)
+    const { initial, resume, retry } = parseFlags(args)
     if (initial.isHandshakerSupported) {
       process.stdout.write('No\n')
       return Exit.success
     }
-    await exchange(initial, { crypto: nativeCrypto(), nowMs: () => START_SECONDS * 1000 })
+    const memory = new Memory(nativeCrypto())
+    for (let i = 0; i <= (initial.resumeCount ?? 0); i++) {
+      const isResumption = i > 0
+      const settings = isResumption ? resume : initial
+      await exchange({ settings, retry, isResumption, memory })
+      memory.advance(settings.resumptionDelay ?? 0)
+    }
     return Exit.success
   } catch (thrown) {
     process.stderr.write(`${describeError(thrown)}\n`)

@@ -70,6 +70,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
 
   if (early !== undefined) {
     hs.protectReading(suite, early.secret, 'early')
+    hs.startEarlyData(Infinity)
     yield* hs.expect(HandshakeType.end_of_early_data)
   } else if (hello.extensions.has(ExtensionType.early_data)) {
     hs.skipEarlyData()
@@ -78,6 +79,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   const client =
     verifier === undefined ? resumedClient(resumption) : yield* authenticateClient(hs, policy, options)
   yield* expectFinished(hs, suite, handshake.secrets.client)
+  hs.stopEarlyData()
   const resumptionSecret = hs.own(master.resumptionSecret(hs.transcript.hash()))
   master.wipe()
   hs.protectReading(suite, secrets.client, 'application')
@@ -97,6 +99,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
       group,
       resumed,
       earlyData,
+      ...(resumption === undefined ? {} : { ticketAgeSkewMs: resumption.ageSkewMs }),
       ...(own === undefined ? {} : { credential: own.credential }),
       ...(client === undefined ? {} : { peer: client.peer, peerSignatureScheme: client.scheme }),
       ...(alpn === undefined ? {} : { alpn }),

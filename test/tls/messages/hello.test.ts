@@ -134,10 +134,13 @@ test('checkClientHello names the mandatory extension that is missing', () => {
   }
 })
 
+test('checkClientHello ignores legacy_version beside supported_versions (RFC 8446 §4.2.1)', () => {
+  for (const legacyVersion of [0x0301, 0x0304, 0x0400]) checkClientHello({ ...hello, legacyVersion })
+})
+
 test('checkClientHello refuses fields that contradict TLS 1.3 or each other', () => {
   const share = { group: 0x1d, share: Uint8Array.of(1) }
   const cases: readonly [ClientHello, RegExp][] = [
-    [{ ...hello, legacyVersion: 0x0304 }, /legacy_version/],
     [{ ...hello, compressionMethods: Uint8Array.of(0, 1) }, /compression/],
     [{ ...hello, compressionMethods: Uint8Array.of(1) }, /compression/],
     [having((set) => set.add('key_share', [share, share])), /two shares/],
