@@ -2,6 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Address } from '../config/address.ts'
 import { isLoopback } from '../config/address.ts'
 import type { ProxyConfig } from '../config/proxy-config.ts'
+import { explanationToJson } from '../diagnose/json.ts'
+import { renderExplanation } from '../diagnose/render.ts'
 import { ConnectionDuplex } from '../net/duplex.ts'
 import type { Connection, Listener } from '../net/transport.ts'
 import { certificateJson, plainJson, timeJson, type Json } from '../telemetry/plain-json.ts'
@@ -20,9 +22,23 @@ export interface AdminOptions {
   readonly drain: () => void
 }
 
+/** Columns of an explanation: below the least they no longer align. */
+const MIN_WIDTH = 80
+const DEFAULT_WIDTH = 100
+const MAX_WIDTH = 200
+
 interface Answer {
   readonly status: number
-  readonly body: Json
+  /** Text is sent as it is. */
+  readonly body: Json | PlainText
+}
+
+class PlainText {
+  readonly text: string
+
+  constructor(text: string) {
+    this.text = text
+  }
 }
 
 interface Route {
@@ -39,9 +55,12 @@ interface Route {
 export async function listenAdmin(options: AdminOptions): Promise<Listener> {
   const { services, config } = options
   const routes = routesOf(options)
-  const server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (incoming, response) => {
-    reply(response, answerTo(routes, incoming))
-  })
+  const server = createServer(
+    { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 3 },
+    (incoming, response) => reply(response, answerTo(routes, incoming)),
+  )
+  // Node keeps watch over timeouts from here on; this server gets its connections handed to it and never listens.
+  server.emit('listening')
   const open = new Set<Connection>()
   const listener = await services.transport.listen(config.admin.listen, (connection) => {
     open.add(connection)
@@ -77,9 +96,10 @@ function isLocalName(origin: string): boolean {
 }
 
 function reply(response: ServerResponse, { status, body }: Answer): void {
-  const text = `${JSON.stringify(body, undefined, 2)}\n`
+  const plain = body instanceof PlainText
+  const text = plain ? body.text : `${JSON.stringify(body, undefined, 2)}\n`
   response.writeHead(status, {
-    'content-type': 'application/json',
+    'content-type': plain ? 'text/plain; charset=utf-8' : 'application/json',
     'content-length': Buffer.byteLength(text),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
@@ -112,6 +132,7 @@ function routesOf(options: AdminOptions): ReadonlyMap<string, Route> {
         return found(handshakes.find(Number(id))?.detail, `handshake ${id}`)
       }),
     ],
+    ['/explain', get((query) => explain(services, query))],
     [
       '/drain',
       {
@@ -156,6 +177,20 @@ function ownIdentity({ services, stateNumber }: AdminOptions): Answer {
     stateNumber: stateNumber() ?? null,
     trustDomains: [...(current?.bundles.trustDomains ?? [])],
   })
+}
+
+/** One handshake as the story it is: text for people, coloured and as wide as they ask for, or JSON. */
+function explain({ handshakes, tls }: ProxyServices, query: URLSearchParams): Answer {
+  const id = query.get('id')
+  if (id === null) return failure(400, 'Expected ?id= with the id of a handshake; /handshakes lists them')
+  const record = handshakes.find(Number(id))
+  if (record === undefined) return found(undefined, `handshake ${id}`)
+  if (query.get('format') === 'json') return success(explanationToJson(record.explain(), tls.crypto))
+  const width = Number(query.get('width') ?? DEFAULT_WIDTH)
+  if (!(width >= MIN_WIDTH && width <= MAX_WIDTH))
+    return failure(400, `Expected a width from ${MIN_WIDTH} to ${MAX_WIDTH}`)
+  const colour = query.get('colour') === 'always'
+  return { status: 200, body: new PlainText(renderExplanation(record.explain(), { colour, width })) }
 }
 
 function asObject(json: Json): { readonly [name: string]: Json } {

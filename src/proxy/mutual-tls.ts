@@ -25,7 +25,7 @@ export function clientOptions(
 ): ClientOptions {
   return {
     crypto,
-    nowMs,
+    nowMs: connectionClock(nowMs),
     trace,
     credential: view.svid,
     verifier: svidVerifier({ bundles: () => view.bundles, crypto, expected }),
@@ -36,12 +36,19 @@ export function clientOptions(
 export function serverOptions({ crypto, nowMs }: TlsServices, view: MeshView, trace: Trace): ServerOptions {
   return {
     crypto,
-    nowMs,
+    nowMs: connectionClock(nowMs),
     trace,
     credential: () => view.svid,
     clientVerifier: svidVerifier({ bundles: () => view.bundles, crypto }),
     allowAnonymousClient: false,
   }
+}
+
+/** A clock for one handshake: the wall clock at its start, and steady, finer steps from there. */
+function connectionClock(nowMs: () => number): () => number {
+  const startedAtMs = nowMs()
+  const origin = performance.now()
+  return () => startedAtMs + (performance.now() - origin)
 }
 
 /** When the first certificate of a connection ends, ours or the peer's. */

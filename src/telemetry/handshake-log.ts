@@ -1,3 +1,6 @@
+import { explainHandshake } from '../diagnose/explain.ts'
+import type { HandshakeExplanation } from '../diagnose/explanation.ts'
+import { HandfastError } from '../errors.ts'
 import type { Session } from '../tls/session.ts'
 import type { TraceEvent } from '../tls/trace.ts'
 import { plainJson, timeJson, type Json } from './plain-json.ts'
@@ -64,6 +67,16 @@ export class HandshakeRecord {
   /** The summary with every step. */
   get detail(): { readonly [name: string]: Json } {
     return { ...this.summary, events: this.#events.map((event) => plainJson(event)) }
+  }
+
+  /** The handshake as far as it came, explained from our side of it. */
+  explain(): HandshakeExplanation {
+    const side = this.origin.direction === 'outbound' ? 'client' : 'server'
+    return explainHandshake(
+      this.#events,
+      side,
+      this.#error instanceof HandfastError ? this.#error : undefined,
+    )
   }
 
   get #outcome(): string {

@@ -95,6 +95,28 @@ test('admin /handshakes keeps failures with their cause', async (t) => {
   assert.equal((list[0]!['error'] as Json)['code'], 'TLS_NOT_TLS')
 })
 
+test('admin /explain tells one handshake as text or JSON, from the own side of it', async (t) => {
+  const { web, catalog, gate, entry } = await shop(t)
+  await fetchFrom(entry, {})
+  const text = await fetchFrom(web.admin, { path: '/explain?id=1' })
+  assert.equal(text.headers['content-type'], 'text/plain; charset=utf-8')
+  assert.match(text.text, /^TLS 1\.3 handshake, as the client saw it +✓ established after/)
+  assert.ok(text.text.includes(idOf('catalog')))
+  assert.doesNotMatch(text.text, /\x1b/)
+  const coloured = await fetchFrom(web.admin, { path: '/explain?id=1&colour=always&width=120' })
+  assert.match(coloured.text, /\x1b\[1m/)
+
+  const { body } = await page(catalog, '/explain?id=1&format=json')
+  assert.deepEqual([body['perspective'], body['outcome']], ['server', 'established'])
+  await fetchFrom(gate, {}).catch(() => {})
+  const failed = (await page(catalog, '/explain?id=2&format=json')).body
+  assert.equal((failed['failure'] as Json)['code'], 'TLS_NOT_TLS')
+
+  assert.equal((await page(web, '/explain')).status, 400)
+  assert.equal((await page(web, '/explain?id=1&width=5')).status, 400)
+  assert.equal((await page(web, '/explain?id=99')).status, 404)
+})
+
 test('admin /decisions finds a decision by the id that the client was told, with what it missed', async (t) => {
   const { catalog, entry } = await shop(t)
   catalog.views.publishPolicy(policy(allow('someone-else')))
