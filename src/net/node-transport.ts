@@ -7,6 +7,16 @@ import type { Connection, ConnectOptions, Listener, ListenOptions, Transport } f
 /** Connections that wait to be accepted; more than the default, since a mesh sees bursts from many peers. */
 const BACKLOG = 1024
 
+/** A peer that vanished without a word is noticed after about this and a few probes more. */
+const KEEP_ALIVE_MS = 30_000
+
+const SOCKET_OPTIONS = {
+  allowHalfOpen: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEP_ALIVE_MS,
+} as const
+
 /** The portable transport, on Node's own sockets. */
 export const nodeTransport: Transport = { name: 'node', listen, connect: connectTo }
 
@@ -16,7 +26,7 @@ async function listen(
   { onError }: ListenOptions = {},
 ): Promise<Listener> {
   const doing = `Listen on ${formatAddress(address)}`
-  const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
+  const server = createServer({ ...SOCKET_OPTIONS, pauseOnConnect: true }, (socket) =>
     accept(new NodeConnection(socket)),
   )
   await new Promise<void>((resolve, reject) => {
@@ -44,7 +54,7 @@ function connectTo(address: Address, { timeoutMs, signal }: ConnectOptions): Pro
       reject(new NetError('NET_CANCELLED', `${doing}: Called off`))
       return
     }
-    const socket: Socket = connect({ ...address, allowHalfOpen: true, noDelay: true })
+    const socket: Socket = connect({ ...address, ...SOCKET_OPTIONS })
     const timer = setTimeout(
       () => giveUp(new NetError('NET_TIMEOUT', `${doing}: No answer within ${timeoutMs} ms`)),
       timeoutMs,

@@ -53,6 +53,8 @@ export interface HttpFrontOptions {
   readonly onAccess: (entry: AccessEntry) => void
   /** Told of what was no HTTP. */
   readonly onBadRequest: (error: Error, stream: ConnectionDuplex) => void
+  /** How long the head of a request may take. @default HEADERS_TIMEOUT_MS */
+  readonly headersTimeoutMs?: number
 }
 
 interface ClientState {
@@ -69,11 +71,13 @@ export class HttpFront {
 
   constructor(options: HttpFrontOptions) {
     this.#options = options
+    const { headersTimeoutMs = HEADERS_TIMEOUT_MS } = options
     const server = createServer({
       insecureHTTPParser: false,
       requireHostHeader: true,
       maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
+      headersTimeout: headersTimeoutMs,
+      connectionsCheckingInterval: headersTimeoutMs / 3,
       // Bodies may stream for as long as they like; only heads are due in time.
       requestTimeout: 0,
       keepAliveTimeout: SERVER_IDLE_MS,
@@ -83,6 +87,8 @@ export class HttpFront {
     server.on('checkContinue', (incoming, response) => void this.#exchange(incoming, response, true))
     server.on('upgrade', (incoming, client, head) => void this.#upgrade(incoming, client, head))
     server.on('clientError', (error, stream) => this.#badRequest(error, stream as ConnectionDuplex))
+    // Node keeps watch over timeouts from here on; this server gets its connections handed to it and never listens.
+    server.emit('listening')
     this.#server = server
   }
 
