@@ -37,7 +37,7 @@ export type Admission =
     }
 
 /** Who may pass an {@link HttpFront}, and where to. */
-export interface HttpGate {
+interface HttpGate {
   admit(incoming: IncomingMessage): Admission
   /** What the access log says of a request beside its outcome. */
   describe(

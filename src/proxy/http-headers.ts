@@ -1,8 +1,5 @@
 import type { IncomingMessage } from 'node:http'
 
-/** Names and values in turn, as they came. */
-export type RawHeaders = readonly string[]
-
 /** How the application learns who called, in the field's usual form. */
 export const CLIENT_CERTIFICATE_HEADER = 'X-Forwarded-Client-Cert'
 

@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream'
 import { loggable } from './redact.ts'
 
 /** From the most to the least talkative; `silent` writes nothing. */
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
 /** What a line says beside its message. Errors keep their code and causes; secrets are redacted by field name. */

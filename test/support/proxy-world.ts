@@ -51,7 +51,7 @@ export function allow(serviceAccount: string): string {
   return `from: [{ principals: ["${idOf(serviceAccount)}"] }]`
 }
 
-export function svidOf({ chain, key }: Minted): X509Svid {
+function svidOf({ chain, key }: Minted): X509Svid {
   return parseX509Svid(chain, key)
 }
 
