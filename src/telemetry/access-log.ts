@@ -52,9 +52,13 @@ export class AccessLog {
         rule: decision.rule,
         revision: decision.revision,
       }),
-      // The engine does not resume sessions: every connection proves its certificates anew.
       ...(session && {
-        tls: { version: session.version, suite: session.cipherSuite, group: session.group, resumed: false },
+        tls: {
+          version: session.version,
+          suite: session.cipherSuite,
+          group: session.group,
+          resumed: session.resumed,
+        },
       }),
     })
   }

@@ -105,11 +105,12 @@ export class HandshakeLog {
   }
 }
 
-function sessionJson({ version, cipherSuite, group, alpn, peer }: Session): Record<string, Json> {
+function sessionJson({ version, cipherSuite, group, alpn, peer, resumed }: Session): Record<string, Json> {
   return {
     version,
     cipherSuite,
     group,
+    resumed,
     ...(alpn !== undefined && { alpn }),
     ...(peer && { peer: peer.name, peerExpiresAt: timeJson(peer.expiresAtMs) }),
   }
