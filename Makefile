@@ -33,7 +33,7 @@ unit: install
 test: build ## every test that can run here; what is skipped says why
 	node --test --test-concurrency=2 'test/**/*.test.ts'
 
-bench: build ## proxy pairs side by side, as ratios
+bench: build ## Handfast and node:tls proxy pairs side by side, as ratios; then the micro benches
 	node bench/run.bench.ts
 
 proto: install ## regenerate src/control/gen from src/control/*.proto (needs protoc)

@@ -1,0 +1,138 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { CATALOG, TRUST_DOMAIN, WEB, type Pair } from './pair.ts'
+import { freePort, Program, runToEnd } from './program.ts'
+
+/** As it is shipped: to strip types at run time costs memory. */
+const MAIN = join(import.meta.dirname, '../../dist/cmd/main.js')
+
+const POLICY = `apiVersion: handfast.dev/v1alpha1
+kind: AuthorizationPolicy
+metadata: { name: web, namespace: bench }
+spec:
+  selector: { serviceAccounts: [catalog] }
+  action: ALLOW
+  rules:
+    - from: [{ principals: ['${WEB}'] }]
+`
+
+/** How long a proxy may take to get its certificate and policy. */
+const READY_MS = 20_000
+
+export interface HandfastOptions {
+  readonly directory: string
+  readonly backendPort: number
+  /** Of the proxies: at `info` they write a line for each connection or request. */
+  readonly logLevel: string
+  /** Takes what must be stopped. */
+  readonly programs: AsyncDisposableStack
+  /** What goes before the script on the proxies' command lines. */
+  readonly nodeArgs: readonly string[]
+}
+
+/** A running controller, ready to give proxies their identities. */
+export interface Controller {
+  readonly address: string
+  readonly config: string
+}
+
+/** Starts a controller that allows `web` to call `catalog`. */
+export async function startController({ directory, programs }: HandfastOptions): Promise<Controller> {
+  const config = join(directory, 'controller.yaml')
+  await writeFile(join(directory, 'policy.yaml'), POLICY)
+  await writeFile(
+    config,
+    `apiVersion: handfast.dev/v1alpha1
+kind: ControllerConfig
+spec:
+  trustDomain: ${TRUST_DOMAIN}
+  listen: 127.0.0.1:0
+  stateDir: ${join(directory, 'state')}
+  policyPath: ${join(directory, 'policy.yaml')}
+`,
+  )
+  const program = programs.use(new Program('handfast controller', [MAIN, 'controller', '--config', config]))
+  const { address } = await program.line(({ message }) => message === 'ready')
+  return { address: address as string, config }
+}
+
+/** Starts two `handfast proxy` with join tokens, and waits until they have certificates and policy. */
+export async function handfastPair(
+  protocol: 'tcp' | 'http',
+  controller: Controller,
+  options: HandfastOptions,
+): Promise<Pair> {
+  const [entry, gate] = [await freePort(), await freePort()]
+  const inbound = await startProxy({
+    name: `catalog-${protocol}`,
+    id: CATALOG,
+    controller,
+    options,
+    listeners: `
+  inbound:
+    - { name: catalog, listen: '127.0.0.1:${gate}', forward: '127.0.0.1:${options.backendPort}', protocol: ${protocol} }`,
+  })
+  const outbound = await startProxy({
+    name: `web-${protocol}`,
+    id: WEB,
+    controller,
+    options,
+    listeners: `
+  outbound:
+    - { name: catalog, listen: '127.0.0.1:${entry}', connect: '127.0.0.1:${gate}', peer: '${CATALOG}', protocol: ${protocol} }`,
+  })
+  return {
+    name: `handfast, ${protocol}`,
+    port: entry,
+    proxies: [inbound, outbound],
+    // An HTTP listener keeps its connections to the peer and reuses them.
+    isConnectionForConnection: protocol === 'tcp',
+  }
+}
+
+interface ProxyParts {
+  readonly name: string
+  readonly id: string
+  readonly controller: Controller
+  readonly options: HandfastOptions
+  /** YAML of the listeners. */
+  readonly listeners: string
+}
+
+async function startProxy({ name, id, controller, options, listeners }: ProxyParts): Promise<Program> {
+  const { directory, programs, logLevel, nodeArgs } = options
+  const token = join(directory, `${name}.token`)
+  const config = join(directory, `${name}.yaml`)
+  const adminPort = await freePort()
+  const flags = ['--spiffe-id', id, '--output', token, '--config', controller.config]
+  await runToEnd([MAIN, 'controller', 'token', 'create', ...flags])
+  await writeFile(
+    config,
+    `apiVersion: handfast.dev/v1alpha1
+kind: ProxyConfig
+spec:
+  trustDomain: ${TRUST_DOMAIN}
+  controller:
+    address: ${controller.address}
+    trustBundleFile: ${join(directory, 'state', 'trust-bundle.pem')}
+    joinTokenFile: ${token}
+  admin: { listen: '127.0.0.1:${adminPort}' }
+  log: { level: ${logLevel} }${listeners}
+`,
+  )
+  const program = programs.use(
+    new Program(`handfast proxy ${name}`, [...nodeArgs, MAIN, 'proxy', '--config', config]),
+  )
+  await ready(name, adminPort)
+  return program
+}
+
+async function ready(name: string, adminPort: number): Promise<void> {
+  for (const late = Date.now() + READY_MS; Date.now() < late; await pause(50)) {
+    const response = await fetch(`http://127.0.0.1:${adminPort}/ready`).catch(() => undefined)
+    await response?.body?.cancel()
+    if (response?.ok === true) return
+  }
+  throw new Error(`The proxy ${name} did not become ready`)
+}
