@@ -1,0 +1,83 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import type { GroupName } from '../../src/crypto/provider.ts'
+import type { MeshFiles } from '../cmd/tls-files.ts'
+import { spiffeIdIn, testConnect, testServe, type Cell, type PeerView } from './matrix.ts'
+import { opensslGroup } from './openssl.ts'
+
+const NODE = {
+  path: process.execPath,
+  version: `${process.versions.node} (OpenSSL ${process.versions.openssl})`,
+}
+
+/** This Node brings an OpenSSL of 3.5 or later. */
+const GROUPS: readonly GroupName[] = ['x25519', 'secp256r1', 'secp384r1', 'X25519MLKEM768']
+
+testServe({
+  name: 'node:tls',
+  program: NODE,
+  groups: GROUPS,
+  choosesCell: true,
+  prepare: (_t, files) => async (_t, cell, port) => {
+    const options = optionsOf(cell, files, files.web)
+    const socket = connect({ ...options, port, host: '127.0.0.1', servername: 'localhost' })
+    await once(socket, 'secureConnect')
+    const view = viewOf(socket)
+    socket.end('said by Node')
+    const echoed = await text(socket)
+    if (echoed !== 'said by Node') throw new Error(`Came back: ${echoed}`)
+    return view
+  },
+})
+
+testConnect({
+  name: 'node:tls',
+  program: NODE,
+  groups: GROUPS,
+  choosesCell: false,
+  prepare: (_t, files) => async (t) => {
+    const { promise, resolve, reject } = Promise.withResolvers<PeerView>()
+    const any = { suite: '', group: '' }
+    const server = createServer(
+      { ...optionsOf(any, files, files.catalog), requestCert: true, allowHalfOpen: true } as TlsOptions,
+      (socket) => {
+        const view = viewOf(socket)
+        socket.once('error', reject).pipe(socket)
+        socket.once('end', () => resolve(view))
+      },
+    )
+    t.after(() => server.close())
+    server.once('tlsClientError', reject).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return {
+      port: (server.address() as AddressInfo).port,
+      request: 'said to Node\n',
+      answer: /^said to Node\n$/,
+      view: () => promise,
+    }
+  },
+})
+
+function optionsOf(
+  { suite, group }: Cell | { suite: ''; group: '' },
+  files: MeshFiles,
+  who: MeshFiles['web'],
+) {
+  return {
+    ca: readFileSync(files.ca),
+    cert: readFileSync(who[1]),
+    key: readFileSync(who[3]),
+    minVersion: 'TLSv1.3',
+    rejectUnauthorized: true,
+    ...(suite === '' ? {} : { ciphers: suite }),
+    ecdhCurve: group === '' ? GROUPS.map(opensslGroup).join(':') : opensslGroup(group),
+  } as const
+}
+
+function viewOf(socket: TLSSocket): PeerView {
+  const identity = spiffeIdIn(socket.getPeerCertificate().subjectaltname ?? '')
+  return { suite: socket.getCipher().name, ...(identity === undefined ? {} : { identity }) }
+}

@@ -1,0 +1,32 @@
+/** OpenSSL's `s_client` and `s_server`. */
+import type { GroupName } from '../../src/crypto/provider.ts'
+import type { MeshFiles } from '../cmd/tls-files.ts'
+import { probe, type Program } from '../support/peers.ts'
+
+export const OPENSSL: Program | string = probe('openssl', ['version'], /^OpenSSL ((?:1\.1\.1|[3-9]\.)\S*)/)
+
+/** Those that every OpenSSL with TLS 1.3 has. */
+export const OPENSSL_GROUPS: readonly GroupName[] = ['x25519', 'secp256r1', 'secp384r1']
+
+/** OpenSSL's names, in what it takes and in what it says. */
+const GROUP_NAMES: readonly (readonly [GroupName, string, RegExp])[] = [
+  ['x25519', 'X25519', /^X25519/],
+  ['secp256r1', 'P-256', /^(?:ECDH, )?(?:prime256v1|secp256r1|P-256)/],
+  ['secp384r1', 'P-384', /^(?:ECDH, )?(?:secp384r1|P-384)/],
+  ['X25519MLKEM768', 'X25519MLKEM768', /^X25519MLKEM768/],
+]
+
+export function opensslGroup(group: GroupName): string {
+  return GROUP_NAMES.find(([ours]) => ours === group)![1]
+}
+
+/** Our name for a group as OpenSSL prints it; what has none is given back as it is. */
+export function groupFromOpenssl(printed: string): string {
+  return GROUP_NAMES.find(([, , pattern]) => pattern.test(printed))?.[0] ?? printed
+}
+
+/** Flags of a party that shows a credential and demands one under our root. */
+export function opensslFlags(files: MeshFiles, credential: MeshFiles['web']): string[] {
+  const [, cert, , key] = credential
+  return ['-cert', cert, '-cert_chain', cert, '-key', key, '-CAfile', files.ca, '-verify_return_error']
+}
