@@ -14,10 +14,16 @@ import type { Memory } from './memory.ts'
 
 export interface Surroundings {
   readonly memory: Memory
+  /** What the verifier goes by: it may change under way, when early data is declined. */
+  readonly current: () => Settings
   readonly trace: (event: TraceEvent) => void
 }
 
-/** A connection as the settings want it. @throws UnsupportedFlag */
+/**
+ * A connection as the settings want it.
+ *
+ * @throws UnsupportedFlag
+ */
 export function connect(
   settings: Settings,
   surroundings: Surroundings,
@@ -37,7 +43,7 @@ function clientOptions(
   const { advertiseAlpn, hostName } = settings
   return {
     ...endpointOptions(settings, surroundings),
-    verifier: verifierOf(settings),
+    verifier: verifierOf(settings, surroundings),
     tickets: surroundings.memory.clientTickets,
     earlyData: settings.enableEarlyData,
     ...(advertiseAlpn === undefined ? {} : { alpn: protocolsOf(advertiseAlpn) }),
@@ -63,15 +69,16 @@ function serverOptions(
     ...(settings.noTicket ? {} : { tickets: ticketPolicy(settings, surroundings.memory) }),
     ...(settings.enableEarlyData ? { earlyData: { maxBytes: MAX_EARLY_DATA_BYTES } } : {}),
     ...(alpn === undefined ? {} : { alpn }),
-    ...(asksClients ? { clientVerifier: verifierOf(settings), allowAnonymousClient: verifyPeer } : {}),
+    ...(asksClients
+      ? { clientVerifier: verifierOf(settings, surroundings), allowAnonymousClient: verifyPeer }
+      : {}),
   }
 }
 
 /** What the suite's own shim takes. */
 const MAX_EARLY_DATA_BYTES = 14_336
 
-function ticketPolicy({ enableEarlyData, skipTicket }: Settings, memory: Memory): TicketPolicy {
-  const store = memory.serverTickets({ earlyData: enableEarlyData })
+function ticketPolicy({ skipTicket }: Settings, { serverTickets: store }: Memory): TicketPolicy {
   return skipTicket ? { store, count: 0 } : { store }
 }
 
@@ -92,24 +99,31 @@ function endpointOptions(
 const NEVER_MS = 2 ** 48 - 1
 
 /** Accepts whoever proves possession of a key: the suite tests the handshake, not the path. */
-function verifierOf(settings: Settings): CertificateVerifier {
-  const { verifyFail, verifyPeer, server, useClientCaList } = settings
-  // The two callbacks of BoringSSL have different alerts.
-  const alert = settings.useCustomVerifyCallback ? 'certificate_unknown' : 'handshake_failure'
-  // A client that is not told to verify notes a failure and goes on.
-  const refuses = verifyFail && (verifyPeer || server)
+function verifierOf({ useClientCaList }: Settings, { current }: Surroundings): CertificateVerifier {
   return {
     ...(useClientCaList === undefined ? {} : { authorities: namesOf(useClientCaList) }),
     verify(chain) {
-      if (refuses)
-        throw new TlsError('TLS_CERTIFICATE_REJECTED', 'The test wants every certificate refused', { alert })
+      const refusal = refusalOf(current())
+      if (refusal !== undefined) throw refusal
       return { name: 'peer', expiresAtMs: NEVER_MS, path: chain }
     },
     reverify() {
-      if (settings.reverifyOnResume && verifyFail)
-        throw new CertificateError('PKI_UNKNOWN_ISSUER', 'The test wants every certificate refused')
+      if (current().reverifyOnResume && refusalOf(current()) !== undefined)
+        throw new CertificateError('PKI_UNKNOWN_ISSUER', REFUSAL)
     },
   }
+}
+
+const REFUSAL = 'The test wants every certificate refused'
+
+/** What the verifier is to throw, if anything. */
+export function refusalOf(settings: Settings): TlsError | undefined {
+  const { verifyFail, verifyPeer, server, useCustomVerifyCallback } = settings
+  // A client that is not told to verify notes a failure and goes on.
+  if (!verifyFail || !(verifyPeer || server)) return undefined
+  // The two callbacks of BoringSSL have different alerts.
+  const alert = useCustomVerifyCallback ? 'certificate_unknown' : 'handshake_failure'
+  return new TlsError('TLS_CERTIFICATE_REJECTED', REFUSAL, { alert })
 }
 
 /** A protocol that no client of the suite offers: every offer is refused. */
@@ -118,7 +132,7 @@ const UNSPOKEN = 'unspoken'
 function acceptedProtocols({ selectAlpn, selectEmptyAlpn, rejectAlpn }: Settings): string[] | undefined {
   if (selectEmptyAlpn) return ['']
   if (rejectAlpn) return [UNSPOKEN]
-  return selectAlpn === undefined ? undefined : [selectAlpn]
+  return selectAlpn === undefined || selectAlpn === '' ? undefined : [selectAlpn]
 }
 
 /** Distinguished names in hexadecimal, with commas between. */

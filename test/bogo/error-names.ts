@@ -28,7 +28,13 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/change_cipher_spec does not hold/, 'BAD_CHANGE_CIPHER_SPEC'],
   ],
   TLS_ILLEGAL_PARAMETER: [
-    [/alert has the level/, 'UNKNOWN_ALERT_TYPE'],
+    [/identities and/, 'PSK_IDENTITY_BINDER_COUNT_MISMATCH'],
+    [/pre_shared_key is not the last/, 'PRE_SHARED_KEY_MUST_BE_LAST'],
+    [/^The server resumes a/, 'OLD_SESSION_PRF_HASH_MISMATCH'],
+    [/early data under another cipher suite/, 'CIPHER_MISMATCH_ON_EARLY_DATA'],
+    [/early data under another application protocol/, 'ALPN_MISMATCH_ON_EARLY_DATA'],
+    [/early data without resuming/, 'UNEXPECTED_EXTENSION_ON_EARLY_DATA'],
+    [/^The alert .* has the level/, 'UNKNOWN_ALERT_TYPE'],
     [/^CertificateVerify uses/, 'WRONG_SIGNATURE_TYPE'],
     [/legacy_compression_methods/, 'INVALID_COMPRESSION_LIST'],
     [/twice/, 'DUPLICATE_EXTENSION'],
@@ -50,6 +56,7 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/cannot be used/, 'UNSUPPORTED_ALGORITHM'],
     [/malformed|has tag|at byte/, 'CANNOT_PARSE_LEAF_CERT'],
   ],
+  TLS_EARLY_DATA_LIMIT: [[/declined/, 'TOO_MUCH_SKIPPED_EARLY_DATA']],
   TLS_FLOOD: [
     [/KeyUpdates/, 'TOO_MANY_KEY_UPDATES'],
     [/user_canceled/, 'TOO_MANY_WARNING_ALERTS'],
@@ -59,6 +66,8 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
 }
 
 const NAMES: Readonly<Partial<Record<TlsErrorCode, string>>> = {
+  TLS_BAD_BINDER: 'DIGEST_CHECK_FAILED',
+  TLS_EARLY_DATA_LIMIT: 'TOO_MUCH_READ_EARLY_DATA',
   TLS_NOT_TLS: 'WRONG_VERSION_NUMBER',
   TLS_DECODE_ERROR: 'DECODE_ERROR',
   TLS_UNEXPECTED_MESSAGE: 'UNEXPECTED_MESSAGE',

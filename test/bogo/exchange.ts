@@ -4,7 +4,7 @@ import type { TlsConnection } from '../../src/tls/connection.ts'
 import { TlsError } from '../../src/tls/errors.ts'
 import type { Session } from '../../src/tls/session.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
-import { connect } from './endpoint.ts'
+import { connect, refusalOf } from './endpoint.ts'
 import { checkSession, checkTicket, UnmetExpectation } from './expectations.ts'
 import type { Settings } from './flags.ts'
 import type { Memory } from './memory.ts'
@@ -62,6 +62,7 @@ class Exchange {
   readonly #events: TraceEvent[] = []
   #settings: Settings
   #wroteFirst = false
+  #isOver = false
 
   constructor(plan: ExchangePlan, socket: net.Socket) {
     const { settings, memory } = plan
@@ -71,7 +72,11 @@ class Exchange {
     this.#settings = settings
     this.#connection = connect(
       settings,
-      { memory, trace: (event) => this.#events.push(event) },
+      {
+        memory,
+        current: () => this.#verification,
+        trace: (event) => this.#events.push(event),
+      },
       {
         output: (ciphertext) => socket.write(ciphertext),
         established: (session) => this.#guard(() => this.#converse(session)),
@@ -100,6 +105,11 @@ class Exchange {
     if (this.#settings.shimWritesFirst && this.#settings.enableEarlyData) this.#writeFirst()
   }
 
+  /** A full handshake after early data means that it was declined. */
+  get #verification(): Settings {
+    return this.#wroteFirst ? this.#plan.retry : this.#settings
+  }
+
   #receive(bytes: Uint8Array): void {
     if (!this.#settings.async) return this.#connection.receive(bytes)
     for (let i = 0; i < bytes.length; i++) this.#connection.receive(bytes.subarray(i, i + 1))
@@ -107,6 +117,7 @@ class Exchange {
 
   #converse(session: Session): void {
     if (this.#wroteFirst && session.earlyData !== 'accepted') this.#beginAgain()
+    if (this.#isOver) return
     const settings = this.#settings
     checkSession(settings, session, { isResumption: this.#plan.isResumption, events: this.#events })
     if (settings.exportKeyingMaterial !== undefined) {
@@ -134,6 +145,9 @@ class Exchange {
     if (!this.#settings.expectRejectEarlyData) throw new UnmetExpectation('early data was declined')
     this.#settings = this.#plan.retry
     this.#wroteFirst = false
+    // BoringSSL verifies once more before it goes on without early data.
+    const refusal = this.#settings.reverifyOnResume ? refusalOf(this.#settings) : undefined
+    if (refusal !== undefined) this.#connection.fail(refusal)
   }
 
   #writeFirst(): void {
@@ -173,6 +187,7 @@ class Exchange {
   }
 
   #fail(error: TlsError): void {
+    this.#isOver = true
     // Only tests of closing care how the transport ends.
     if (error.code === 'TLS_TRUNCATED' && !this.#settings.checkCloseNotify) this.#guard(() => this.#finish())
     else this.#settle.reject(error)

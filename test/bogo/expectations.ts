@@ -73,8 +73,10 @@ function checkEarlyData(settings: Settings, { earlyData, ticketAgeSkewMs }: Sess
   const { expectEarlyDataReason, expectTicketAgeSkew } = settings
   if (settings.expectAcceptEarlyData) check('what became of early data', earlyData, 'accepted')
   if (settings.expectRejectEarlyData) check('whether early data was taken', earlyData === 'accepted', false)
-  if (expectEarlyDataReason !== undefined)
-    check('what became of early data', earlyData, expectEarlyDataReason)
+  if (expectEarlyDataReason !== undefined) {
+    const reason = earlyData === 'accepted' ? 'accept' : earlyData
+    check('what became of early data', reason, expectEarlyDataReason)
+  }
   if (expectTicketAgeSkew !== undefined)
     check('the skew of the ticket', Math.trunc((ticketAgeSkewMs ?? 0) / 1000), expectTicketAgeSkew)
 }

@@ -12,14 +12,13 @@ export class Memory {
   #nowSeconds = START_SECONDS
   #offered: ClientTicket | undefined
   #received: ClientTicket | undefined
-  readonly #sealed: ServerTicketStore
-  readonly #stateful: ServerTicketStore
+  readonly serverTickets: ServerTicketStore
 
-  constructor(crypto: CryptoProvider) {
+  /** @param earlyData whether any connection may use it, which takes tickets that can be redeemed once */
+  constructor(crypto: CryptoProvider, { earlyData }: { readonly earlyData: boolean }) {
     this.crypto = crypto
     const current = makeTicketKey(crypto)
-    this.#sealed = sealedTickets(crypto, () => ({ current }))
-    this.#stateful = statefulTickets(crypto)
+    this.serverTickets = earlyData ? statefulTickets(crypto) : sealedTickets(crypto, () => ({ current }))
   }
 
   readonly nowMs = (): number => this.#nowSeconds * 1000
@@ -39,11 +38,6 @@ export class Memory {
       this.#offered = undefined
       return ticket !== undefined && ticket.expiresAtMs > nowMs ? ticket : undefined
     },
-  }
-
-  /** Early data takes tickets that can be redeemed once. */
-  serverTickets({ earlyData }: { readonly earlyData: boolean }): ServerTicketStore {
-    return earlyData ? this.#stateful : this.#sealed
   }
 
   /** Gets ready for the next connection. */

@@ -18,7 +18,9 @@ async function run(args: readonly string[]): Promise<number> {
       process.stdout.write('No\n')
       return Exit.success
     }
-    const memory = new Memory(nativeCrypto())
+    const memory = new Memory(nativeCrypto(), {
+      earlyData: initial.enableEarlyData || resume.enableEarlyData,
+    })
     for (let i = 0; i <= (initial.resumeCount ?? 0); i++) {
       const isResumption = i > 0
       const settings = isResumption ? resume : initial

@@ -203,14 +203,25 @@ export function* receiveEncryptedExtensions(
   }
   const alpn = selectedProtocol(extensions.value('application_layer_protocol_negotiation'), offer)
   const earlyData = extensions.has(ExtensionType.early_data)
-  // RFC 8446 §4.2.10: early data was sent under the ticket's suite and protocol, and can be taken under no other.
-  if (earlyData && (resumed === undefined || resumed.cipherSuite !== suite.name || resumed.alpn !== alpn)) {
-    throw new TlsError(
-      'TLS_ILLEGAL_PARAMETER',
-      'The server accepts early data of a session that it does not resume as it was',
-    )
-  }
+  if (earlyData) checkSameSession(resumed, { suite, alpn })
   return { alpn, earlyData }
+}
+
+/** RFC 8446 §4.2.10: early data was sent under the ticket's suite and protocol, and can be taken under no other. */
+function checkSameSession(
+  resumed: ClientTicket | undefined,
+  { suite, alpn }: { readonly suite: CipherSuiteParameters; readonly alpn: string | undefined },
+): void {
+  const changed =
+    resumed === undefined
+      ? 'without resuming its session'
+      : resumed.cipherSuite !== suite.name
+        ? `under another cipher suite, ${suite.name}`
+        : resumed.alpn !== alpn
+          ? `under another application protocol, ${alpn ?? 'none'}`
+          : undefined
+  if (changed === undefined) return
+  throw new TlsError('TLS_ILLEGAL_PARAMETER', `The server accepts early data ${changed}`)
 }
 
 function selectedProtocol(protocols: readonly string[] | undefined, { policy }: Offer): string | undefined {

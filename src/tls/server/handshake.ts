@@ -60,7 +60,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   const handshake = beginHandshakePhase(hs, { stage, sharedSecret }, hello.random)
   if (hello.sessionId.length > 0) hs.sendChangeCipherSpec()
   hs.protectWriting(suite, handshake.secrets.server, 'handshake')
-  sendEncryptedExtensions(hs, { hello, alpn, earlyData: early !== undefined })
+  sendEncryptedExtensions(hs, { hello, resumed, alpn, earlyData: early !== undefined })
   const verifier = own === undefined ? undefined : options.clientVerifier
   if (verifier !== undefined) sendCertificateRequest(hs, policy, verifier.authorities ?? [])
   if (own !== undefined) yield* authenticateSelf(hs, 'server', own.credential, own.scheme)
@@ -168,14 +168,18 @@ function* chooseCredential(
 
 interface EncryptedAnswer {
   readonly hello: ClientHello
+  readonly resumed: boolean
   readonly alpn: string | undefined
   readonly earlyData: boolean
 }
 
-function sendEncryptedExtensions(hs: HandshakeContext, { hello, alpn, earlyData }: EncryptedAnswer): void {
+function sendEncryptedExtensions(
+  hs: HandshakeContext,
+  { hello, resumed, alpn, earlyData }: EncryptedAnswer,
+): void {
   const extensions = new Extensions('encrypted_extensions')
-  // RFC 6066 §3: the acknowledgement that the name chose the certificate.
-  if (hello.extensions.value('server_name') !== undefined) extensions.add('server_name', true)
+  // RFC 6066 §3: the acknowledgement that the name chose the certificate, which a resumption has none of.
+  if (!resumed && hello.extensions.value('server_name') !== undefined) extensions.add('server_name', true)
   if (alpn !== undefined) extensions.add('application_layer_protocol_negotiation', [alpn])
   if (earlyData) extensions.add('early_data', new Uint8Array(0))
   hs.send(encodeEncryptedExtensions(extensions))

@@ -108,10 +108,11 @@ export function judgeEarlyData(
   alpn: string | undefined,
 ): EarlyDataOutcome {
   const { earlyData, tickets } = options
-  if (!hello.extensions.has(ExtensionType.early_data)) return 'disabled'
-  if (retried) return 'hello_retry_request'
   if (earlyData === undefined) return 'disabled'
+  if (!hello.extensions.has(ExtensionType.pre_shared_key)) return 'no_session_offered'
   if (resumption === undefined) return 'session_not_resumed'
+  if (retried) return 'hello_retry_request'
+  if (!hello.extensions.has(ExtensionType.early_data)) return 'disabled'
   const { state, index, ageSkewMs } = resumption
   // Early data is sealed under the first ticket; another one says nothing about it.
   if (index !== 0) return 'session_not_resumed'
