@@ -16,10 +16,10 @@ testServe({
     async (t, { suite, group }, port) => {
       const [, cert, , key] = files.web
       const client = new PeerProcess(t, path, [
-        ...['--silent', '--show-error', '--fail', '--verbose', '--http1.1', '--tlsv1.3'],
-        ...['--resolve', `localhost:${port}:127.0.0.1`, '--cacert', files.ca, '--cert', cert, '--key', key],
-        ...['--tls13-ciphers', suite, '--curves', opensslGroup(group), '--noproxy', '*'],
-        ...['--data', 'said by curl', `https://localhost:${port}/`],
+        ['--silent', '--show-error', '--fail', '--verbose', '--http1.1', '--tlsv1.3'],
+        ['--resolve', `localhost:${port}:127.0.0.1`, '--cacert', files.ca, '--cert', cert, '--key', key],
+        ['--tls13-ciphers', suite, '--curves', opensslGroup(group), '--noproxy', '*'],
+        ['--data', 'said by curl', `https://localhost:${port}/`],
       ])
       client.end()
       const { code, stdout, stderr } = await client.ended()

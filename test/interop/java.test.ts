@@ -36,10 +36,13 @@ function start(
   [, cert, , key]: MeshFiles['web'],
 ): Promise<LinePeer> {
   const keyStore = join(directory, 'peer.p12')
-  execFileSync((OPENSSL as Program).path, [
-    ...['pkcs12', '-export', '-name', 'peer', '-in', cert, '-inkey', key],
-    ...['-out', keyStore, '-passout', `pass:${PASSWORD}`],
-  ])
+  execFileSync(
+    (OPENSSL as Program).path,
+    [
+      ['pkcs12', '-export', '-name', 'peer', '-in', cert, '-inkey', key],
+      ['-out', keyStore, '-passout', `pass:${PASSWORD}`],
+    ].flat(),
+  )
   const source = join(import.meta.dirname, 'JssePeer.java')
   // A short life is not worth the better compiler.
   const options = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:auto']

@@ -3,7 +3,7 @@
  * `connect ID PORT` or `serve ID`, and print lines that start with the ID: `listening PORT`, `session VERSION SUITE
  * URIS`, `received TEXT`, `closed` once both sides have ended their halves, or `failed WHY`. At first they say `ready`.
  */
-import { PeerProcess } from '../support/peers.ts'
+import type { PeerProcess } from '../support/peers.ts'
 import { spiffeIdIn, type ConnectTo, type PeerView, type ServeOne } from './matrix.ts'
 
 export class LinePeer {

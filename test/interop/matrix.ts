@@ -82,9 +82,9 @@ export function testServe(peer: ClientPeer): void {
     return async (t, cell) => {
       const args = [...files.catalog, '--ca', files.ca, '--require-client-cert', '--once', '--json']
       const server = startHandfast(t, [
-        ...['tls', 'serve', '--listen', '127.0.0.1:0', ...args],
-        ...(choosesCell ? [] : ['--suites', cell.suite, '--groups', cell.group]),
-        ...(http ? ['--http'] : []),
+        ['tls', 'serve', '--listen', '127.0.0.1:0', ...args],
+        choosesCell ? [] : ['--suites', cell.suite, '--groups', cell.group],
+        http ? ['--http'] : [],
       ])
       const [, port] = await server.saw(/Listening on 127\.0\.0\.1:(\d+)\n/, 'stderr')
       const view = await connect(t, cell, Number(port))
@@ -105,21 +105,21 @@ export function testConnect(peer: ServerPeer): void {
   run(`tls connect talks to ${peer.name}`, peer, async (t, files, program) => {
     const serve = await peer.prepare(t, files, program)
     return async (t, cell) => {
-      const { port, request, answer, view } = await serve(t, cell)
+      const service = await serve(t, cell)
       const client = startHandfast(t, [
-        ...['tls', 'connect', `127.0.0.1:${port}`, '--servername', 'localhost', '--json'],
-        ...['--ca', files.ca, '--spiffe-id', CATALOG, ...files.web],
-        ...(peer.choosesCell ? [] : ['--suites', cell.suite, '--groups', cell.group]),
+        ['tls', 'connect', `127.0.0.1:${service.port}`, '--servername', 'localhost', '--json'],
+        ['--ca', files.ca, '--spiffe-id', CATALOG, ...files.web],
+        peer.choosesCell ? [] : ['--suites', cell.suite, '--groups', cell.group],
       ])
-      client.write(request)
-      await client.saw(answer, 'stdout')
+      client.write(service.request)
+      await client.saw(service.answer, 'stdout')
       client.end()
       const { code, stdout, stderr } = await client.ended()
       assert.equal(code, 0, stderr)
       const report = reportIn(stderr)
       assert.equal(report.settled.peer?.name, CATALOG)
       checkSettled(report, cell)
-      checkView(await view(stdout), cell, WEB)
+      checkView(await service.view(stdout), cell, WEB)
       return report
     }
   })

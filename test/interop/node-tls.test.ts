@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { connect, createServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import { connect, createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import type { GroupName } from '../../src/crypto/provider.ts'
 import type { MeshFiles } from '../cmd/tls-files.ts'
 import { spiffeIdIn, testConnect, testServe, type Cell, type PeerView } from './matrix.ts'
@@ -12,6 +12,8 @@ const NODE = {
   path: process.execPath,
   version: `${process.versions.node} (OpenSSL ${process.versions.openssl})`,
 }
+
+type CommonOptions = SecureContextOptions & { readonly rejectUnauthorized: true }
 
 /** This Node brings an OpenSSL of 3.5 or later. */
 const GROUPS: readonly GroupName[] = ['x25519', 'secp256r1', 'secp384r1', 'X25519MLKEM768']
@@ -40,9 +42,8 @@ testConnect({
   choosesCell: false,
   prepare: (_t, files) => async (t) => {
     const { promise, resolve, reject } = Promise.withResolvers<PeerView>()
-    const any = { suite: '', group: '' }
     const server = createServer(
-      { ...optionsOf(any, files, files.catalog), requestCert: true, allowHalfOpen: true } as TlsOptions,
+      { ...optionsOf(undefined, files, files.catalog), requestCert: true },
       (socket) => {
         const view = viewOf(socket)
         socket.once('error', reject).pipe(socket)
@@ -62,19 +63,19 @@ testConnect({
 })
 
 function optionsOf(
-  { suite, group }: Cell | { suite: ''; group: '' },
-  files: MeshFiles,
-  who: MeshFiles['web'],
-) {
+  cell: Cell | undefined,
+  { ca }: MeshFiles,
+  [, cert, , key]: MeshFiles['web'],
+): CommonOptions {
   return {
-    ca: readFileSync(files.ca),
-    cert: readFileSync(who[1]),
-    key: readFileSync(who[3]),
+    ca: readFileSync(ca),
+    cert: readFileSync(cert),
+    key: readFileSync(key),
     minVersion: 'TLSv1.3',
     rejectUnauthorized: true,
-    ...(suite === '' ? {} : { ciphers: suite }),
-    ecdhCurve: group === '' ? GROUPS.map(opensslGroup).join(':') : opensslGroup(group),
-  } as const
+    ecdhCurve: (cell === undefined ? GROUPS : [cell.group]).map(opensslGroup).join(':'),
+    ...(cell === undefined ? {} : { ciphers: cell.suite }),
+  }
 }
 
 function viewOf(socket: TLSSocket): PeerView {

@@ -11,8 +11,8 @@ testServe({
     (_t, files, { path }) =>
     async (t, { suite, group }, port) => {
       const client = new PeerProcess(t, path, [
-        ...['s_client', '-connect', `127.0.0.1:${port}`, '-servername', 'localhost'],
-        ...['-ciphersuites', suite, '-groups', opensslGroup(group), ...opensslFlags(files, files.web)],
+        ['s_client', '-connect', `127.0.0.1:${port}`, '-servername', 'localhost'],
+        ['-ciphersuites', suite, '-groups', opensslGroup(group), ...opensslFlags(files, files.web)],
       ])
       client.write('said by OpenSSL\n')
       await client.saw(/^said by OpenSSL$/m, 'stdout')
@@ -35,8 +35,8 @@ testConnect({
     (_t, files, { path }) =>
     async (t, { suite, group }) => {
       const server = new PeerProcess(t, path, [
-        ...['s_server', '-accept', '127.0.0.1:0', '-naccept', '1', '-Verify', '4'],
-        ...['-ciphersuites', suite, '-groups', opensslGroup(group), ...opensslFlags(files, files.catalog)],
+        ['s_server', '-accept', '127.0.0.1:0', '-naccept', '1', '-Verify', '4'],
+        ['-ciphersuites', suite, '-groups', opensslGroup(group), ...opensslFlags(files, files.catalog)],
       ])
       const [, port] = await server.saw(/^ACCEPT \S+:(\d+)$/m, 'stdout')
       void server.saw(/^question$/m, 'stdout').then(

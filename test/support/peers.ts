@@ -47,6 +47,9 @@ export function probe(name: string, asking: readonly string[], wanted: RegExp): 
   return { path, version }
 }
 
+/** Words of a command line; groups of them say what belongs together. */
+export type Args = readonly (string | readonly string[])[]
+
 /** How a process ended; `code` is null when a signal ended it. */
 export interface PeerResult {
   readonly code: number | null
@@ -72,10 +75,10 @@ export class PeerProcess {
   constructor(
     t: TestContext,
     path: string,
-    args: readonly string[],
+    args: Args,
     { env = {}, deadlineMs = DEADLINE_MS }: PeerOptions = {},
   ) {
-    this.child = spawn(path, args, {
+    this.child = spawn(path, args.flat(), {
       // Messages are matched in English, times are those of the certificates.
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], LC_ALL: 'C', TZ: 'UTC', ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -130,7 +133,7 @@ export class PeerProcess {
 }
 
 /** Our own command line, from its source, as a process of its own. */
-export function startHandfast(t: TestContext, args: readonly string[]): PeerProcess {
+export function startHandfast(t: TestContext, args: Args): PeerProcess {
   return new PeerProcess(t, process.execPath, [MAIN, ...args])
 }
 
