@@ -33,8 +33,8 @@ unit: install
 test: build ## every test that can run here; what is skipped says why
 	node --test --test-concurrency=2 'test/**/*.test.ts'
 
-bench: build ## Handfast and node:tls proxy pairs side by side, as ratios; then the micro benches
-	node bench/run.bench.ts
+bench: build ## Handfast and node:tls proxy pairs side by side, as ratios, then the micro benches (JSON=FILE keeps the figures)
+	node --disable-warning=ExperimentalWarning bench/run.bench.ts $(if $(JSON),--json $(JSON))
 
 proto: install ## regenerate src/control/gen from src/control/*.proto (needs protoc)
 	protoc --plugin=node_modules/.bin/protoc-gen-es --es_out=src/control/gen --es_opt=target=ts,import_extension=ts,erasable_syntax=true -I src/control src/control/*.proto

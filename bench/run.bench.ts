@@ -2,8 +2,9 @@
  * Proxy pairs side by side in one run: client → A = mutual TLS 1.3 = B → backend, with A and B two `handfast proxy` or two proxies of
  * node:tls. Rounds are interleaved and medians shown; only the ratios mean anything on another machine.
  *
- * `node bench/run.bench.ts [--json FILE] [--rounds N] [--log-level LEVEL] [--only pairs]`
+ * `node bench/run.bench.ts [--json FILE] [--rounds N] [--log-level LEVEL] [--workload NAME] [--node-args=ARGS]`
  */
+import { globSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,7 +17,6 @@ import { rowsOf, tableOf, type Measurement } from './support/report.ts'
 import { WORKLOADS, type LoadResult, type Workload } from './support/workload.ts'
 
 const SUPPORT = join(import.meta.dirname, 'support')
-const MICRO_BENCHES = ['handshake.bench.ts', 'aead.bench.ts']
 
 /** Unmeasured load before the first round, for the compilers of all processes. */
 const WARM_UP_SECONDS = 0.7
@@ -26,7 +26,8 @@ const { values: flags } = parseArgs({
     json: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     'log-level': { type: 'string', default: 'warn' },
-    only: { type: 'string' },
+    /** Only this one, and no micro benches. */
+    workload: { type: 'string' },
     /** What goes to Node before the proxies' script, such as --cpu-prof. */
     'node-args': { type: 'string', default: '' },
   },
@@ -54,8 +55,9 @@ try {
 } finally {
   await rm(directory, { recursive: true, force: true })
 }
-if (flags.only === undefined) {
-  for (const bench of MICRO_BENCHES) print(`\n${await runToEnd([join(import.meta.dirname, bench)])}`)
+if (flags.workload === undefined) {
+  for (const bench of globSync('!(run).bench.ts', { cwd: import.meta.dirname }).toSorted())
+    print(`\n${await runToEnd([join(import.meta.dirname, bench)])}`)
 }
 
 async function startPairs(programs: AsyncDisposableStack): Promise<readonly Pair[]> {
@@ -94,7 +96,11 @@ async function measure(pairs: readonly Pair[], rounds: number): Promise<readonly
 
 /** Handshakes are counted only where a connection of the client makes one. */
 function workloadsOf({ isConnectionForConnection }: Pair): readonly Workload[] {
-  return WORKLOADS.filter(({ name }) => name !== 'connections' || isConnectionForConnection)
+  return WORKLOADS.filter(
+    ({ name }) =>
+      (flags.workload === undefined || name === flags.workload) &&
+      (name !== 'connections' || isConnectionForConnection),
+  )
 }
 
 async function measureOnce(pair: Pair, workload: Workload): Promise<Measurement> {

@@ -20,7 +20,7 @@ const [direction, port, nextPort, directory, peer] = process.argv.slice(2) as [
 const common = {
   minVersion: 'TLSv1.3',
   ciphers: 'TLS_AES_128_GCM_SHA256',
-  ecdhCurve: 'X25519',
+  ecdhCurve: 'X25519MLKEM768',
   cert: read('cert.pem'),
   key: read('key.pem'),
   ca: read('ca.pem'),

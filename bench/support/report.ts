@@ -67,7 +67,8 @@ function rowOf(workload: Workload, runs: readonly Measurement[]): Row {
 
 /** One block for each workload; × is the ratio to the first pair. */
 export function tableOf(rows: readonly Row[], workloads: readonly Workload[]): string {
-  const blocks = workloads.map(({ name, title, costTitle, connections }) => {
+  const measured = workloads.filter(({ name }) => rows.some(({ workload }) => workload === name))
+  const blocks = measured.map(({ name, title, costTitle, connections }) => {
     const head = line(`${connections} at a time`, title, '×', 'p50 ms', 'p99 ms', costTitle, '×', 'MiB both')
     const body = rows
       .filter(({ workload }) => workload === name)
