@@ -1,4 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { stripTypeScriptTypes } from 'node:module'
 import { join } from 'node:path'
 import { encodePem } from '../../src/pki/pem.ts'
 import { mintSvid, mintTrustDomain, pemOf, type MintedTrustDomain } from '../../test/support/certificates.ts'
