@@ -11,7 +11,8 @@ import {
 import { MessageAssembler } from './messages/handshake-message.ts'
 import type { ClientOptions, EndpointOptions, ServerOptions } from './options.ts'
 import { PostHandshake } from './post-handshake.ts'
-import { RecordLayer } from './record/record-layer.ts'
+import { RecordReader } from './record/reader.ts'
+import { RecordWriter } from './record/writer.ts'
 import { serverHandshake } from './server/handshake.ts'
 import type { Session } from './session.ts'
 import type { Direction, Protection, TraceEvent } from './trace.ts'
@@ -46,7 +47,8 @@ export class TlsConnection implements Disposable {
   readonly #role: 'client' | 'server'
   readonly #options: EndpointOptions
   readonly #handlers: ConnectionHandlers
-  readonly #records: RecordLayer
+  readonly #reader: RecordReader
+  readonly #writer: RecordWriter
   readonly #assembler = new MessageAssembler()
   readonly #context: HandshakeContext
   readonly #handshake: Handshake<Established>
@@ -88,16 +90,17 @@ export class TlsConnection implements Disposable {
     this.#role = role
     this.#options = options
     this.#handlers = handlers
-    this.#records = new RecordLayer(crypto, role, {
+    this.#reader = new RecordReader(crypto, {
       handshake: (fragment, protection) => this.#receiveHandshake(fragment, protection),
       alert: (fragment, protection) => this.#receiveAlert(fragment, protection),
       changeCipherSpec: (fragment) => this.#receiveChangeCipherSpec(fragment),
       applicationData: (plaintext, protection) => this.#receiveData(plaintext, protection),
-      output: (ciphertext) => handlers.output(ciphertext),
     })
+    this.#writer = new RecordWriter(crypto, role, options, (ciphertext) => handlers.output(ciphertext))
     const services = {
       crypto,
-      records: this.#records,
+      reader: this.#reader,
+      writer: this.#writer,
       assembler: this.#assembler,
       nowMs,
       keyLog,
@@ -129,7 +132,7 @@ export class TlsConnection implements Disposable {
    */
   receive(ciphertext: Uint8Array): void {
     if (this.#state === 'over' || this.#receivedClose) return
-    this.#guard(() => this.#records.receive(ciphertext))
+    this.#guard(() => this.#reader.receive(ciphertext))
   }
 
   /** Tells that the transport has ended: without a close_notify before it, that is a failure. */
@@ -161,9 +164,9 @@ export class TlsConnection implements Disposable {
       )
     }
     if (plaintext.length === 0) return
-    if (this.#records.wantsKeyUpdate || this.#postHandshake!.owesKeyUpdate)
+    if (this.#writer.wantsKeyUpdate || this.#postHandshake!.owesKeyUpdate)
       this.updateKeys({ requestPeer: false })
-    this.#records.sendApplicationData(plaintext)
+    this.#writer.applicationData(plaintext)
   }
 
   /**
@@ -175,7 +178,7 @@ export class TlsConnection implements Disposable {
    */
   sendEarly(plaintext: Uint8Array): boolean {
     if (this.#state !== 'handshaking' || !this.#context.takeEarlyData(plaintext.length)) return false
-    this.#records.sendApplicationData(plaintext)
+    this.#writer.applicationData(plaintext)
     return true
   }
 
@@ -191,8 +194,8 @@ export class TlsConnection implements Disposable {
   close(): void {
     if (this.#state === 'over' || this.#state === 'idle' || this.#sentClose) return
     this.#sentClose = true
-    this.#records.sendAlert(AlertLevel.warning, AlertDescription.close_notify)
-    this.#records.stopWriting()
+    this.#writer.alert(AlertLevel.warning, AlertDescription.close_notify)
+    this.#writer.stop()
     this.#trace({ kind: 'closed', direction: 'sent', atMs: this.#nowMs })
     if (this.#receivedClose || this.#state === 'handshaking') this.#end()
   }
@@ -236,7 +239,7 @@ export class TlsConnection implements Disposable {
         this.#awaiting = this.#answer(request)
       }
     }
-    this.#records.flush()
+    this.#writer.flush()
     if (this.#state === 'handshaking' && this.#awaiting?.done === true) this.#establish(this.#awaiting.value)
   }
 
@@ -261,7 +264,12 @@ export class TlsConnection implements Disposable {
     this.#awaiting = undefined
     this.#state = 'open'
     this.#session = established.session
-    this.#postHandshake = new PostHandshake(this.#role, this.#options, this.#records, established)
+    this.#postHandshake = new PostHandshake(
+      this.#role,
+      this.#options,
+      { reader: this.#reader, writer: this.#writer },
+      established,
+    )
     this.#postHandshake.begin()
     // Whoever took the tickets may have ended the connection.
     if (this.#isOver) return
@@ -280,7 +288,7 @@ export class TlsConnection implements Disposable {
     ) {
       this.#trace(messageEvent('received', message, protection, this.#nowMs))
       this.#postHandshake!.receive(message, this.#assembler.isEmpty)
-      this.#records.flush()
+      this.#writer.flush()
     }
   }
 
@@ -311,14 +319,22 @@ export class TlsConnection implements Disposable {
   /** RFC 8446 §5: one byte of value 1, in plaintext, between the first ClientHello and the peer's Finished. */
   #receiveChangeCipherSpec(fragment: Uint8Array): void {
     this.#refuseInterleaving('change_cipher_spec')
-    // A client has sent its ClientHello by now; a server must have seen one.
-    if (this.#state !== 'handshaking' || (this.#role === 'server' && !this.#sawPeerMessage)) {
+    if (this.#state !== 'handshaking' || !this.#sawOrSentHello) {
       throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'change_cipher_spec came outside the handshake')
     }
     if (fragment.length !== 1 || fragment[0] !== 1) {
       throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'change_cipher_spec does not hold the one byte 1')
     }
     this.#trace({ kind: 'change_cipher_spec', direction: 'received', atMs: this.#nowMs })
+  }
+
+  /** A server that hands out cookies may meet, before any hello, what the client sends before its second (appendix D.4). */
+  get #sawOrSentHello(): boolean {
+    return (
+      this.#role === 'client' ||
+      this.#sawPeerMessage ||
+      (this.#options as ServerOptions).cookieKey !== undefined
+    )
   }
 
   #receiveAlert(fragment: Uint8Array, protection: Protection): void {
@@ -351,7 +367,7 @@ export class TlsConnection implements Disposable {
       )
     }
     this.#receivedClose = true
-    this.#records.stop()
+    this.#reader.stop()
     this.#trace({ kind: 'closed', direction: 'received', atMs: this.#nowMs })
     this.#handlers.peerClosed()
     if (this.#sentClose) this.#end()
@@ -374,9 +390,9 @@ export class TlsConnection implements Disposable {
 
   #sendFatalAlert({ alert }: TlsError): void {
     if (alert === undefined || this.#sentClose) return
-    const protection = this.#records.writeProtection
+    const protection = this.#writer.protection
     try {
-      this.#records.sendAlert(AlertLevel.fatal, AlertDescription[alert])
+      this.#writer.alert(AlertLevel.fatal, AlertDescription[alert])
     } catch {
       // A write key at its limit seals nothing more; the peer learns from the end of the transport.
       return
@@ -395,7 +411,8 @@ export class TlsConnection implements Disposable {
     if (this.#state === 'over') return
     this.#state = 'over'
     this.#awaiting = undefined
-    this.#records[Symbol.dispose]()
+    this.#reader[Symbol.dispose]()
+    this.#writer[Symbol.dispose]()
     this.#context.wipe()
     this.#postHandshake?.wipe()
   }

@@ -6,7 +6,8 @@ import { describeMessage } from './describe.ts'
 import { TlsError } from './errors.ts'
 import { asMessage, type HandshakeMessage, type MessageAssembler } from './messages/handshake-message.ts'
 import type { Credential } from './options.ts'
-import type { RecordLayer } from './record/record-layer.ts'
+import type { RecordReader } from './record/reader.ts'
+import type { RecordWriter } from './record/writer.ts'
 import { HandshakeType, nameOf, type CipherSuiteParameters, type HandshakeTypeName } from './registry.ts'
 import type { Session } from './session.ts'
 import { Transcript } from './transcript.ts'
@@ -61,7 +62,8 @@ export interface Established {
 
 export interface HandshakeServices {
   readonly crypto: CryptoProvider
-  readonly records: RecordLayer
+  readonly reader: RecordReader
+  readonly writer: RecordWriter
   readonly assembler: MessageAssembler
   readonly nowMs: () => number
   readonly keyLog?: ((line: string) => void) | undefined
@@ -92,11 +94,11 @@ export class HandshakeContext {
 
   /** Queues a message and enters it into the transcript. Returns what goes out, which a rewriting test may have changed. */
   send(message: Uint8Array): HandshakeMessage {
-    const { records, rewrite } = this.#services
+    const { writer, rewrite } = this.#services
     const sent = asMessage(rewrite?.(message) ?? message)
     this.transcript.add(sent.bytes)
-    records.queueHandshake(sent.bytes)
-    this.#traceMessage('sent', sent, records.writeProtection)
+    writer.queueHandshake(sent.bytes)
+    this.#traceMessage('sent', sent, writer.protection)
     return sent
   }
 
@@ -109,9 +111,9 @@ export class HandshakeContext {
 
   /** Like {@link expect}, but leaves the transcript to the caller. */
   *receive(...types: readonly HandshakeType[]): Handshake<HandshakeMessage> {
-    this.#services.records.flush()
+    this.#services.writer.flush()
     const message = yield* ask({ kind: 'message' })
-    this.#traceMessage('received', message, this.#services.records.readProtection)
+    this.#traceMessage('received', message, this.#services.reader.protection)
     if (types.some((type) => type === message.type)) return message
     const expected = types.map((type) => nameOf(HandshakeType, type)).join(' or ')
     throw new TlsError(
@@ -126,14 +128,14 @@ export class HandshakeContext {
     secret: Uint8Array,
     protection: Exclude<Protection, 'plaintext'>,
   ): void {
-    const { assembler, records } = this.#services
+    const { assembler, reader } = this.#services
     if (!assembler.isEmpty) {
       throw new TlsError(
         'TLS_UNEXPECTED_MESSAGE',
         'A record goes on with messages after its keys were replaced',
       )
     }
-    records.protectReading(suite, secret, protection)
+    reader.protect(suite, secret, protection)
     this.trace({ kind: 'keys', direction: 'received', protection, atMs: this.nowMs })
   }
 
@@ -142,7 +144,7 @@ export class HandshakeContext {
     secret: Uint8Array,
     protection: Exclude<Protection, 'plaintext'>,
   ): void {
-    this.#services.records.protectWriting(suite, secret, protection)
+    this.#services.writer.protect(suite, secret, protection)
     this.trace({ kind: 'keys', direction: 'sent', protection, atMs: this.nowMs })
   }
 
@@ -160,7 +162,7 @@ export class HandshakeContext {
   revokeEarlyData(): void {
     if (this.#earlyDataLeft === undefined) return
     this.#earlyDataLeft = undefined
-    this.#services.records.unprotectWriting()
+    this.#services.writer.unprotect()
   }
 
   get isSendingEarlyData(): boolean {
@@ -176,19 +178,24 @@ export class HandshakeContext {
 
   /** Drops the early data that is under way although we do not take it. */
   skipEarlyData(): void {
-    this.#services.records.skipEarlyData()
+    this.#services.reader.skipEarlyData()
+  }
+
+  /** Holds the peer to the record size that we announced (RFC 8449). */
+  limitReading(maxPlaintextBytes: number): void {
+    this.#services.reader.limit(maxPlaintextBytes)
   }
 
   /** Caps our records at what the peer takes (RFC 8449). */
   limitWriting(maxPlaintextBytes: number): void {
-    this.#services.records.limitWriting(maxPlaintextBytes)
+    this.#services.writer.limit(maxPlaintextBytes)
   }
 
   /** Sends the compatibility record once (RFC 8446 appendix D.4). */
   sendChangeCipherSpec(): void {
     if (this.#sentChangeCipherSpec) return
     this.#sentChangeCipherSpec = true
-    this.#services.records.sendChangeCipherSpec()
+    this.#services.writer.changeCipherSpec()
     this.trace({ kind: 'change_cipher_spec', direction: 'sent', atMs: this.nowMs })
   }
 

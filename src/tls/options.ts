@@ -26,6 +26,15 @@ export interface EndpointOptions {
   readonly groups?: readonly GroupName[]
   /** What we accept of peers, by preference. @default all of the engine's */
   readonly signatureSchemes?: readonly SignatureSchemeName[]
+  /**
+   * The most plaintext in a record that we take, from 64 to 16,384 bytes; peers are told (RFC 8449).
+   * @default 16384, and nothing is said
+   */
+  readonly maxRecordBytes?: number
+  /** Pads each record of application data to a multiple of so many bytes, to hide lengths. @default none */
+  readonly paddingBlockBytes?: number
+  /** Begins each burst with records that fit one TCP segment: less latency on slow links, more work. @default false */
+  readonly smallFirstRecords?: boolean
   /** Receives lines of the SSLKEYLOGFILE format (RFC 9850). Whoever reads them reads the traffic. @default off */
   readonly keyLog?: (line: string) => void
   /** Receives an event for every step. @default off */
@@ -44,6 +53,11 @@ export interface ClientOptions extends EndpointOptions {
    * @default every handshake is a full one
    */
   readonly tickets?: ClientTicketStore
+  /**
+   * Whether to send values that mean nothing, so that peers keep ignoring what they do not know (RFC 8701), and
+   * extensions in random order, so that they rely on none. @default true
+   */
+  readonly grease?: boolean
   /** Whether data may be sent early, which may be replayed (RFC 8446 §8). @default false */
   readonly earlyData?: boolean
 }
@@ -55,6 +69,11 @@ export interface ServerOptions extends EndpointOptions {
   readonly clientVerifier?: CertificateVerifier
   /** Whether a client without certificate is let in, unverified. @default false when there is a verifier */
   readonly allowAnonymousClient?: boolean
+  /**
+   * A secret of 32 bytes, shared between replicas, that authenticates the cookies of HelloRetryRequests: the second
+   * ClientHello may then come to a connection that never saw the first. @default no cookies are sent
+   */
+  readonly cookieKey?: Uint8Array
   /** Lets clients resume. @default every handshake is a full one */
   readonly tickets?: TicketPolicy
   /** Takes early data, on single-use tickets only; it goes to the handler `earlyData`. @default refused */

@@ -1,6 +1,7 @@
 import type { GroupName } from '../crypto/provider.ts'
 import { TlsError } from './errors.ts'
 import type { EndpointOptions } from './options.ts'
+import { MAX_PLAINTEXT_BYTES } from './record/protection.ts'
 import {
   CIPHER_SUITES,
   NamedGroup,
@@ -15,6 +16,8 @@ export interface NegotiationPolicy {
   readonly groups: readonly GroupName[]
   readonly schemes: readonly SignatureSchemeParameters[]
   readonly alpn: readonly string[]
+  /** What record_size_limit says, content type included; undefined when nothing is said. */
+  readonly recordSizeLimit: number | undefined
 }
 
 /** In our order of preference. */
@@ -50,7 +53,35 @@ export function negotiationPolicy(options: EndpointOptions): NegotiationPolicy {
     groups: nonEmpty('groups', groups),
     schemes: pick('signatureSchemes', options.signatureSchemes, SIGNATURE_SCHEMES),
     alpn,
+    recordSizeLimit: recordSizeLimit(options),
   }
+}
+
+/** RFC 8449 §4. */
+const MIN_RECORD_SIZE_LIMIT = 64
+
+function recordSizeLimit({ maxRecordBytes }: EndpointOptions): number | undefined {
+  if (maxRecordBytes === undefined) return undefined
+  if (
+    Number.isInteger(maxRecordBytes) &&
+    maxRecordBytes >= MIN_RECORD_SIZE_LIMIT &&
+    maxRecordBytes <= MAX_PLAINTEXT_BYTES
+  ) {
+    return maxRecordBytes + 1
+  }
+  throw new TlsError(
+    'TLS_BAD_OPTIONS',
+    `maxRecordBytes is ${maxRecordBytes}, expected ${MIN_RECORD_SIZE_LIMIT} to ${MAX_PLAINTEXT_BYTES}`,
+  )
+}
+
+/** What the peer's record_size_limit lets us put into a record. @throws TlsError TLS_ILLEGAL_PARAMETER */
+export function plaintextLimit(recordSizeLimit: number): number {
+  if (recordSizeLimit >= MIN_RECORD_SIZE_LIMIT) return recordSizeLimit - 1
+  throw new TlsError(
+    'TLS_ILLEGAL_PARAMETER',
+    `record_size_limit is ${recordSizeLimit}, expected at least ${MIN_RECORD_SIZE_LIMIT}`,
+  )
 }
 
 /** A name as server_name carries it: ASCII, without spaces, as RFC 6066 §3 demands. @throws TlsError TLS_BAD_OPTIONS */

@@ -10,11 +10,18 @@ import {
   type NewSessionTicket,
 } from './messages/post-handshake.ts'
 import type { ClientOptions, EndpointOptions, ServerOptions } from './options.ts'
-import type { RecordLayer } from './record/record-layer.ts'
+import type { RecordReader } from './record/reader.ts'
+import type { RecordWriter } from './record/writer.ts'
 import { HandshakeType, nameOf } from './registry.ts'
 import { issueTickets, keepTicket } from './session/ticketing.ts'
 
 type Role = 'client' | 'server'
+
+/** Both directions of the record layer. */
+interface Records {
+  readonly reader: RecordReader
+  readonly writer: RecordWriter
+}
 
 /** KeyUpdates in a row, without application data between them, that are forgiven; the number is BoringSSL's. */
 const MAX_UPDATES_IN_A_ROW = 32
@@ -23,14 +30,14 @@ const MAX_UPDATES_IN_A_ROW = 32
 export class PostHandshake {
   readonly #role: Role
   readonly #options: EndpointOptions
-  readonly #records: RecordLayer
+  readonly #records: Records
   readonly #established: Established
   #readSecret: Uint8Array
   #writeSecret: Uint8Array
   #updatesInARow = 0
   #owesKeyUpdate = false
 
-  constructor(role: Role, options: EndpointOptions, records: RecordLayer, established: Established) {
+  constructor(role: Role, options: EndpointOptions, records: Records, established: Established) {
     this.#role = role
     this.#options = options
     this.#records = records
@@ -53,7 +60,7 @@ export class PostHandshake {
     })) {
       this.#send(encodeNewSessionTicket(ticket))
     }
-    this.#records.flush()
+    this.#records.writer.flush()
   }
 
   /**
@@ -89,7 +96,7 @@ export class PostHandshake {
     const { suite } = this.#established
     this.#send(encodeKeyUpdate({ updateRequested }))
     this.#writeSecret = updatedTrafficSecret(this.#options.crypto, suite.hash, this.#writeSecret)
-    this.#records.protectWriting(suite, this.#writeSecret, 'application')
+    this.#records.writer.protect(suite, this.#writeSecret, 'application')
     this.#owesKeyUpdate = false
   }
 
@@ -113,7 +120,7 @@ export class PostHandshake {
     }
     const { suite } = this.#established
     this.#readSecret = updatedTrafficSecret(this.#options.crypto, suite.hash, this.#readSecret)
-    this.#records.protectReading(suite, this.#readSecret, 'application')
+    this.#records.reader.protect(suite, this.#readSecret, 'application')
     if (updateRequested) this.#owesKeyUpdate = true
   }
 
@@ -128,7 +135,7 @@ export class PostHandshake {
 
   #send(message: Uint8Array): void {
     const { trace, nowMs } = this.#options
-    this.#records.queueHandshake(message)
+    this.#records.writer.queueHandshake(message)
     trace?.(messageEvent('sent', asMessage(message), 'application', nowMs()))
   }
 }

@@ -160,6 +160,6 @@ export function nameOf(registry: Readonly<Record<string, number>>, code: number)
 }
 
 /** Whether a two-byte code is one of the reserved values of RFC 8701 §2. */
-function isGrease(code: number): boolean {
+export function isGrease(code: number): boolean {
   return (code & 0x0f0f) === 0x0a0a && code >>> 8 === (code & 0xff)
 }

@@ -29,12 +29,17 @@ export class Transcript {
   /** Puts a message_hash in the place of the first ClientHello, as a HelloRetryRequest demands. */
   collapse(hash: HashName): void {
     this.begin(hash)
-    const digest = this.hash()
+    this.restart(hash, this.hash())
+  }
+
+  /** Begins anew with the message_hash of a first ClientHello (RFC 8446 §4.4.1). */
+  restart(hash: HashName, helloHash: Uint8Array): void {
+    this.#waiting = []
     this.#context = this.#crypto.hash(hash)
     this.add(
       new Writer()
         .uint8(HandshakeType.message_hash)
-        .vector24((body) => body.bytes(digest))
+        .vector24((body) => body.bytes(helloHash))
         .finish(),
     )
   }

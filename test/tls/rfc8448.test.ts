@@ -75,7 +75,7 @@ function clientCredential(trace: Trace, crypto: CryptoProvider): Credential {
 function rewriter(trace: Trace): (message: Uint8Array) => Uint8Array {
   const hellos = [trace['Record_ClientHello_1'], trace['Record_ClientHello_2']]
   return (message) => {
-    switch (message[0]) {
+    switch (message[0]!) {
       case HandshakeType.client_hello:
         return hellos.shift()!.subarray(RECORD_HEADER_BYTES)
       case HandshakeType.server_hello:

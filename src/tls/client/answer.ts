@@ -12,10 +12,11 @@ import {
   type HelloRetryRequest,
   type ServerHello,
 } from '../messages/server-hello.ts'
-import { suiteOf } from '../policy.ts'
+import { plaintextLimit, suiteOf } from '../policy.ts'
 import {
   ExtensionType,
   HandshakeType,
+  isGrease,
   NamedGroup,
   nameOf,
   ProtocolVersion,
@@ -26,9 +27,6 @@ import { echoes, type Offer } from './offer.ts'
 
 /** The end of ServerHello.random when a TLS 1.3 server was talked into an older version (RFC 8446 §4.1.3). */
 const DOWNGRADE_SENTINEL = Uint8Array.fromHex('444f574e475244')
-
-/** RFC 8449 §4. */
-const MIN_RECORD_SIZE_LIMIT = 64
 
 interface ServerAnswer {
   readonly hello: ServerHello | HelloRetryRequest
@@ -113,7 +111,7 @@ function chosenSuite(offer: Offer, code: number): CipherSuiteParameters {
 }
 
 function refuseUnsolicited(types: readonly number[], hello: ClientHello, message: string): void {
-  const unsolicited = types.find((type) => !hello.extensions.has(type))
+  const unsolicited = types.find((type) => !hello.extensions.has(type) || isGrease(type))
   if (unsolicited === undefined) return
   const name = nameOf(ExtensionType, unsolicited)
   throw new TlsError('TLS_UNSOLICITED_EXTENSION', `${message} carries ${name}, which was not offered`)
@@ -193,13 +191,9 @@ export function* receiveEncryptedExtensions(
   refuseUnsolicited(extensions.types, offer.hello, 'EncryptedExtensions')
   const limit = extensions.value('record_size_limit')
   if (limit !== undefined) {
-    if (limit < MIN_RECORD_SIZE_LIMIT) {
-      throw new TlsError(
-        'TLS_ILLEGAL_PARAMETER',
-        `record_size_limit is ${limit}, expected at least ${MIN_RECORD_SIZE_LIMIT}`,
-      )
-    }
-    hs.limitWriting(limit - 1)
+    hs.limitWriting(plaintextLimit(limit))
+    // Both limits hold once both sides have said theirs.
+    if (offer.policy.recordSizeLimit !== undefined) hs.limitReading(offer.policy.recordSizeLimit - 1)
   }
   const alpn = selectedProtocol(extensions.value('application_layer_protocol_negotiation'), offer)
   const earlyData = extensions.has(ExtensionType.early_data)

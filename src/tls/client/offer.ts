@@ -30,6 +30,7 @@ import {
   ProtocolVersion,
   type CipherSuiteParameters,
 } from '../registry.ts'
+import { drawGrease, greaseExtensions, type Grease } from './grease.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
 import type { ClientTicket } from '../session/resumption.ts'
 
@@ -57,28 +58,49 @@ export function sendClientHello(hs: HandshakeContext, options: ClientOptions): O
   const resumption = chooseTicket(hs, options, policy)
   const earlyData = earlyDataFor(resumption, options, policy)
   const keyAgreements = offeredShares(policy.groups).map((group) => hs.crypto.beginKeyAgreement(group))
-  const extensions = new Extensions('client_hello')
-  if (options.serverName !== undefined) extensions.add('server_name', checkServerName(options.serverName))
-  extensions.add('supported_groups', groupCodes(policy.groups))
-  extensions.add(
-    'signature_algorithms',
-    policy.schemes.map(({ code }) => code),
-  )
-  if (policy.alpn.length > 0) extensions.add('application_layer_protocol_negotiation', policy.alpn)
-  extensions.add('supported_versions', [ProtocolVersion.tls13])
-  extensions.add('key_share', keyAgreements.map(keyShareEntry))
-  if (options.tickets !== undefined) extensions.add('psk_key_exchange_modes', [PSK_DHE_KE])
+  const grease = options.grease === false ? undefined : drawGrease(hs.crypto)
+  const extensions = offeredExtensions(options, { policy, keyAgreements, grease })
   if (earlyData === 'pending') extensions.add('early_data', new Uint8Array(0))
   const hello = {
     legacyVersion: ProtocolVersion.tls12,
     random: hs.crypto.random(RANDOM_BYTES),
     // A non-empty session id asks for the compatibility mode of RFC 8446 appendix D.4.
     sessionId: hs.crypto.random(32),
-    cipherSuites: policy.suites.map(({ code }) => code),
+    cipherSuites: [...meaningless(grease?.cipherSuite), ...policy.suites.map(({ code }) => code)],
     compressionMethods: Uint8Array.of(0),
-    extensions,
+    extensions: grease === undefined ? extensions : greaseExtensions(hs.crypto, extensions, grease),
   }
   return { policy, keyAgreements, resumption, earlyData, hello: sendHello(hs, hello, resumption) }
+}
+
+interface Offered extends Pick<Offer, 'policy' | 'keyAgreements'> {
+  readonly grease: Grease | undefined
+}
+
+/** All but those that depend on a ticket. */
+function offeredExtensions(
+  { serverName, tickets }: ClientOptions,
+  { policy, keyAgreements, grease }: Offered,
+): Extensions<'client_hello'> {
+  const { schemes, alpn, recordSizeLimit } = policy
+  const greaseShare = meaningless(grease?.group).map((group) => ({ group, share: Uint8Array.of(0) }))
+  const extensions = new Extensions('client_hello')
+  if (serverName !== undefined) extensions.add('server_name', checkServerName(serverName))
+  extensions.add('supported_groups', [...meaningless(grease?.group), ...groupCodes(policy.groups)])
+  extensions.add('signature_algorithms', [
+    ...schemes.map(({ code }) => code),
+    ...meaningless(grease?.signatureScheme),
+  ])
+  if (alpn.length > 0) extensions.add('application_layer_protocol_negotiation', alpn)
+  extensions.add('supported_versions', [...meaningless(grease?.version), ProtocolVersion.tls13])
+  extensions.add('key_share', [...greaseShare, ...keyAgreements.map(keyShareEntry)])
+  if (recordSizeLimit !== undefined) extensions.add('record_size_limit', recordSizeLimit)
+  if (tickets !== undefined) extensions.add('psk_key_exchange_modes', [PSK_DHE_KE])
+  return extensions
+}
+
+function meaningless(value: number | undefined): number[] {
+  return value === undefined ? [] : [value]
 }
 
 /** Everything again, but with the share that the server asked for and its cookie (RFC 8446 §4.1.2). */
@@ -92,11 +114,12 @@ export function sendSecondClientHello(
   const { hash } = suiteOf(retry.cipherSuite, policy.suites)!
   hs.transcript.collapse(hash)
   hs.transcript.add(message.bytes)
-  const keyAgreements = retriedShares(hs, first, retry.extensions.value('key_share'))
+  const group = retry.extensions.value('key_share')
+  const keyAgreements = retriedShares(hs, first, group)
   const extensions = Extensions.from(first.hello.extensions)
     .remove(ExtensionType.pre_shared_key)
     .remove(ExtensionType.early_data)
-    .add('key_share', keyAgreements.map(keyShareEntry))
+  if (group !== undefined) extensions.add('key_share', keyAgreements.map(keyShareEntry))
   const cookie = retry.extensions.value('cookie')
   if (cookie !== undefined) extensions.add('cookie', cookie)
   // RFC 8446 §4.1.4: a ticket under another hash than the server's can no longer be bound.

@@ -212,6 +212,19 @@ export class Extensions<Message extends ExtendedMessage> {
     return this
   }
 
+  /** Adds an extension that no table knows. */
+  addUnknown(type: number, contents: Uint8Array): this {
+    this.#items.set(type, { type, contents, value: undefined })
+    return this
+  }
+
+  /** The same extensions in another order, which must name each of them. */
+  inOrder(types: readonly number[]): Extensions<Message> {
+    const ordered = new Extensions(this.#message)
+    for (const type of types) ordered.#items.set(type, this.#items.get(type)!)
+    return ordered
+  }
+
   /** Leaves one out, if it is there. */
   remove(type: number): this {
     this.#items.delete(type)

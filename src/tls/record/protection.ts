@@ -74,19 +74,21 @@ export class RecordSealer implements Disposable {
   }
 
   /**
-   * Writes one record with `plaintext` into `output`, and returns its length.
+   * Writes one record with `plaintext` and `padding` zeros into `output`, and returns its length.
    *
    * @throws TlsError TLS_KEY_LIMIT
    */
-  seal(type: ContentType, plaintext: Uint8Array, output: Uint8Array): number {
+  seal(type: ContentType, plaintext: Uint8Array, output: Uint8Array, padding = 0): number {
     if (this.#nonce.sequence >= this.#limit) {
       throw new TlsError('TLS_KEY_LIMIT', `A key has sealed ${this.#limit} records, its limit`)
     }
-    const innerBytes = plaintext.length + 1
+    const innerBytes = plaintext.length + 1 + padding
     writeHeader(output, ContentType.application_data, innerBytes + AEAD_TAG_BYTES)
     output.set(plaintext, RECORD_HEADER_BYTES)
     output[RECORD_HEADER_BYTES + plaintext.length] = type
     const end = RECORD_HEADER_BYTES + innerBytes
+    // The output is fresh: what lies behind the content type is zero already, unless a caller reuses it.
+    output.fill(0, end - padding, end)
     const sealed = this.#aead.seal(
       this.#nonce.bytes,
       output.subarray(0, RECORD_HEADER_BYTES),

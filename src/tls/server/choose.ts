@@ -1,3 +1,4 @@
+import { equalBytes } from '../../bytes/bytes.ts'
 import type { GroupName } from '../../crypto/provider.ts'
 import { TlsError } from '../errors.ts'
 import type { Handshake, HandshakeContext } from '../handshake.ts'
@@ -15,11 +16,13 @@ import {
   CipherSuite,
   ExtensionType,
   HandshakeType,
+  isGrease,
   NamedGroup,
   nameOf,
   ProtocolVersion,
   type CipherSuiteParameters,
 } from '../registry.ts'
+import { openCookie, sealCookie } from './cookie.ts'
 
 /** What the ClientHello settles. */
 export interface Chosen {
@@ -31,33 +34,67 @@ export interface Chosen {
   readonly share: Uint8Array
   /** Whether it took a HelloRetryRequest. */
   readonly retried: boolean
+  /** Whether the client said, in its first hello, that it sends early data. */
+  readonly announcesEarlyData: boolean
 }
 
 /** Awaits a ClientHello that holds a share we can use, asking once for another. */
-export function* receiveClientHello(hs: HandshakeContext, policy: NegotiationPolicy): Handshake<Chosen> {
-  const message = yield* hs.receive(HandshakeType.client_hello)
-  const hello = decodeClientHello(message.body)
-  checkClientHello(hello)
-  const suite = chooseSuite(hello, policy)
-  const group = chooseGroup(hello, policy)
-  const share = shareOf(hello, group)
-  if (share !== undefined) return { hello, message, suite, group, share, retried: false }
-  hs.transcript.add(message.bytes)
-  sendHelloRetryRequest(hs, hello, suite, group)
-  // What the client has sent early by now is lost; it will not send more.
-  if (hello.extensions.has(ExtensionType.early_data)) hs.skipEarlyData()
-  return yield* receiveSecondClientHello(hs, hello, { suite, group })
-}
-
-function* receiveSecondClientHello(
+export function* receiveClientHello(
   hs: HandshakeContext,
-  first: ClientHello,
-  { suite, group }: Pick<Chosen, 'suite' | 'group'>,
+  policy: NegotiationPolicy,
+  cookieKey: Uint8Array | undefined,
 ): Handshake<Chosen> {
   const message = yield* hs.receive(HandshakeType.client_hello)
   const hello = decodeClientHello(message.body)
   checkClientHello(hello)
-  checkSecondClientHello(first, hello)
+  const cookie = hello.extensions.value('cookie')
+  if (cookieKey !== undefined && cookie !== undefined)
+    return resumeRetry(hs, policy, { hello, message, cookie, cookieKey })
+  const suite = chooseSuite(hello, policy)
+  const group = chooseGroup(hello, policy)
+  const share = shareOf(hello, group)
+  const announcesEarlyData = hello.extensions.has(ExtensionType.early_data)
+  if (share !== undefined) return { hello, message, suite, group, share, retried: false, announcesEarlyData }
+  hs.transcript.add(message.bytes)
+  const sent = sendHelloRetryRequest(hs, hello, { suite, group, cookieKey })
+  // What the client has sent early by now is lost; it will not send more.
+  if (announcesEarlyData) hs.skipEarlyData()
+  const second = yield* hs.receive(HandshakeType.client_hello)
+  const secondHello = decodeClientHello(second.body)
+  checkClientHello(secondHello)
+  checkSecondClientHello(hello, secondHello)
+  const echoed = secondHello.extensions.value('cookie')
+  if (sent !== undefined && (echoed === undefined || !equalBytes(echoed, sent))) {
+    throw new TlsError('TLS_ILLEGAL_PARAMETER', 'The second ClientHello does not echo the cookie')
+  }
+  return { ...retried(secondHello, second, { suite, group }), announcesEarlyData }
+}
+
+interface RetriedHello {
+  readonly hello: ClientHello
+  readonly message: HandshakeMessage
+  readonly cookie: Uint8Array
+  readonly cookieKey: Uint8Array
+}
+
+/** Goes on where another connection, or another replica, sent the HelloRetryRequest. */
+function resumeRetry(
+  hs: HandshakeContext,
+  policy: NegotiationPolicy,
+  { hello, message, cookie, cookieKey }: RetriedHello,
+): Chosen {
+  const { suite, group, helloHash } = openCookie(hs.crypto, cookieKey, cookie, policy)
+  hs.transcript.restart(suite.hash, helloHash)
+  hs.transcript.add(encodeRetry(hello, { suite, group, cookie }))
+  // The first hello is known by its hash only; early data that follows the second would be against the rules.
+  return { ...retried(hello, message, { suite, group }), announcesEarlyData: false }
+}
+
+function retried(
+  hello: ClientHello,
+  message: HandshakeMessage,
+  { suite, group }: Pick<Chosen, 'suite' | 'group'>,
+): Omit<Chosen, 'announcesEarlyData'> {
   const share = shareOf(hello, group)
   if (share === undefined || hello.extensions.value('key_share')!.length > 1) {
     throw new TlsError(
@@ -95,27 +132,43 @@ function shareOf(hello: ClientHello, group: GroupName): Uint8Array | undefined {
     ?.share
 }
 
+/** Yields the cookie that must come back, if one was sent. */
 function sendHelloRetryRequest(
   hs: HandshakeContext,
   hello: ClientHello,
-  suite: CipherSuiteParameters,
-  group: GroupName,
-): void {
-  hs.transcript.collapse(suite.hash)
-  hs.send(
-    encodeServerHello({
-      kind: 'hello_retry_request',
-      legacyVersion: ProtocolVersion.tls12,
-      random: HELLO_RETRY_RANDOM,
-      sessionId: hello.sessionId,
-      cipherSuite: suite.code,
-      compressionMethod: 0,
-      extensions: new Extensions('hello_retry_request')
-        .add('supported_versions', ProtocolVersion.tls13)
-        .add('key_share', NamedGroup[group]),
-    }),
-  )
+  {
+    suite,
+    group,
+    cookieKey,
+  }: Pick<Chosen, 'suite' | 'group'> & { readonly cookieKey: Uint8Array | undefined },
+): Uint8Array | undefined {
+  hs.transcript.begin(suite.hash)
+  const helloHash = hs.transcript.hash()
+  const cookie =
+    cookieKey === undefined ? undefined : sealCookie(hs.crypto, cookieKey, { suite, group, helloHash })
+  hs.transcript.restart(suite.hash, helloHash)
+  hs.send(encodeRetry(hello, { suite, group, cookie }))
   if (hello.sessionId.length > 0) hs.sendChangeCipherSpec()
+  return cookie
+}
+
+function encodeRetry(
+  { sessionId }: ClientHello,
+  { suite, group, cookie }: Pick<Chosen, 'suite' | 'group'> & { readonly cookie: Uint8Array | undefined },
+): Uint8Array {
+  const extensions = new Extensions('hello_retry_request')
+    .add('supported_versions', ProtocolVersion.tls13)
+    .add('key_share', NamedGroup[group])
+  if (cookie !== undefined) extensions.add('cookie', cookie)
+  return encodeServerHello({
+    kind: 'hello_retry_request',
+    legacyVersion: ProtocolVersion.tls12,
+    random: HELLO_RETRY_RANDOM,
+    sessionId,
+    cipherSuite: suite.code,
+    compressionMethod: 0,
+    extensions,
+  })
 }
 
 /** RFC 7301 §3.2: our preference among the client's; no list on either side means no protocol. */
@@ -130,7 +183,10 @@ export function chooseProtocol(hello: ClientHello, { alpn }: NegotiationPolicy):
   )
 }
 
-/** The names of code points, for an error. */
+/** The names of code points, for an error; values that mean nothing are left out. */
 export function names(registry: Readonly<Record<string, number>>, codes: readonly number[]): string {
-  return codes.map((code) => nameOf(registry, code)).join(', ')
+  return codes
+    .filter((code) => !isGrease(code))
+    .map((code) => nameOf(registry, code))
+    .join(', ')
 }

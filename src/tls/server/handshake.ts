@@ -24,7 +24,8 @@ import {
   beginHandshakePhase,
   endHandshakePhase,
 } from '../phases.ts'
-import { negotiationPolicy, type NegotiationPolicy } from '../policy.ts'
+import { negotiationPolicy, plaintextLimit, type NegotiationPolicy } from '../policy.ts'
+import { MAX_PLAINTEXT_BYTES } from '../record/protection.ts'
 import {
   ExtensionType,
   HandshakeType,
@@ -39,7 +40,7 @@ import { judgeEarlyData, resume, type Resumption } from './resume.ts'
 /** The server's side of RFC 8446 §2, from ClientHello to Finished. */
 export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): Handshake<Established> {
   const policy = negotiationPolicy(options)
-  const chosen = yield* receiveClientHello(hs, policy)
+  const chosen = yield* receiveClientHello(hs, policy, options.cookieKey)
   const { hello, suite, group } = chosen
   const serverName = hello.extensions.value('server_name')
   const alpn = chooseProtocol(hello, policy)
@@ -60,7 +61,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   const handshake = beginHandshakePhase(hs, { stage, sharedSecret }, hello.random)
   if (hello.sessionId.length > 0) hs.sendChangeCipherSpec()
   hs.protectWriting(suite, handshake.secrets.server, 'handshake')
-  sendEncryptedExtensions(hs, { hello, resumed, alpn, earlyData: early !== undefined })
+  sendEncryptedExtensions(hs, policy, { hello, resumed, alpn, earlyData: early !== undefined })
   const verifier = own === undefined ? undefined : options.clientVerifier
   if (verifier !== undefined) sendCertificateRequest(hs, policy, verifier.authorities ?? [])
   if (own !== undefined) yield* authenticateSelf(hs, 'server', own.credential, own.scheme)
@@ -72,7 +73,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
     hs.protectReading(suite, early.secret, 'early')
     hs.startEarlyData(Infinity)
     yield* hs.expect(HandshakeType.end_of_early_data)
-  } else if (hello.extensions.has(ExtensionType.early_data)) {
+  } else if (chosen.announcesEarlyData && !chosen.retried) {
     hs.skipEarlyData()
   }
   hs.protectReading(suite, handshake.secrets.client, 'handshake')
@@ -175,6 +176,7 @@ interface EncryptedAnswer {
 
 function sendEncryptedExtensions(
   hs: HandshakeContext,
+  { recordSizeLimit }: NegotiationPolicy,
   { hello, resumed, alpn, earlyData }: EncryptedAnswer,
 ): void {
   const extensions = new Extensions('encrypted_extensions')
@@ -182,6 +184,14 @@ function sendEncryptedExtensions(
   if (!resumed && hello.extensions.value('server_name') !== undefined) extensions.add('server_name', true)
   if (alpn !== undefined) extensions.add('application_layer_protocol_negotiation', [alpn])
   if (earlyData) extensions.add('early_data', new Uint8Array(0))
+  const peerLimit = hello.extensions.value('record_size_limit')
+  if (peerLimit !== undefined) {
+    // RFC 8449 §4: our answer makes both limits hold; protocol maximum when we have no wish of our own.
+    const ownLimit = recordSizeLimit ?? MAX_PLAINTEXT_BYTES + 1
+    extensions.add('record_size_limit', ownLimit)
+    hs.limitWriting(plaintextLimit(peerLimit))
+    hs.limitReading(ownLimit - 1)
+  }
   hs.send(encodeEncryptedExtensions(extensions))
 }
 

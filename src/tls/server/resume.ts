@@ -5,7 +5,6 @@ import type { HandshakeContext } from '../handshake.ts'
 import { earlyStage, finishedMac, type EarlyStage } from '../key-schedule.ts'
 import { bindersLength, PSK_DHE_KE } from '../messages/pre-shared-key.ts'
 import type { ServerOptions } from '../options.ts'
-import { ExtensionType } from '../registry.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
 import type { ServerTicketState } from '../session/resumption.ts'
 import type { Chosen } from './choose.ts'
@@ -103,16 +102,16 @@ function ageSkew({ issuedAtMs, ageAdd }: ServerTicketState, obfuscatedAge: numbe
 /** What is to become of the early data that the client announces (RFC 8446 §4.2.10, §8). */
 export function judgeEarlyData(
   options: ServerOptions,
-  { hello, suite, retried }: Chosen,
+  { hello, suite, retried, announcesEarlyData }: Chosen,
   resumption: Resumption | undefined,
   alpn: string | undefined,
 ): EarlyDataOutcome {
   const { earlyData, tickets } = options
   if (earlyData === undefined) return 'disabled'
-  if (!hello.extensions.has(ExtensionType.pre_shared_key)) return 'no_session_offered'
+  if (hello.extensions.value('pre_shared_key') === undefined) return 'no_session_offered'
   if (resumption === undefined) return 'session_not_resumed'
   if (retried) return 'hello_retry_request'
-  if (!hello.extensions.has(ExtensionType.early_data)) return 'disabled'
+  if (!announcesEarlyData) return 'disabled'
   const { state, index, ageSkewMs } = resumption
   // Early data is sealed under the first ticket; another one says nothing about it.
   if (index !== 0) return 'session_not_resumed'

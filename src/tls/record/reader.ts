@@ -1,18 +1,9 @@
 import type { CryptoProvider } from '../../crypto/provider.ts'
-import type { AlertLevel } from '../alerts.ts'
 import { TlsError } from '../errors.ts'
 import { ContentType, ProtocolVersion, type CipherSuiteParameters } from '../registry.ts'
 import type { Protection } from '../trace.ts'
 import { RecordFramer } from './framer.ts'
-import {
-  MAX_PLAINTEXT_BYTES,
-  RECORD_HEADER_BYTES,
-  RECORD_OVERHEAD_BYTES,
-  RecordOpener,
-  type OpenedRecord,
-  RecordSealer,
-  writeHeader,
-} from './protection.ts'
+import { MAX_PLAINTEXT_BYTES, RECORD_HEADER_BYTES, RecordOpener, type OpenedRecord } from './protection.ts'
 
 /**
  * Records without content in a row that are forgiven (empty fragments, change_cipher_spec). Honest peers send one or
@@ -26,60 +17,36 @@ const MAX_SKIPPED_EARLY_BYTES = 2 ** 15
 /** Alerts that end nothing and are forgiven without application data between them; the number is BoringSSL's. */
 const MAX_ALERTS = 4
 
-/** Where the record layer delivers. Views are valid only during the call. */
+/** Where the records of a peer are delivered. Views are valid only during the call. */
 export interface RecordSink {
   handshake(fragment: Uint8Array, protection: Protection): void
   alert(fragment: Uint8Array, protection: Protection): void
   changeCipherSpec(fragment: Uint8Array): void
   applicationData(plaintext: Uint8Array, protection: Protection): void
-  /** Sealed bytes for the wire. */
-  output(ciphertext: Uint8Array): void
 }
 
-/** Frames, seals and opens records, each direction under its current keys (RFC 8446 §5). */
-export class RecordLayer implements Disposable {
+/** Frames and opens what the peer sends, under its current keys, and counts what carries nothing (RFC 8446 §5). */
+export class RecordReader implements Disposable {
   readonly #crypto: CryptoProvider
   readonly #sink: RecordSink
   readonly #framer = new RecordFramer()
   #opener: RecordOpener | undefined
-  #sealer: RecordSealer | undefined
-  #readProtection: Protection = 'plaintext'
-  #writeProtection: Protection = 'plaintext'
-  /** Handshake messages that wait to share records. */
-  #flight: Uint8Array[] = []
-  /** RFC 8446 §5.1: a first ClientHello may carry 0x0301, which the oldest middleboxes like best. */
-  #firstVersion: number
+  #protection: Protection = 'plaintext'
   #openedRecord = false
   #idleRecords = 0
   #skippableBytes = 0
   #alerts = 0
   #maxPlaintextBytes = MAX_PLAINTEXT_BYTES
   #stopped = false
-  #stoppedWriting = false
   #isDisposed = false
 
-  constructor(crypto: CryptoProvider, role: 'client' | 'server', sink: RecordSink) {
+  constructor(crypto: CryptoProvider, sink: RecordSink) {
     this.#crypto = crypto
-    this.#firstVersion = role === 'client' ? ProtocolVersion.tls10 : ProtocolVersion.tls12
     this.#sink = sink
   }
 
-  get readProtection(): Protection {
-    return this.#readProtection
-  }
-
-  get writeProtection(): Protection {
-    return this.#writeProtection
-  }
-
-  /** Whether it is time to replace the write key. */
-  get wantsKeyUpdate(): boolean {
-    return this.#sealer?.wantsReplacement ?? false
-  }
-
-  /** Whether the input stopped inside a record. */
-  get isInsideRecord(): boolean {
-    return !this.#framer.isAtBoundary
+  get protection(): Protection {
+    return this.#protection
   }
 
   /** Delivers what `ciphertext` completes; its bytes are decrypted in place. @throws TlsError */
@@ -91,30 +58,12 @@ export class RecordLayer implements Disposable {
   }
 
   /** Reads under new keys from the next record on. */
-  protectReading(suite: CipherSuiteParameters, secret: Uint8Array, protection: Protection): void {
+  protect(suite: CipherSuiteParameters, secret: Uint8Array, protection: Protection): void {
     if (this.#isDisposed) return
     this.#opener?.[Symbol.dispose]()
     this.#opener = new RecordOpener(this.#crypto, suite, secret)
     this.#openedRecord = false
-    this.#readProtection = protection
-  }
-
-  /** Writes under new keys from the next record on; what is queued goes out under the old ones. */
-  protectWriting(suite: CipherSuiteParameters, secret: Uint8Array, protection: Protection): void {
-    this.flush()
-    // Whoever took the output may have ended the connection.
-    if (this.#isDisposed) return
-    this.#sealer?.[Symbol.dispose]()
-    this.#sealer = new RecordSealer(this.#crypto, suite, secret)
-    this.#writeProtection = protection
-  }
-
-  /** Goes back to plaintext, for the one message that follows a HelloRetryRequest after early data. */
-  unprotectWriting(): void {
-    this.flush()
-    this.#sealer?.[Symbol.dispose]()
-    this.#sealer = undefined
-    this.#writeProtection = 'plaintext'
+    this.#protection = protection
   }
 
   /** From here on, records that cannot be opened are dropped as early data that we declined, within a limit. */
@@ -122,42 +71,9 @@ export class RecordLayer implements Disposable {
     this.#skippableBytes = MAX_SKIPPED_EARLY_BYTES
   }
 
-  /** Caps the plaintext of each record that we write, content type not counted (RFC 8449). */
-  limitWriting(maxPlaintextBytes: number): void {
-    this.#maxPlaintextBytes = Math.min(maxPlaintextBytes, MAX_PLAINTEXT_BYTES)
-  }
-
-  /** Queues a handshake message, so that a flight shares records. */
-  queueHandshake(message: Uint8Array): void {
-    this.#flight.push(message)
-  }
-
-  /** Sends the queued handshake messages. */
-  flush(): void {
-    if (this.#flight.length === 0) return
-    const messages = this.#flight.length === 1 ? this.#flight[0]! : Buffer.concat(this.#flight)
-    this.#flight = []
-    this.#write(ContentType.handshake, messages)
-  }
-
-  /** The compatibility record of RFC 8446 appendix D.4, never protected. */
-  sendChangeCipherSpec(): void {
-    this.flush()
-    if (this.#stoppedWriting) return
-    const record = new Uint8Array(RECORD_HEADER_BYTES + 1)
-    writeHeader(record, ContentType.change_cipher_spec, 1)
-    record[RECORD_HEADER_BYTES] = 1
-    this.#sink.output(record)
-  }
-
-  sendAlert(level: AlertLevel, description: number): void {
-    this.flush()
-    this.#write(ContentType.alert, Uint8Array.of(level, description))
-  }
-
-  /** @throws TlsError TLS_KEY_LIMIT */
-  sendApplicationData(plaintext: Uint8Array): void {
-    this.#write(ContentType.application_data, plaintext)
+  /** Refuses protected records with more plaintext, as we have asked the peer to send none (RFC 8449 §4). */
+  limit(maxPlaintextBytes: number): void {
+    this.#maxPlaintextBytes = maxPlaintextBytes
   }
 
   /** Delivers nothing more, not even the rest of what is being received. */
@@ -165,18 +81,11 @@ export class RecordLayer implements Disposable {
     this.#stopped = true
   }
 
-  /** Drops whatever is written from here on: nothing may follow close_notify (RFC 8446 §6.1). */
-  stopWriting(): void {
-    this.#stoppedWriting = true
-  }
-
   /** Frees the keys, and takes no others. */
   [Symbol.dispose](): void {
     this.#stopped = true
-    this.#stoppedWriting = true
     this.#isDisposed = true
     this.#opener?.[Symbol.dispose]()
-    this.#sealer?.[Symbol.dispose]()
   }
 
   #deliver(record: Uint8Array): void {
@@ -215,7 +124,8 @@ export class RecordLayer implements Disposable {
     }
     this.#openedRecord = true
     this.#skippableBytes = 0
-    this.#dispatch(opened.type, opened.plaintext, this.#readProtection)
+    this.#checkLength(opened.plaintext)
+    this.#dispatch(opened.type, opened.plaintext, this.#protection)
   }
 
   /** Undefined for a record that is skipped. */
@@ -253,7 +163,7 @@ export class RecordLayer implements Disposable {
    * handshake keys by then (OpenSSL does). Its first record may be such an alert, and nothing later.
    */
   #toleratesPlaintextAlert(fragment: Uint8Array): boolean {
-    return this.#readProtection === 'handshake' && !this.#openedRecord && fragment.length === 2
+    return this.#protection === 'handshake' && !this.#openedRecord && fragment.length === 2
   }
 
   #dispatch(type: number, content: Uint8Array, protection: Protection): void {
@@ -278,6 +188,14 @@ export class RecordLayer implements Disposable {
     }
   }
 
+  #checkLength({ length }: Uint8Array): void {
+    if (length <= this.#maxPlaintextBytes) return
+    throw new TlsError(
+      'TLS_RECORD_OVERFLOW',
+      `A record holds ${length} bytes, but we asked for at most ${this.#maxPlaintextBytes}`,
+    )
+  }
+
   #countAlert(): void {
     if (++this.#alerts <= MAX_ALERTS) return
     throw new TlsError('TLS_FLOOD', `The peer sent more than ${MAX_ALERTS} alerts (user_canceled) in a row`)
@@ -289,27 +207,5 @@ export class RecordLayer implements Disposable {
       'TLS_FLOOD',
       `The peer sent more than ${MAX_IDLE_RECORDS} records without content in a row`,
     )
-  }
-
-  #write(type: ContentType, content: Uint8Array): void {
-    if (this.#stoppedWriting) return
-    if (this.#isDisposed) return
-    const limit = this.#maxPlaintextBytes
-    const records = Math.max(1, Math.ceil(content.length / limit))
-    const output = new Uint8Array(content.length + records * RECORD_OVERHEAD_BYTES)
-    let written = 0
-    for (let offset = 0, i = 0; i < records; i++, offset += limit) {
-      const fragment = content.subarray(offset, offset + limit)
-      written += this.#writeRecord(type, fragment, output.subarray(written))
-    }
-    this.#sink.output(output.subarray(0, written))
-  }
-
-  #writeRecord(type: ContentType, fragment: Uint8Array, output: Uint8Array): number {
-    if (this.#sealer !== undefined) return this.#sealer.seal(type, fragment, output)
-    writeHeader(output, type, fragment.length, this.#firstVersion)
-    this.#firstVersion = ProtocolVersion.tls12
-    output.set(fragment, RECORD_HEADER_BYTES)
-    return RECORD_HEADER_BYTES + fragment.length
   }
 }
