@@ -10,7 +10,11 @@ const TAG_BYTE = 0x7a
  * their way reaches whatever handles their contents.
  */
 export function identityAeads(base: CryptoProvider): CryptoProvider {
-  const sealer: AeadSealer = {
+  return { ...delegatingCrypto(base), sealer: identitySealer, opener: identityOpener }
+}
+
+function identitySealer(): AeadSealer {
+  return {
     seal(_nonce, _additionalData, plaintext, output) {
       output.set(plaintext)
       output.fill(TAG_BYTE, plaintext.length, plaintext.length + AEAD_TAG_BYTES)
@@ -18,7 +22,10 @@ export function identityAeads(base: CryptoProvider): CryptoProvider {
     },
     [Symbol.dispose]: () => undefined,
   }
-  const opener: AeadOpener = {
+}
+
+function identityOpener(): AeadOpener {
+  return {
     open(_nonce, _additionalData, ciphertext, output) {
       const length = ciphertext.length - AEAD_TAG_BYTES
       output.set(ciphertext.subarray(0, length))
@@ -26,5 +33,4 @@ export function identityAeads(base: CryptoProvider): CryptoProvider {
     },
     [Symbol.dispose]: () => undefined,
   }
-  return { ...delegatingCrypto(base), sealer: () => sealer, opener: () => opener }
 }

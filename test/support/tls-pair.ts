@@ -67,6 +67,8 @@ export interface TlsPairOptions {
   readonly server?: Partial<ServerOptions>
   /** Of both sides, unless their options say otherwise. @default native */
   readonly crypto?: CryptoProvider
+  /** Keeps no trace: for rewriters whose messages are none. @default false */
+  readonly untraced?: boolean
   /** Changes what the client sends, before it enters the client's transcript. */
   readonly rewriteClient?: MessageRewriter
   /** Changes what the server sends, before it enters the server's transcript. */
@@ -85,11 +87,11 @@ export class TlsPair {
 
   /** Mutual authentication between the two workloads, unless told otherwise; nothing is started. */
   constructor(workloads: Workloads, options: TlsPairOptions = {}) {
-    const { crypto = nativeCrypto(), rewriteClient, rewriteServer } = options
+    const { crypto = nativeCrypto(), untraced = false, rewriteClient, rewriteServer } = options
     this.client = new TlsEnd((end, handlers) => {
       const own = options.client?.crypto ?? crypto
       const defaults = {
-        ...recording(end, own),
+        ...recording(end, own, untraced),
         verifier: verifierFor(workloads, own),
         credential: workloads.client,
       }
@@ -98,7 +100,7 @@ export class TlsPair {
     this.server = new TlsEnd((end, handlers) => {
       const own = options.server?.crypto ?? crypto
       const defaults = {
-        ...recording(end, own),
+        ...recording(end, own, untraced),
         clientVerifier: verifierFor(workloads, own),
         credential: () => workloads.server,
       }
@@ -145,11 +147,12 @@ function deliver({ connection }: TlsEnd, pieces: readonly Uint8Array[]): void {
 function recording(
   end: TlsEnd,
   crypto: CryptoProvider,
+  untraced: boolean,
 ): Pick<ClientOptions, 'crypto' | 'nowMs' | 'keyLog' | 'trace'> {
   return {
     crypto,
     nowMs: () => NOW_MS,
     keyLog: (line) => end.keyLog.push(line),
-    trace: (event) => end.trace.push(event),
+    ...(untraced ? {} : { trace: (event) => end.trace.push(event) }),
   }
 }

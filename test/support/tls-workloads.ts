@@ -18,13 +18,11 @@ export interface Workloads {
   readonly server: Minted
 }
 
-/** Two workloads whose keys are of one kind. */
-export async function mintWorkloads(kind: KeyKind = 'ec-p256'): Promise<Workloads> {
-  const domain = await mintTrustDomain(undefined, { nowMs: NOW_MS })
+/** Two workloads whose keys are of one kind, good for an hour from `nowMs`. */
+export async function mintWorkloads(kind: KeyKind = 'ec-p256', nowMs: number = NOW_MS): Promise<Workloads> {
+  const domain = await mintTrustDomain(undefined, { nowMs })
   const [client, server] = await Promise.all(
-    [CLIENT_ID, SERVER_ID].map((id) =>
-      mintSvid(domain.intermediate, id, { nowMs: NOW_MS, key: newKey(kind) }),
-    ),
+    [CLIENT_ID, SERVER_ID].map((id) => mintSvid(domain.intermediate, id, { nowMs, key: newKey(kind) })),
   )
   return { domain, client: client!, server: server! }
 }
