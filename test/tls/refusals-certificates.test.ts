@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
+import type { PrivateKey } from '../../src/crypto/provider.ts'
 import { SpiffeId } from '../../src/identity/spiffe-id.ts'
 import { svidVerifier } from '../../src/identity/svid-verifier.ts'
 import { CertificateError } from '../../src/pki/errors.ts'
@@ -238,4 +239,24 @@ test('TlsConnection refuses a server that shows nothing', () => {
     alert: 'decode_error',
     evidence: /empty Certificate/,
   })
+})
+
+test('TlsConnection refuses a certificate that is well signed and whose key is no point of its curve', async () => {
+  const key = newKey('ec-p256')
+  const spki = key.publicKey.spki.slice()
+  spki[spki.length - 1]! ^= 1
+  const broken: PrivateKey = {
+    kind: key.kind,
+    publicKey: { kind: key.kind, bits: 256, spki, verify: () => false },
+    sign: (parameters, message) => key.sign(parameters, message),
+    exportPkcs8: () => key.exportPkcs8(),
+  }
+  for (const shower of ['client', 'server'] as const) {
+    const credential = await mintSvid(intermediate, CLIENT_ID, { nowMs: NOW_MS, key: broken })
+    checkRefusal(showing(shower, credential), shower, {
+      code: 'TLS_CERTIFICATE_REJECTED',
+      alert: 'unsupported_certificate',
+      evidence: /key of the certificate cannot be used/,
+    })
+  }
 })
