@@ -9,7 +9,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 
-import { concat } from '../bytes/bytes.ts'
+import { answerHybrid, beginHybrid, type MlKem768 } from './hybrid.ts'
 import {
   checkShareLength,
   checkUncompressedPoint,
@@ -25,10 +25,6 @@ export const NATIVE_GROUPS: readonly GroupName[] = ['X25519MLKEM768', 'x25519', 
 
 const X25519_BYTES = 32
 
-/** The encapsulation key and the ciphertext of ML-KEM-768 (FIPS 203 §8). */
-const MLKEM768_KEY_BYTES = 1184
-const MLKEM768_CIPHERTEXT_BYTES = 1088
-
 /** OpenSSL's names for the NIST curves. */
 const ECDH_CURVES = { secp256r1: 'prime256v1', secp384r1: 'secp384r1' } as const
 
@@ -41,13 +37,13 @@ export function begin(group: GroupName): PendingKeyAgreement {
     case 'secp384r1':
       return beginEcdh(group)
     case 'X25519MLKEM768':
-      return beginHybrid()
+      return beginHybrid(MLKEM768, beginX25519())
   }
 }
 
 /** {@link CryptoProvider.answerKeyAgreement} on node:crypto. */
 export function answer(group: GroupName, peerShare: Uint8Array): CompletedKeyAgreement {
-  if (group === 'X25519MLKEM768') return answerHybrid(peerShare)
+  if (group === 'X25519MLKEM768') return answerHybrid(MLKEM768, (share) => answer('x25519', share), peerShare)
   // In Diffie-Hellman both sides do the same.
   const ours = begin(group)
   return { share: ours.share, secret: ours.complete(peerShare) }
@@ -69,31 +65,20 @@ function beginEcdh(group: NistGroup): PendingKeyAgreement {
   return { group, share, complete: singleUse((peerShare) => ecdhSecret(group, ecdh, peerShare)) }
 }
 
-/** ML-KEM comes first, in the shares as in the secret (draft-ietf-tls-ecdhe-mlkem §4.1, §4.3). */
-function beginHybrid(): PendingKeyAgreement {
-  const kem = generateKeyPairSync('ml-kem-768')
-  const ecdh = beginX25519()
-  return {
-    group: 'X25519MLKEM768',
-    share: concat(kem.publicKey.export({ format: 'raw-public' }), ecdh.share),
-    complete: singleUse((peerShare) => {
-      checkShareLength('X25519MLKEM768', peerShare, MLKEM768_CIPHERTEXT_BYTES + X25519_BYTES)
-      const ciphertext = peerShare.subarray(0, MLKEM768_CIPHERTEXT_BYTES)
-      return join(
-        mlkemSecret(kem.privateKey, ciphertext),
-        ecdh.complete(peerShare.subarray(MLKEM768_CIPHERTEXT_BYTES)),
-      )
-    }),
-  }
-}
-
-function answerHybrid(peerShare: Uint8Array): CompletedKeyAgreement {
-  checkShareLength('X25519MLKEM768', peerShare, MLKEM768_KEY_BYTES + X25519_BYTES)
-  const ecdh = answer('x25519', peerShare.subarray(MLKEM768_KEY_BYTES))
-  const kem = refusingShare('X25519MLKEM768', () =>
-    encapsulate(rawPublicKey(peerShare.subarray(0, MLKEM768_KEY_BYTES), 'ml-kem-768')),
-  )
-  return { share: concat(kem.ciphertext, ecdh.share), secret: join(plainBytes(kem.sharedKey), ecdh.secret) }
+const MLKEM768: MlKem768 = {
+  generate() {
+    const { publicKey, privateKey } = generateKeyPairSync('ml-kem-768')
+    return {
+      encapsulationKey: publicKey.export({ format: 'raw-public' }),
+      decapsulate: (ciphertext) => mlkemSecret(privateKey, ciphertext),
+    }
+  },
+  encapsulate(encapsulationKey) {
+    const { ciphertext, sharedKey } = refusingShare('X25519MLKEM768', () =>
+      encapsulate(rawPublicKey(encapsulationKey, 'ml-kem-768')),
+    )
+    return { ciphertext, secret: plainBytes(sharedKey) }
+  },
 }
 
 /** X25519 of RFC 7748 §6.1. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
@@ -121,12 +106,4 @@ export function mlkemSecret(privateKey: KeyObject, ciphertext: Uint8Array): Uint
 
 function rawPublicKey(bytes: Uint8Array, asymmetricKeyType: 'x25519' | 'ml-kem-768'): KeyObject {
   return createPublicKey({ key: bytes, format: 'raw-public', asymmetricKeyType })
-}
-
-/** Both halves of a hybrid secret in one buffer; the halves are wiped. */
-function join(kemSecret: Uint8Array, ecdhSecret: Uint8Array): Uint8Array {
-  const secret = concat(kemSecret, ecdhSecret)
-  kemSecret.fill(0)
-  ecdhSecret.fill(0)
-  return secret
 }

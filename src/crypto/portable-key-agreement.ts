@@ -1,7 +1,8 @@
 import { x25519 } from '@noble/curves/ed25519.js'
 import { p256, p384 } from '@noble/curves/nist.js'
+import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
 
-import { CryptoError } from './errors.ts'
+import { answerHybrid, beginHybrid, type MlKem768 } from './hybrid.ts'
 import {
   checkShareLength,
   checkUncompressedPoint,
@@ -11,8 +12,8 @@ import {
 } from './key-share.ts'
 import type { CompletedKeyAgreement, GroupName, PendingKeyAgreement } from './provider.ts'
 
-/** In order of preference. ML-KEM is missing: no library for it is among the dependencies. */
-export const PORTABLE_GROUPS: readonly GroupName[] = ['x25519', 'secp256r1', 'secp384r1']
+/** In order of preference. */
+export const PORTABLE_GROUPS: readonly GroupName[] = ['X25519MLKEM768', 'x25519', 'secp256r1', 'secp384r1']
 
 const X25519_BYTES = 32
 
@@ -27,12 +28,16 @@ export function begin(group: GroupName): PendingKeyAgreement {
     case 'secp384r1':
       return beginEcdh(group)
     case 'X25519MLKEM768':
-      throw new CryptoError('CRYPTO_UNSUPPORTED', 'The portable provider has no X25519MLKEM768')
+      return beginHybrid(MLKEM768, beginX25519())
   }
 }
 
-/** {@link CryptoProvider.answerKeyAgreement} on noble-curves. In Diffie-Hellman both sides do the same. */
+/** {@link CryptoProvider.answerKeyAgreement} on noble-curves. */
 export function answer(group: GroupName, peerShare: Uint8Array): CompletedKeyAgreement {
+  if (group === 'X25519MLKEM768') {
+    return answerHybrid(MLKEM768, (share) => answer('x25519', share), peerShare)
+  }
+  // In Diffie-Hellman both sides do the same.
   const ours = begin(group)
   return { share: ours.share, secret: ours.complete(peerShare) }
 }
@@ -56,6 +61,22 @@ function beginEcdh(group: NistGroup): PendingKeyAgreement {
   }
 }
 
+const MLKEM768: MlKem768 = {
+  generate() {
+    const { publicKey, secretKey } = ml_kem768.keygen()
+    return {
+      encapsulationKey: publicKey,
+      decapsulate: (ciphertext) => wiping(secretKey, () => mlkemSecret(secretKey, ciphertext)),
+    }
+  },
+  encapsulate(encapsulationKey) {
+    const { cipherText, sharedSecret } = refusingShare('X25519MLKEM768', () =>
+      ml_kem768.encapsulate(encapsulationKey),
+    )
+    return { ciphertext: cipherText, secret: sharedSecret }
+  },
+}
+
 /** X25519 of RFC 7748 §6.1. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
 export function x25519Secret(secretKey: Uint8Array, peerShare: Uint8Array): Uint8Array {
   checkShareLength('x25519', peerShare, X25519_BYTES)
@@ -70,6 +91,11 @@ export function ecdhSecret(group: NistGroup, secretKey: Uint8Array, peerShare: U
     NIST_CURVES[group].getSharedSecret(secretKey, peerShare, true),
   )
   return compressed.slice(1)
+}
+
+/** ML-KEM-768 decapsulation (FIPS 203 §7.3), with an expanded private key. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
+export function mlkemSecret(secretKey: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+  return refusingShare('X25519MLKEM768', () => ml_kem768.decapsulate(ciphertext, secretKey))
 }
 
 function wiping<T>(secret: Uint8Array, use: () => T): T {

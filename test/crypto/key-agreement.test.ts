@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
-import { nativeCrypto } from '../../src/crypto/native-provider.ts'
-import { portableCrypto } from '../../src/crypto/portable-provider.ts'
 import type { GroupName } from '../../src/crypto/provider.ts'
 import { PROVIDERS } from './implementations.ts'
 
@@ -93,38 +91,28 @@ for (const crypto of PROVIDERS) {
   }
 }
 
-test('beginKeyAgreement of portable refuses the group that it does not list', () => {
-  assert.ok(!portableCrypto().groups.includes('X25519MLKEM768'))
-  const unsupported = { name: 'CryptoError', code: 'CRYPTO_UNSUPPORTED' }
-  assert.throws(() => portableCrypto().beginKeyAgreement('X25519MLKEM768'), unsupported)
-  assert.throws(
-    () => portableCrypto().answerKeyAgreement('X25519MLKEM768', new Uint8Array(1216)),
-    unsupported,
-  )
-})
+for (const crypto of PROVIDERS) {
+  test(`X25519MLKEM768 of ${crypto.name} refuses either half that is invalid`, () => {
+    const { share } = crypto.beginKeyAgreement('X25519MLKEM768')
+    const overflowing = Uint8Array.from(share).fill(0xff, 0, 3)
+    assert.throws(() => crypto.answerKeyAgreement('X25519MLKEM768', overflowing), INVALID_SHARE)
+    const lowOrder = Uint8Array.from(share).fill(0, 1184)
+    assert.throws(() => crypto.answerKeyAgreement('X25519MLKEM768', lowOrder), INVALID_SHARE)
+    const ours = crypto.beginKeyAgreement('X25519MLKEM768')
+    const theirs = crypto.answerKeyAgreement('X25519MLKEM768', ours.share)
+    assert.throws(() => ours.complete(Uint8Array.from(theirs.share).fill(0, 1088)), INVALID_SHARE)
+  })
 
-test('X25519MLKEM768 of native refuses either half that is invalid', () => {
-  const crypto = nativeCrypto()
-  const { share } = crypto.beginKeyAgreement('X25519MLKEM768')
-  const overflowing = Uint8Array.from(share).fill(0xff, 0, 3)
-  assert.throws(() => crypto.answerKeyAgreement('X25519MLKEM768', overflowing), INVALID_SHARE)
-  const lowOrder = Uint8Array.from(share).fill(0, 1184)
-  assert.throws(() => crypto.answerKeyAgreement('X25519MLKEM768', lowOrder), INVALID_SHARE)
-  const ours = crypto.beginKeyAgreement('X25519MLKEM768')
-  const theirs = crypto.answerKeyAgreement('X25519MLKEM768', ours.share)
-  assert.throws(() => ours.complete(Uint8Array.from(theirs.share).fill(0, 1088)), INVALID_SHARE)
-})
-
-test('X25519MLKEM768 of native puts ML-KEM first and mixes both halves in', () => {
-  const crypto = nativeCrypto()
-  const ours = crypto.beginKeyAgreement('X25519MLKEM768')
-  const theirs = crypto.answerKeyAgreement('X25519MLKEM768', ours.share)
-  const tampered = Uint8Array.from(theirs.share)
-  tampered[0]! ^= 1
-  const secret = ours.complete(tampered)
-  assert.notDeepEqual(secret.subarray(0, 32), theirs.secret.subarray(0, 32))
-  assert.deepEqual(secret.subarray(32), theirs.secret.subarray(32))
-})
+  test(`X25519MLKEM768 of ${crypto.name} puts ML-KEM first and mixes both halves in`, () => {
+    const ours = crypto.beginKeyAgreement('X25519MLKEM768')
+    const theirs = crypto.answerKeyAgreement('X25519MLKEM768', ours.share)
+    const tampered = Uint8Array.from(theirs.share)
+    tampered[0]! ^= 1
+    const secret = ours.complete(tampered)
+    assert.notDeepEqual(secret.subarray(0, 32), theirs.secret.subarray(0, 32))
+    assert.deepEqual(secret.subarray(32), theirs.secret.subarray(32))
+  })
+}
 
 /** Curve25519's points of order 1, 2, 4 and 8 and their non-canonical forms (https://cr.yp.to/ecdh.html#validate). */
 const LOW_ORDER_POINTS: readonly string[] = [

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { createECDH, createPrivateKey, type KeyObject } from 'node:crypto'
 
+import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
+
 import { concat } from '../../src/bytes/bytes.ts'
 import { DER_INTEGER, DER_OCTET_STRING, DER_SEQUENCE, encodeElement } from '../../src/crypto/der.ts'
 import { CryptoError } from '../../src/crypto/errors.ts'
@@ -8,7 +10,8 @@ import type { NistGroup } from '../../src/crypto/key-share.ts'
 import * as native from '../../src/crypto/native-key-agreement.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import * as portable from '../../src/crypto/portable-key-agreement.ts'
-import type { CompletedKeyAgreement } from '../../src/crypto/provider.ts'
+import { portableCrypto } from '../../src/crypto/portable-provider.ts'
+import type { CompletedKeyAgreement, CryptoProvider } from '../../src/crypto/provider.ts'
 import { hex, testVectors, type Vector } from './wycheproof.ts'
 
 interface DhVector extends Vector {
@@ -77,53 +80,73 @@ for (const [name, secretOf] of ECDH) {
   }
 }
 
-testVectors<KemVector>({
-  name: 'mlkemSecret of native agrees with the ML-KEM-768 vectors from seeds',
-  file: 'mlkem_768_test.json',
-  judge: ({ seed, c, K }) => {
-    if (seed.length !== 2 * 64) return { skipped: 'seeds never come from outside' }
-    return agrees(() => native.mlkemSecret(keyFromSeed(seed), hex(c)), K)
+/** Decapsulation by each provider, from either form of a private key. */
+const KEMS: readonly {
+  readonly crypto: CryptoProvider
+  readonly fromSeed: (seed: string, ciphertext: Uint8Array) => Uint8Array
+  readonly fromExpanded: (key: string, ciphertext: Uint8Array) => Uint8Array
+}[] = [
+  {
+    crypto: nativeCrypto(),
+    fromSeed: (seed, ciphertext) => native.mlkemSecret(keyFromSeed(seed), ciphertext),
+    fromExpanded: (key, ciphertext) => native.mlkemSecret(keyFromExpanded(key), ciphertext),
   },
-})
-
-testVectors<KemVector>({
-  name: 'mlkemSecret of native agrees with the ML-KEM-768 vectors with expanded keys',
-  file: 'mlkem_768_semi_expanded_decaps_test.json',
-  judge: ({ dk, c, K, flags }) => {
-    if (flags?.some((flag) => flag.endsWith('DecapsulationKey') || flag.endsWith('DecapsulationKeyLength')))
-      return { skipped: 'private keys never come from outside' }
-    return agrees(() => native.mlkemSecret(keyFromExpanded(dk), hex(c)), K)
+  {
+    crypto: portableCrypto(),
+    fromSeed: (seed, ciphertext) => portable.mlkemSecret(ml_kem768.keygen(hex(seed)).secretKey, ciphertext),
+    fromExpanded: (key, ciphertext) => portable.mlkemSecret(hex(key), ciphertext),
   },
-})
+]
 
-testVectors<KemVector>({
-  name: 'answerKeyAgreement of native encapsulates to the key pairs of the ML-KEM-768 vectors',
-  file: 'mlkem_768_keygen_seed_test.json',
-  judge: ({ seed, dk, ek }) => {
-    const { share, secret } = answerHybrid(ek)
-    const ciphertext = share.subarray(0, MLKEM768_CIPHERTEXT_BYTES)
-    const expected = secret.subarray(0, 32).toHex()
-    return (
-      agrees(() => native.mlkemSecret(keyFromSeed(seed), ciphertext), expected) &&
-      agrees(() => native.mlkemSecret(keyFromExpanded(dk), ciphertext), expected)
-    )
-  },
-})
+for (const { crypto, fromSeed, fromExpanded } of KEMS) {
+  testVectors<KemVector>({
+    name: `mlkemSecret of ${crypto.name} agrees with the ML-KEM-768 vectors from seeds`,
+    file: 'mlkem_768_test.json',
+    judge: ({ seed, c, K }) => {
+      if (seed.length !== 2 * 64) return { skipped: 'seeds never come from outside' }
+      return agrees(() => fromSeed(seed, hex(c)), K)
+    },
+  })
 
-testVectors<KemVector>({
-  name: 'answerKeyAgreement of native takes exactly the valid encapsulation keys of the ML-KEM-768 vectors',
-  // node:crypto offers no way to fix the message m, so c and K of this file are out of reach.
-  file: 'mlkem_768_encaps_test.json',
-  judge: ({ ek }) => unlessRefused(() => answerHybrid(ek)) !== undefined,
-})
+  testVectors<KemVector>({
+    name: `mlkemSecret of ${crypto.name} agrees with the ML-KEM-768 vectors with expanded keys`,
+    file: 'mlkem_768_semi_expanded_decaps_test.json',
+    judge: ({ dk, c, K, flags }) => {
+      if (flags?.some((flag) => flag.endsWith('DecapsulationKey') || flag.endsWith('DecapsulationKeyLength')))
+        return { skipped: 'private keys never come from outside' }
+      return agrees(() => fromExpanded(dk, hex(c)), K)
+    },
+  })
+
+  testVectors<KemVector>({
+    name: `answerKeyAgreement of ${crypto.name} encapsulates to the key pairs of the ML-KEM-768 vectors`,
+    file: 'mlkem_768_keygen_seed_test.json',
+    judge: ({ seed, dk, ek }) => {
+      const { share, secret } = answerHybrid(crypto, ek)
+      const ciphertext = share.subarray(0, MLKEM768_CIPHERTEXT_BYTES)
+      const expected = secret.subarray(0, 32).toHex()
+      return (
+        agrees(() => fromSeed(seed, ciphertext), expected) &&
+        agrees(() => fromExpanded(dk, ciphertext), expected)
+      )
+    },
+  })
+
+  testVectors<KemVector>({
+    name: `answerKeyAgreement of ${crypto.name} takes exactly the valid encapsulation keys of the ML-KEM-768 vectors`,
+    // The provider draws the message m itself, so c and K of this file are out of reach.
+    file: 'mlkem_768_encaps_test.json',
+    judge: ({ ek }) => unlessRefused(() => answerHybrid(crypto, ek)) !== undefined,
+  })
+}
 
 const MLKEM768_CIPHERTEXT_BYTES = 1088
 
 /** A valid X25519 share, for where the other half is under test. */
 const X25519_BASE_POINT = new Uint8Array(32).fill(9, 0, 1)
 
-function answerHybrid(encapsulationKey: string): CompletedKeyAgreement {
-  return nativeCrypto().answerKeyAgreement('X25519MLKEM768', concat(hex(encapsulationKey), X25519_BASE_POINT))
+function answerHybrid(crypto: CryptoProvider, encapsulationKey: string): CompletedKeyAgreement {
+  return crypto.answerKeyAgreement('X25519MLKEM768', concat(hex(encapsulationKey), X25519_BASE_POINT))
 }
 
 /** Whether `secret` accepts the peer's value; then it must come to `shared`. Refusing it is the only error allowed. */

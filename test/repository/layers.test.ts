@@ -47,6 +47,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   '@noble/curves': 'crypto',
   '@noble/hashes': 'crypto',
   '@noble/ciphers': 'crypto',
+  '@noble/post-quantum': 'crypto',
   '@peculiar/x509': 'pki',
   '@grpc/grpc-js': 'control',
   '@bufbuild/protobuf': 'control',
