@@ -25,8 +25,17 @@ export function groupFromOpenssl(printed: string): string {
   return GROUP_NAMES.find(([, , pattern]) => pattern.test(printed))?.[0] ?? printed
 }
 
-/** Flags of a party that shows a credential and demands one under our root. */
-export function opensslFlags(files: MeshFiles, credential: MeshFiles['web']): string[] {
+/**
+ * Flags of a party that shows a credential and verifies ours. `-cert` takes the leaf alone, and `-cert_chain` sends all
+ * of the file after it: the leaf comes twice, which verifiers have to bear with (RFC 8446 §4.4.2).
+ */
+export function opensslFlags({ ca }: Pick<MeshFiles, 'ca'>, credential: MeshFiles['web']): string[] {
   const [, cert, , key] = credential
-  return ['-cert', cert, '-cert_chain', cert, '-key', key, '-CAfile', files.ca, '-verify_return_error']
+  return ['-cert', cert, '-cert_chain', cert, '-key', key, '-CAfile', ca, '-verify_return_error']
+}
+
+/** The number of the alert that it was sent, by what it prints; undefined when it prints none. */
+export function alertNumberIn(stderr: string): number | undefined {
+  const number = /SSL alert number (\d+)/.exec(stderr)?.[1]
+  return number === undefined ? undefined : Number(number)
 }
