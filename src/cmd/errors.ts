@@ -13,3 +13,15 @@ export class UsageError extends HandfastError<CommandErrorCode> {
     super('COMMAND_USAGE', message, options)
   }
 }
+
+/** Every way in which the demo can fail beside what its steps check. */
+export const DEMO_ERROR_CODES = {
+  DEMO_CHILD_ENDED: 'A process of the demo ended on its own',
+  DEMO_TIMEOUT: 'A process of the demo did not do in time what it had to',
+  DEMO_UNEXPECTED: 'A process of the demo answered something else than it had to',
+} as const
+
+export type DemoErrorCode = keyof typeof DEMO_ERROR_CODES
+
+/** The demo's own world did not do as it must; the message names the process and its log. */
+export class DemoError extends HandfastError<DemoErrorCode> {}

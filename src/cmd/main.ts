@@ -4,6 +4,7 @@ import { describeFailure, dispatch, type Verbs } from './dispatch.ts'
 
 /** Every verb, in the order that help shows them. */
 const VERBS: Verbs = {
+  demo: async () => (await import('./demo/command.ts')).demo,
   'tls connect': async () => (await import('./tls/connect.ts')).tlsConnect,
   'tls serve': async () => (await import('./tls/serve.ts')).tlsServe,
   controller: async () => (await import('./controller/command.ts')).controller,
