@@ -13,8 +13,8 @@ const HASHES = { sha256, sha384, sha512 } as const
 
 /**
  * The provider on the noble libraries and on TypeScript: for wherever there is no OpenSSL, and the second opinion on
- * the native one. It lacks X25519MLKEM768 and RSA signing: noble has no RSA, and a private RSA operation in BigInt
- * would show its key in its timing. For the same reason it protects a server's keys less well than the native one.
+ * the native one. It lacks RSA signing: noble has no RSA, and a private RSA operation in BigInt would show its key in its
+ * timing. For the same reason it protects a server's keys less well than the native one.
  */
 export function portableCrypto(): CryptoProvider {
   return PORTABLE

@@ -121,7 +121,12 @@ export class TlsConnection implements Disposable {
     if (this.#state !== 'idle')
       throw new TlsError('TLS_MISUSE', `start() was called on a connection that is ${this.#state}`)
     this.#state = 'handshaking'
-    this.#awaiting = this.#handshake.next()
+    try {
+      this.#awaiting = this.#handshake.next()
+    } catch (thrown) {
+      this.#end()
+      throw thrown
+    }
     this.#guard(() => this.#proceed())
   }
 
@@ -129,8 +134,10 @@ export class TlsConnection implements Disposable {
    * Takes bytes from the wire. Whatever a peer sends, this does not throw: failures go to the handlers.
    *
    * @param ciphertext decrypted in place; the array is spent
+   * @throws TlsError TLS_MISUSE before {@link start}
    */
   receive(ciphertext: Uint8Array): void {
+    if (this.#state === 'idle') throw new TlsError('TLS_MISUSE', 'receive() was called before start()')
     if (this.#state === 'over' || this.#receivedClose) return
     this.#guard(() => this.#reader.receive(ciphertext))
   }
@@ -348,6 +355,9 @@ export class TlsConnection implements Disposable {
         'TLS_ILLEGAL_PARAMETER',
         `The alert ${description} has the level ${level}, expected 1 or 2`,
       )
+    // RFC 8446 §5.1: an alert that ends nothing may not stand between the pieces of a message either.
+    if (code === AlertDescription.user_canceled || code === AlertDescription.close_notify)
+      this.#refuseInterleaving(description)
     if (code === AlertDescription.user_canceled) return
     if (code === AlertDescription.close_notify) return this.#receiveClose()
     // RFC 8446 §6: all others are fatal.
