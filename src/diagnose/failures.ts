@@ -77,6 +77,14 @@ const TLS_FAILURES: Readonly<Record<TlsErrorCode, FailureEntry>> = {
       'Use a certificate with an ECDSA P-256 key, or allow the scheme of this key at the peer. RSA keys sign as rsa_pss_rsae in TLS 1.3.',
     stage: 3,
   },
+  TLS_NO_MATCHING_ISSUER: {
+    title: 'No certificate from an authority that the peer names',
+    explanation:
+      'The peer listed the authorities that it trusts, and each of our certificates is reserved for others.',
+    remedy:
+      'Have a certificate issued by one of the authorities that the peer lists, or add ours to its trust bundle.',
+    stage: 3,
+  },
   TLS_NO_APPLICATION_PROTOCOL: {
     title: 'No common application protocol (ALPN)',
     explanation:

@@ -16,6 +16,10 @@ export interface VerificationContext {
   /** The name the client asked for, when it asked for one. */
   readonly serverName?: string
   readonly nowMs: number
+  /** The server's DER OCSPResponse (RFC 6960), when it was asked for and came: unverified. */
+  readonly ocspResponse?: Uint8Array
+  /** The server's SignedCertificateTimestampList (RFC 6962 §3.3), when it was asked for and came: unverified. */
+  readonly signedCertificateTimestamps?: Uint8Array
 }
 
 /** Decides whom a certificate chain proves. There is no connection without one where a peer must be known. */

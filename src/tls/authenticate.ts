@@ -5,7 +5,8 @@ import { CryptoError } from '../crypto/errors.ts'
 import type { PublicKey } from '../crypto/provider.ts'
 import { CertificateError } from '../pki/errors.ts'
 import { parseCertificate, type Certificate } from '../pki/certificate.ts'
-import type { CertificateVerifier, VerifiedPeer } from '../pki/verifier.ts'
+import type { CertificateVerifier, VerificationContext, VerifiedPeer } from '../pki/verifier.ts'
+import type { ChosenCredential } from './credentials.ts'
 import { TlsError } from './errors.ts'
 import { ask, type Handshake, type HandshakeContext } from './handshake.ts'
 import { finishedMac } from './key-schedule.ts'
@@ -14,11 +15,11 @@ import {
   decodeCertificateVerify,
   encodeCertificate,
   encodeCertificateVerify,
+  type CertificateEntry,
   type CertificateMessage,
 } from './messages/authentication.ts'
 import { Extensions } from './messages/extensions.ts'
 import { encodeMessage, type HandshakeMessage } from './messages/handshake-message.ts'
-import type { Credential } from './options.ts'
 import {
   ExtensionType,
   HandshakeType,
@@ -47,6 +48,8 @@ export interface PeerExpectation {
   readonly serverName: string | undefined
   /** Whether the peer may show nothing. */
   readonly optional: boolean
+  /** The extensions that we asked for; the peer may answer them beside its certificates. */
+  readonly requestedExtensions: ReadonlySet<number>
 }
 
 /**
@@ -60,9 +63,15 @@ export function* authenticatePeer(
   expectation: PeerExpectation,
 ): Handshake<AuthenticatedPeer | undefined> {
   const { peerRole, verifier, serverName } = expectation
-  const chain = readChain(decodeCertificate(certificate.body))
+  const message = decodeCertificate(certificate.body)
+  const chain = readChain(message, expectation.requestedExtensions)
   if (chain.length === 0) return refuseEmptyChain(expectation)
-  const context = { peerRole, nowMs: hs.nowMs, ...(serverName === undefined ? {} : { serverName }) }
+  const context = {
+    peerRole,
+    nowMs: hs.nowMs,
+    ...(serverName === undefined ? {} : { serverName }),
+    ...evidenceOf(message.entries[0]!),
+  }
   const peer = yield* verify(verifier, chain, context)
   const { name, expiresAtMs, path } = peer
   hs.trace({ kind: 'identity', name, expiresAtMs, path, atMs: hs.nowMs })
@@ -78,13 +87,24 @@ function refuseEmptyChain({ peerRole, optional }: PeerExpectation): undefined {
   throw new TlsError('TLS_CERTIFICATE_REQUIRED', 'The client sent no certificate, and one is required here')
 }
 
-function readChain({ context, entries }: CertificateMessage): Certificate[] {
+/** What the leaf brings along; only its own extensions count (RFC 8446 §4.4.2.1). */
+function evidenceOf({
+  extensions,
+}: CertificateEntry): Pick<VerificationContext, 'ocspResponse' | 'signedCertificateTimestamps'> {
+  const ocspResponse = extensions.value('status_request')
+  const signedCertificateTimestamps = extensions.value('signed_certificate_timestamp')
+  return {
+    ...(ocspResponse === undefined ? {} : { ocspResponse }),
+    ...(signedCertificateTimestamps === undefined ? {} : { signedCertificateTimestamps }),
+  }
+}
+
+function readChain({ context, entries }: CertificateMessage, requested: ReadonlySet<number>): Certificate[] {
   if (context.length > 0) {
     throw new TlsError('TLS_ILLEGAL_PARAMETER', 'certificate_request_context is not empty in the handshake')
   }
   return entries.map(({ certificate, extensions }) => {
-    // None of the extensions that may stand here are ever asked for.
-    const unsolicited = extensions.types[0]
+    const unsolicited = extensions.types.find((type) => !requested.has(type))
     if (unsolicited !== undefined) {
       const name = nameOf(ExtensionType, unsolicited)
       throw new TlsError('TLS_UNSOLICITED_EXTENSION', `Certificate carries ${name}, which was not asked for`)
@@ -96,7 +116,7 @@ function readChain({ context, entries }: CertificateMessage): Certificate[] {
 function* verify(
   verifier: CertificateVerifier,
   chain: readonly Certificate[],
-  context: Parameters<CertificateVerifier['verify']>[1],
+  context: VerificationContext,
 ): Handshake<VerifiedPeer> {
   try {
     return yield* ask({ kind: 'verification', verifier, chain, context })
@@ -159,14 +179,19 @@ function importLeafKey({ crypto }: HandshakeContext, leaf: Certificate): PublicK
   }
 }
 
+/** How we prove ourselves. */
+interface OwnProof extends ChosenCredential {
+  /** What stands beside our leaf. */
+  readonly evidence?: Extensions<'certificate'>
+}
+
 /** Sends our chain and the proof of its key. */
 export function* authenticateSelf(
   hs: HandshakeContext,
   role: Role,
-  credential: Credential,
-  scheme: SignatureSchemeParameters,
+  { credential, scheme, evidence }: OwnProof,
 ): Handshake<void> {
-  sendCertificate(hs, credential.chain)
+  sendCertificate(hs, credential.chain, evidence)
   const content = signedContent(role, hs.transcript.hash())
   const signature = yield* ask({
     kind: 'signature',
@@ -178,20 +203,14 @@ export function* authenticateSelf(
 }
 
 /** Sends a chain; an empty one says that we have nothing to show. */
-export function sendCertificate(hs: HandshakeContext, chain: readonly Certificate[]): void {
-  const entries = chain.map(({ der }) => ({ certificate: der, extensions: new Extensions('certificate') }))
+export function sendCertificate(
+  hs: HandshakeContext,
+  chain: readonly Certificate[],
+  evidence: Extensions<'certificate'> = new Extensions('certificate'),
+): void {
+  const none = new Extensions('certificate')
+  const entries = chain.map(({ der }, i) => ({ certificate: der, extensions: i === 0 ? evidence : none }))
   hs.send(encodeCertificate({ context: NO_CONTEXT, entries }))
-}
-
-/** The first of the peer's schemes that our key can make, in our order; undefined when there is none. */
-export function schemeFor(
-  credential: Credential,
-  schemes: readonly SignatureSchemeParameters[],
-  acceptedByPeer: readonly number[],
-): SignatureSchemeParameters | undefined {
-  return schemes.find(
-    (scheme) => scheme.keyKind === credential.key.kind && acceptedByPeer.includes(scheme.code),
-  )
 }
 
 /** Awaits the peer's Finished. @throws TlsError TLS_BAD_FINISHED */

@@ -5,7 +5,7 @@ import type { CertificateVerifier, VerificationContext, VerifiedPeer } from '../
 import { describeMessage } from './describe.ts'
 import { TlsError } from './errors.ts'
 import { asMessage, type HandshakeMessage, type MessageAssembler } from './messages/handshake-message.ts'
-import type { Credential } from './options.ts'
+import type { Credentials } from './options.ts'
 import type { RecordReader } from './record/reader.ts'
 import type { RecordWriter } from './record/writer.ts'
 import { HandshakeType, nameOf, type CipherSuiteParameters, type HandshakeTypeName } from './registry.ts'
@@ -32,7 +32,7 @@ export type HandshakeRequest =
 
 interface HandshakeAnswers {
   message: HandshakeMessage
-  credential: Credential | undefined
+  credential: Credentials | undefined
   signature: Uint8Array
   verification: VerifiedPeer
 }

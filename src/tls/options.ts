@@ -11,7 +11,18 @@ export interface Credential {
   /** Leaf first, without the anchor. */
   readonly chain: readonly Certificate[]
   readonly key: PrivateKey
+  /** What it signs with, by preference. @default every scheme that fits the key */
+  readonly signatureSchemes?: readonly SignatureSchemeName[]
+  /** Whether it is only shown to peers whose certificate_authorities name an issuer of the chain. @default false */
+  readonly onlyForNamedIssuers?: boolean
+  /** The DER OCSPResponse (RFC 6960) for the leaf, for clients that ask. @default none */
+  readonly ocspResponse?: Uint8Array
+  /** The SignedCertificateTimestampList (RFC 6962 §3.3) for the leaf, for clients that ask. @default none */
+  readonly signedCertificateTimestamps?: Uint8Array
 }
+
+/** One credential, or several by preference: the first that suits the peer is shown. */
+export type Credentials = Credential | readonly Credential[]
 
 /** What both roles have in common. */
 export interface EndpointOptions {
@@ -46,8 +57,15 @@ export interface ClientOptions extends EndpointOptions {
   readonly verifier: CertificateVerifier
   /** A DNS name for the server_name extension. @default none sent */
   readonly serverName?: string
-  /** What to show a server that asks. @default nothing */
-  readonly credential?: Credential
+  /**
+   * What to show a server that asks; a function is called when one does. With something to show that does not suit the
+   * server, the handshake fails. @default nothing
+   */
+  readonly credential?: Credentials | (() => Credentials | undefined)
+  /** Asks for an OCSP response, for the verifier to judge. @default false */
+  readonly requestOcspResponse?: boolean
+  /** Asks for certificate timestamps, for the verifier to judge. @default false */
+  readonly requestCertificateTimestamps?: boolean
   /**
    * Tickets of this one server, shown this credential. Given, connections are resumed where they can be.
    * @default every handshake is a full one
@@ -64,7 +82,7 @@ export interface ClientOptions extends EndpointOptions {
 
 export interface ServerOptions extends EndpointOptions {
   /** Chooses what to show; `serverName` is what the client asked for. Undefined refuses with unrecognized_name. */
-  readonly credential: (serverName: string | undefined) => Credential | undefined
+  readonly credential: (serverName: string | undefined) => Credentials | undefined
   /** Asks clients for a certificate. Without a verifier none is asked for. */
   readonly clientVerifier?: CertificateVerifier
   /** Whether a client without certificate is let in, unverified. @default false when there is a verifier */

@@ -4,13 +4,21 @@ import { parseCertificate, type Certificate } from '../../src/pki/certificate.ts
 import { decodePem } from '../../src/pki/pem.ts'
 import { decodePrivateKeyPem } from '../../src/pki/private-key.ts'
 import type { Credential } from '../../src/tls/options.ts'
+import { SIGNATURE_SCHEMES } from '../../src/tls/registry.ts'
 import type { CredentialFlags, Settings } from './flags.ts'
 
+/** A credential and its number among those of -new-x509-credential; the default one has -1. */
+export interface NumberedCredential extends Credential {
+  readonly number: number
+}
+
 /** The credentials of the flags, by preference; the default one comes last. */
-export function readCredentials(settings: Settings, crypto: CryptoProvider): Credential[] {
-  return [...settings.credentials, settings.defaultCredential]
-    .filter(({ certFile, keyFile }) => certFile !== undefined && keyFile !== undefined)
-    .map((flags) => readCredential(flags, crypto))
+export function readCredentials(settings: Settings, crypto: CryptoProvider): NumberedCredential[] {
+  const withStaples = !settings.declineOcspCallback
+  const announced = settings.credentials.map((flags, number) => ({ flags, number }))
+  return [...announced, { flags: settings.defaultCredential, number: -1 }]
+    .filter(({ flags: { certFile, keyFile } }) => certFile !== undefined && keyFile !== undefined)
+    .map(({ flags, number }) => readCredential(flags, { crypto, withStaples, number }))
 }
 
 /** The certificates of a PEM file, leaf first. */
@@ -18,9 +26,35 @@ export function readChain(file: string): Certificate[] {
   return decodePem(readFileSync(file, 'latin1'), 'CERTIFICATE').map((der) => parseCertificate(der))
 }
 
-function readCredential({ certFile, keyFile }: CredentialFlags, crypto: CryptoProvider): Credential {
+interface Reading {
+  readonly crypto: CryptoProvider
+  readonly withStaples: boolean
+  readonly number: number
+}
+
+function readCredential(
+  flags: CredentialFlags,
+  { crypto, withStaples, number }: Reading,
+): NumberedCredential {
+  const { certFile, keyFile, signingPrefs, mustMatchIssuer, ocspResponse, signedCertTimestamps } = flags
   return {
+    number,
     chain: readChain(certFile!),
     key: decodePrivateKeyPem(readFileSync(keyFile!, 'latin1'), crypto),
+    onlyForNamedIssuers: mustMatchIssuer,
+    ...(signingPrefs.length === 0 ? {} : { signatureSchemes: schemesOf(signingPrefs) }),
+    ...(ocspResponse === undefined || !withStaples
+      ? {}
+      : { ocspResponse: Uint8Array.fromBase64(ocspResponse) }),
+    ...(signedCertTimestamps === undefined
+      ? {}
+      : { signedCertificateTimestamps: Uint8Array.fromBase64(signedCertTimestamps) }),
   }
+}
+
+/** Those that the engine signs with; the others only show what it refuses to do. */
+function schemesOf(codes: readonly number[]): NonNullable<Credential['signatureSchemes']> {
+  return codes.flatMap((code) =>
+    SIGNATURE_SCHEMES.filter((scheme) => scheme.code === code).map(({ name }) => name),
+  )
 }

@@ -1,7 +1,7 @@
 /** From the settings of a test to the options of the engine. */
 import type { GroupName } from '../../src/crypto/provider.ts'
 import { CertificateError } from '../../src/pki/errors.ts'
-import type { CertificateVerifier } from '../../src/pki/verifier.ts'
+import type { CertificateVerifier, VerifiedPeer } from '../../src/pki/verifier.ts'
 import { TlsConnection, type ConnectionHandlers } from '../../src/tls/connection.ts'
 import { TlsError } from '../../src/tls/errors.ts'
 import type { ClientOptions, Credential, EndpointOptions, ServerOptions } from '../../src/tls/options.ts'
@@ -38,34 +38,46 @@ export function connect(
 function clientOptions(
   settings: Settings,
   surroundings: Surroundings,
-  [credential]: readonly Credential[],
+  credentials: readonly Credential[],
 ): ClientOptions {
   const { advertiseAlpn, hostName } = settings
   return {
     ...endpointOptions(settings, surroundings),
     verifier: verifierOf(settings, surroundings),
     tickets: surroundings.memory.clientTickets,
+    grease: settings.enableGrease || settings.permuteExtensions,
     earlyData: settings.enableEarlyData,
     ...(advertiseAlpn === undefined ? {} : { alpn: protocolsOf(advertiseAlpn) }),
     ...(hostName === undefined ? {} : { serverName: hostName }),
-    ...(credential === undefined ? {} : { credential }),
+    credential: chooser(settings, credentials),
+    requestOcspResponse: settings.enableOcspStapling,
+    requestCertificateTimestamps: settings.enableSignedCertTimestamps,
+  }
+}
+
+/** What stands for the callbacks that choose a certificate, and for the one of servers that chooses an OCSP response. */
+function chooser(
+  { failCertCallback, failOcspCallback, server }: Settings,
+  credentials: readonly Credential[],
+): () => readonly Credential[] | undefined {
+  return () => {
+    if (failCertCallback) throw new Error('The test wants the choice of a certificate to fail')
+    if (failOcspCallback && server) throw new Error('The test wants the choice of an OCSP response to fail')
+    return credentials.length === 0 ? undefined : credentials
   }
 }
 
 function serverOptions(
   settings: Settings,
   surroundings: Surroundings,
-  [credential]: readonly Credential[],
+  credentials: readonly Credential[],
 ): ServerOptions {
   const { verifyPeer, requireAnyClientCertificate } = settings
   const alpn = acceptedProtocols(settings)
   const asksClients = verifyPeer || requireAnyClientCertificate
   return {
     ...endpointOptions(settings, surroundings),
-    credential() {
-      if (settings.failCertCallback) throw new Error('The test wants the choice of a certificate to fail')
-      return credential
-    },
+    credential: chooser(settings, credentials),
     ...(settings.noTicket ? {} : { tickets: ticketPolicy(settings, surroundings.memory) }),
     ...(settings.enableEarlyData ? { earlyData: { maxBytes: MAX_EARLY_DATA_BYTES } } : {}),
     ...(alpn === undefined ? {} : { alpn }),
@@ -82,6 +94,9 @@ function ticketPolicy({ skipTicket }: Settings, { serverTickets: store }: Memory
   return skipTicket ? { store, count: 0 } : { store }
 }
 
+/** The suite expects Ed25519 to be off until it is asked for. */
+const DEFAULT_SCHEMES = SIGNATURE_SCHEMES.map(({ name }) => name).filter((name) => name !== 'ed25519')
+
 function endpointOptions(
   { curves, verifyPrefs }: Settings,
   { memory: { crypto, nowMs }, trace }: Surroundings,
@@ -91,7 +106,7 @@ function endpointOptions(
     nowMs,
     trace,
     ...(curves.length === 0 ? {} : { groups: curves.map(groupNamed) }),
-    ...(verifyPrefs.length === 0 ? {} : { signatureSchemes: verifyPrefs.map(schemeNamed) }),
+    signatureSchemes: verifyPrefs.length === 0 ? DEFAULT_SCHEMES : verifyPrefs.map(schemeNamed),
   }
 }
 
@@ -102,10 +117,16 @@ const NEVER_MS = 2 ** 48 - 1
 function verifierOf({ useClientCaList }: Settings, { current }: Surroundings): CertificateVerifier {
   return {
     ...(useClientCaList === undefined ? {} : { authorities: namesOf(useClientCaList) }),
-    verify(chain) {
+    verify(chain, { ocspResponse, signedCertificateTimestamps }) {
       const refusal = refusalOf(current())
       if (refusal !== undefined) throw refusal
-      return { name: 'peer', expiresAtMs: NEVER_MS, path: chain }
+      return {
+        name: 'peer',
+        expiresAtMs: NEVER_MS,
+        path: chain,
+        ocspResponse,
+        signedCertificateTimestamps,
+      } as StapledPeer
     },
     reverify() {
       if (current().reverifyOnResume && refusalOf(current()) !== undefined)
@@ -114,11 +135,21 @@ function verifierOf({ useClientCaList }: Settings, { current }: Surroundings): C
   }
 }
 
+/** A verified peer, with what it brought beside its certificate. */
+export interface StapledPeer extends VerifiedPeer {
+  readonly ocspResponse?: Uint8Array
+  readonly signedCertificateTimestamps?: Uint8Array
+}
+
 const REFUSAL = 'The test wants every certificate refused'
 
 /** What the verifier is to throw, if anything. */
 export function refusalOf(settings: Settings): TlsError | undefined {
   const { verifyFail, verifyPeer, server, useCustomVerifyCallback } = settings
+  if (settings.failOcspCallback && !server) {
+    const alert = 'bad_certificate_status_response'
+    return new TlsError('TLS_CERTIFICATE_REJECTED', 'The test wants every OCSP response refused', { alert })
+  }
   // A client that is not told to verify notes a failure and goes on.
   if (!verifyFail || !(verifyPeer || server)) return undefined
   // The two callbacks of BoringSSL have different alerts.

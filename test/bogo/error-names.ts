@@ -11,7 +11,10 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/^An alert has|level warning/, 'BAD_ALERT'],
     [/^(client_hello|legacy_session_id) has/, 'CLIENTHELLO_PARSE_FAILED'],
     [/^protocol_name/, 'PARSE_TLSEXT'],
-    [/^(extension|server_name|authorities|certificate_authorities) has/, 'ERROR_PARSING_EXTENSION'],
+    [
+      /^(extension|sct_list|serialized_sct|server_name|authorities|certificate_authorities) has/,
+      'ERROR_PARSING_EXTENSION',
+    ],
     [/empty Certificate/, 'PEER_DID_NOT_RETURN_A_CERTIFICATE'],
     [/legacy version/, 'WRONG_VERSION_NUMBER'],
   ],
@@ -33,7 +36,7 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/^The server resumes a/, 'OLD_SESSION_PRF_HASH_MISMATCH'],
     [/early data under another cipher suite/, 'CIPHER_MISMATCH_ON_EARLY_DATA'],
     [/early data under another application protocol/, 'ALPN_MISMATCH_ON_EARLY_DATA'],
-    [/early data without resuming/, 'UNEXPECTED_EXTENSION_ON_EARLY_DATA'],
+    [/early data without resuming/, 'UNEXPECTED_EXTENSION'],
     [/^The alert .* has the level/, 'UNKNOWN_ALERT_TYPE'],
     [/^CertificateVerify uses/, 'WRONG_SIGNATURE_TYPE'],
     [/legacy_compression_methods/, 'INVALID_COMPRESSION_LIST'],
@@ -44,7 +47,8 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/legacy_session_id$/, 'SERVER_ECHOED_INVALID_SESSION_ID'],
     [/would change nothing/, 'EMPTY_HELLO_RETRY_REQUEST'],
     [/no share|asks for|one share of/, 'WRONG_CURVE'],
-    [/has a context|request_update/, 'DECODE_ERROR'],
+    [/has a context|request_update|compression method/, 'DECODE_ERROR'],
+    [/pre-shared key/, 'PSK_IDENTITY_NOT_FOUND'],
   ],
   TLS_MISSING_EXTENSION: [
     [/no supported_groups/, 'NO_SHARED_GROUP'],
@@ -52,6 +56,7 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/CertificateRequest/, 'DECODE_ERROR'],
   ],
   TLS_CERTIFICATE_REJECTED: [
+    [/OCSP response refused/, 'OCSP_CB_ERROR'],
     [/key usage/, 'KEY_USAGE_BIT_INCORRECT'],
     [/cannot be used/, 'UNSUPPORTED_ALGORITHM'],
     [/malformed|has tag|at byte/, 'CANNOT_PARSE_LEAF_CERT'],
@@ -61,7 +66,10 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/KeyUpdates/, 'TOO_MANY_KEY_UPDATES'],
     [/user_canceled/, 'TOO_MANY_WARNING_ALERTS'],
   ],
-  TLS_INTERNAL: [[/choice of a certificate/, 'CERT_CB_ERROR']],
+  TLS_INTERNAL: [
+    [/choice of a certificate/, 'CERT_CB_ERROR'],
+    [/choice of an OCSP/, 'OCSP_CB_ERROR'],
+  ],
   TLS_RECORD_OVERFLOW: [[/announces/, 'ENCRYPTED_LENGTH_TOO_LONG']],
 }
 
@@ -80,6 +88,7 @@ const NAMES: Readonly<Partial<Record<TlsErrorCode, string>>> = {
   TLS_NO_COMMON_SUITE: 'NO_SHARED_CIPHER',
   TLS_NO_COMMON_GROUP: 'NO_SHARED_GROUP',
   TLS_NO_COMMON_SIGNATURE_SCHEME: 'NO_COMMON_SIGNATURE_ALGORITHMS',
+  TLS_NO_MATCHING_ISSUER: 'NO_MATCHING_ISSUER',
   TLS_NO_APPLICATION_PROTOCOL: 'NO_APPLICATION_PROTOCOL',
   TLS_UNRECOGNIZED_NAME: 'CERT_CB_ERROR',
   TLS_CERTIFICATE_REQUIRED: 'PEER_DID_NOT_RETURN_A_CERTIFICATE',
@@ -87,7 +96,8 @@ const NAMES: Readonly<Partial<Record<TlsErrorCode, string>>> = {
   TLS_BAD_SIGNATURE: 'BAD_SIGNATURE',
   TLS_BAD_FINISHED: 'DIGEST_CHECK_FAILED',
   TLS_BAD_KEY_SHARE: 'BAD_ECPOINT',
-  TLS_BAD_RECORD_MAC: 'DECRYPTION_FAILED_OR_BAD_RECORD_MAC',
+  /** BoringSSL reports the cipher's error before its own. */
+  TLS_BAD_RECORD_MAC: 'BAD_DECRYPT: :DECRYPTION_FAILED_OR_BAD_RECORD_MAC',
   TLS_RECORD_OVERFLOW: 'DATA_LENGTH_TOO_LONG',
   TLS_MESSAGE_TOO_LONG: 'EXCESSIVE_MESSAGE_SIZE',
   TLS_FLOOD: 'TOO_MANY_EMPTY_FRAGMENTS',

@@ -1,10 +1,12 @@
 /** What a test expects of a handshake that succeeds. */
 import { equalBytes } from '../../src/bytes/bytes.ts'
-import { CipherSuite, NamedGroup, SignatureScheme } from '../../src/tls/registry.ts'
+import { DistinguishedName } from '../../src/pki/distinguished-name.ts'
+import { CipherSuite, NamedGroup, nameOf, SignatureScheme } from '../../src/tls/registry.ts'
 import type { ClientTicket } from '../../src/tls/session/resumption.ts'
 import type { Session } from '../../src/tls/session.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
-import { readChain } from './credentials.ts'
+import { readChain, type NumberedCredential } from './credentials.ts'
+import { namesOf, type StapledPeer } from './endpoint.ts'
 import type { Settings } from './flags.ts'
 
 /** The suite expects something else of a connection than it turned out to be. */
@@ -45,9 +47,31 @@ export function checkSession(
     check("whether the peer's chain is the one expected", same, true)
   }
   check('whether it resumed', session.resumed, isResumption && !settings.expectSessionMiss)
-  checkEarlyData(settings, session)
+  checkEarlyData(settings, session, isResumption)
+  checkEvidence(settings, session)
   checkRetry(settings, events)
   checkAdvertisedProtocols(settings, events)
+  checkPeerPreferences(settings, events)
+}
+
+/** What the peer says of the proof it wants of us. */
+function checkPeerPreferences(
+  { expectPeerVerifyPref, expectClientCaList }: Settings,
+  events: readonly TraceEvent[],
+): void {
+  for (const event of events) {
+    if (event.kind !== 'message' || event.direction !== 'received') continue
+    const { details } = event
+    if (details.message !== 'client_hello' && details.message !== 'certificate_request') continue
+    if (expectPeerVerifyPref.length > 0) {
+      const expected = expectPeerVerifyPref.map((code) => nameOf(SignatureScheme, code))
+      check("the peer's signature schemes", details.signatureSchemes.join(), expected.join())
+    }
+    if (expectClientCaList !== undefined && details.message === 'certificate_request') {
+      const expected = namesOf(expectClientCaList).map((der) => DistinguishedName.parse(der).text)
+      check("the peer's authorities", details.authorities.join('; '), expected.join('; '))
+    }
+  }
 }
 
 function checkAdvertisedProtocols({ expectAdvertisedAlpn }: Settings, events: readonly TraceEvent[]): void {
@@ -63,13 +87,33 @@ function checkAdvertisedProtocols({ expectAdvertisedAlpn }: Settings, events: re
 /** What a client must have when it closes. @throws UnmetExpectation */
 export function checkTicket(settings: Settings, ticket: ClientTicket | undefined): void {
   const { expectNoSession, shimShutsDown, expectTicketSupportsEarlyData } = settings
-  const expected = !expectNoSession && !shimShutsDown
+  if (shimShutsDown) return
+  const expected = !expectNoSession
   check('whether a ticket came', ticket !== undefined, expected)
   if (ticket === undefined) return
   check('whether it takes early data', ticket.maxEarlyDataBytes > 0, expectTicketSupportsEarlyData)
 }
 
-function checkEarlyData(settings: Settings, { earlyData, ticketAgeSkewMs }: Session): void {
+function checkEvidence(settings: Settings, { peer, credential }: Session): void {
+  const { expectOcspResponse, expectSignedCertTimestamps, expectSelectedCredential } = settings
+  const stapled: StapledPeer | undefined = peer
+  if (expectOcspResponse !== undefined)
+    check('the OCSP response', stapled?.ocspResponse?.toBase64(), expectOcspResponse)
+  if (expectSignedCertTimestamps !== undefined)
+    check('the SCT list', stapled?.signedCertificateTimestamps?.toBase64(), expectSignedCertTimestamps)
+  if (expectSelectedCredential !== undefined)
+    check(
+      'the credential shown',
+      (credential as NumberedCredential | undefined)?.number,
+      expectSelectedCredential,
+    )
+}
+
+function checkEarlyData(
+  settings: Settings,
+  { earlyData, ticketAgeSkewMs }: Session,
+  isResumption: boolean,
+): void {
   const { expectEarlyDataReason, expectTicketAgeSkew } = settings
   if (settings.expectAcceptEarlyData) check('what became of early data', earlyData, 'accepted')
   if (settings.expectRejectEarlyData) check('whether early data was taken', earlyData === 'accepted', false)
@@ -77,7 +121,7 @@ function checkEarlyData(settings: Settings, { earlyData, ticketAgeSkewMs }: Sess
     const reason = earlyData === 'accepted' ? 'accept' : earlyData
     check('what became of early data', reason, expectEarlyDataReason)
   }
-  if (expectTicketAgeSkew !== undefined)
+  if (expectTicketAgeSkew !== undefined && isResumption)
     check('the skew of the ticket', Math.trunc((ticketAgeSkewMs ?? 0) / 1000), expectTicketAgeSkew)
 }
 

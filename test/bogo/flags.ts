@@ -8,7 +8,11 @@ const TOGGLES = [
   'async',
   'checkCloseNotify',
   'declineAlpn',
+  'declineOcspCallback',
   'enableEarlyData',
+  'enableGrease',
+  'enableOcspStapling',
+  'enableSignedCertTimestamps',
   'expectAcceptEarlyData',
   'expectExtendedMasterSecret',
   'expectHrr',
@@ -22,6 +26,7 @@ const TOGGLES = [
   'expectTicketSupportsEarlyData',
   'expectVerifyResult',
   'failCertCallback',
+  'failOcspCallback',
   'implicitHandshake',
   'ipv6',
   'isHandshakerSupported',
@@ -33,6 +38,7 @@ const TOGGLES = [
   'noTls1',
   'noTls11',
   'noTls12',
+  'permuteExtensions',
   'rejectAlpn',
   'renewTicket',
   'requireAnyClientCertificate',
@@ -40,11 +46,13 @@ const TOGGLES = [
   'selectEmptyAlpn',
   'sendAlert',
   'server',
+  'setOcspInCallback',
   'shimShutsDown',
   'shimWritesFirst',
   'skipTicket',
   'useCustomVerifyCallback',
   'useExportContext',
+  'useOcspCallback',
   'useTicketAeadCallback',
   'useTicketCallback',
   'verifyFail',
@@ -55,6 +63,7 @@ const INTEGERS = [
   'expectCipher',
   'expectCurveId',
   'expectPeerSignatureAlgorithm',
+  'expectSelectedCredential',
   'expectTicketAgeSkew',
   'expectVersion',
   'exportKeyingMaterial',
@@ -68,7 +77,7 @@ const INTEGERS = [
 ] as const
 
 /** Each occurrence adds one. */
-const INTEGER_LISTS = ['curves', 'verifyPrefs'] as const
+const INTEGER_LISTS = ['curves', 'expectPeerVerifyPref', 'verifyPrefs'] as const
 
 const TEXTS = [
   'advertiseAlpn',
@@ -76,8 +85,10 @@ const TEXTS = [
   'expectAlpn',
   'expectClientCaList',
   'expectEarlyDataReason',
+  'expectOcspResponse',
   'expectPeerCertFile',
   'expectServerName',
+  'expectSignedCertTimestamps',
   'exportContext',
   'exportLabel',
   'hostName',
@@ -89,7 +100,8 @@ const TEXTS = [
 ] as const
 
 /** These belong to the credential announced last, or to the default one. */
-const CREDENTIAL_TEXTS = ['certFile', 'keyFile'] as const
+const CREDENTIAL_TEXTS = ['certFile', 'keyFile', 'ocspResponse', 'signedCertTimestamps'] as const
+const CREDENTIAL_TOGGLES = ['mustMatchIssuer'] as const
 const CREDENTIAL_INTEGER_LISTS = ['signingPrefs'] as const
 
 type Name<List extends readonly string[]> = List[number]
@@ -99,7 +111,8 @@ type Flags = Record<Name<typeof TOGGLES>, boolean> &
   Record<Name<typeof INTEGER_LISTS>, readonly number[]> &
   Record<Name<typeof TEXTS>, string | undefined>
 
-type CredentialValues = Record<Name<typeof CREDENTIAL_TEXTS>, string | undefined> &
+type CredentialValues = Record<Name<typeof CREDENTIAL_TOGGLES>, boolean> &
+  Record<Name<typeof CREDENTIAL_TEXTS>, string | undefined> &
   Record<Name<typeof CREDENTIAL_INTEGER_LISTS>, readonly number[]>
 
 export type CredentialFlags = Readonly<CredentialValues>
@@ -163,7 +176,7 @@ type ReadInto = (settings: Draft, parameter: string) => void
 const NEW_CREDENTIAL = 'newX509Credential'
 
 function standsAlone(name: string): boolean {
-  return name === NEW_CREDENTIAL || TOGGLES.some((toggle) => toggle === name)
+  return name === NEW_CREDENTIAL || [...TOGGLES, ...CREDENTIAL_TOGGLES].some((toggle) => toggle === name)
 }
 
 const READERS: ReadonlyMap<string, ReadInto> = new Map<string, ReadInto>([
@@ -176,6 +189,7 @@ const READERS: ReadonlyMap<string, ReadInto> = new Map<string, ReadInto>([
   ),
   ...readers(TEXTS, (settings, name, text) => void (settings[name] = text)),
   ...readers(CREDENTIAL_TEXTS, (settings, name, text) => void (current(settings)[name] = text)),
+  ...readers(CREDENTIAL_TOGGLES, (settings, name) => void (current(settings)[name] = true)),
   ...readers(CREDENTIAL_INTEGER_LISTS, (settings, name, text) => {
     const credential = current(settings)
     credential[name] = [...credential[name], Number(text)]
@@ -205,7 +219,11 @@ function draft(): Draft {
 }
 
 function credentialDraft(): CredentialValues {
-  return { ...initially(CREDENTIAL_TEXTS, undefined), ...initially(CREDENTIAL_INTEGER_LISTS, []) }
+  return {
+    ...initially(CREDENTIAL_TOGGLES, false),
+    ...initially(CREDENTIAL_TEXTS, undefined),
+    ...initially(CREDENTIAL_INTEGER_LISTS, []),
+  }
 }
 
 function initially<List extends readonly string[], Value>(

@@ -131,7 +131,7 @@ export const requestExtensions: fc.Arbitrary<Extensions<'certificate_request'>> 
 )
 
 export const certificateExtensions: fc.Arbitrary<Extensions<'certificate'>> = extensionsOf('certificate', [
-  bytes(0, 40).map((value) => (set) => set.add('status_request', value)),
+  bytes(1, 40).map((value) => (set) => set.add('status_request', value)),
 ])
 
 export const ticketExtensions: fc.Arbitrary<Extensions<'new_session_ticket'>> = extensionsOf(

@@ -2,11 +2,11 @@ import {
   authenticatePeer,
   authenticateSelf,
   expectFinished,
-  schemeFor,
   sendCertificate,
   sendFinished,
   type AuthenticatedPeer,
 } from '../authenticate.ts'
+import { suitableCredential } from '../credentials.ts'
 import { TlsError } from '../errors.ts'
 import type { Established, Handshake, HandshakeContext } from '../handshake.ts'
 import { decodeCertificateRequest, type CertificateRequest } from '../messages/authentication.ts'
@@ -19,7 +19,6 @@ import {
   beginHandshakePhase,
   endHandshakePhase,
 } from '../phases.ts'
-import type { NegotiationPolicy } from '../policy.ts'
 import { HandshakeType } from '../registry.ts'
 import { agree, receiveEncryptedExtensions, receiveServerHello } from './answer.ts'
 import { sendClientHello, sendSecondClientHello, type Offer } from './offer.ts'
@@ -62,8 +61,7 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
     hs.send(encodeMessage(HandshakeType.end_of_early_data, () => undefined))
     hs.protectWriting(suite, handshake.secrets.client, 'handshake')
   }
-  const credential =
-    request === undefined ? undefined : yield* answerCertificateRequest(hs, request, offer.policy, options)
+  const credential = request === undefined ? undefined : yield* answerCertificateRequest(hs, request, options)
   sendFinished(hs, suite, handshake.secrets.client)
   const resumptionSecret = hs.own(master.resumptionSecret(hs.transcript.hash()))
   master.wipe()
@@ -135,6 +133,7 @@ function* authenticateServer(
     schemes: offer.policy.schemes,
     serverName: options.serverName,
     optional: false,
+    requestedExtensions: new Set(offer.hello.extensions.types),
   })
   // A peer that is not optional is authenticated or refused.
   return { server: server!, request }
@@ -151,19 +150,21 @@ function readCertificateRequest({ body }: HandshakeMessage): CertificateRequest 
   return request
 }
 
-/** Shows our credential when it suits the server, else nothing: then the server decides (RFC 8446 §4.4.2.3). */
+/** Shows what suits the server, or nothing if we have nothing: then the server decides (RFC 8446 §4.4.2.4). */
 function* answerCertificateRequest(
   hs: HandshakeContext,
-  request: CertificateRequest,
-  policy: NegotiationPolicy,
-  { credential }: ClientOptions,
+  { extensions }: CertificateRequest,
+  { credential: own }: ClientOptions,
 ): Handshake<Credential | undefined> {
-  const accepted = request.extensions.value('signature_algorithms') ?? []
-  const scheme = credential === undefined ? undefined : schemeFor(credential, policy.schemes, accepted)
-  if (credential === undefined || scheme === undefined) {
+  const candidates = typeof own === 'function' ? own() : own
+  if (candidates === undefined) {
     sendCertificate(hs, [])
     return undefined
   }
-  yield* authenticateSelf(hs, 'client', credential, scheme)
-  return credential
+  const chosen = suitableCredential(candidates, {
+    schemes: extensions.value('signature_algorithms') ?? [],
+    authorities: extensions.value('certificate_authorities') ?? [],
+  })
+  yield* authenticateSelf(hs, 'client', chosen)
+  return chosen.credential
 }

@@ -10,6 +10,7 @@ import {
   RANDOM_BYTES,
   type ClientHello,
 } from '../messages/client-hello.ts'
+import { OCSP_REQUEST } from '../messages/extension-codecs.ts'
 import { Extensions } from '../messages/extensions.ts'
 import type { HandshakeMessage } from '../messages/handshake-message.ts'
 import { bindersLength, PSK_DHE_KE } from '../messages/pre-shared-key.ts'
@@ -79,7 +80,7 @@ interface Offered extends Pick<Offer, 'policy' | 'keyAgreements'> {
 
 /** All but those that depend on a ticket. */
 function offeredExtensions(
-  { serverName, tickets }: ClientOptions,
+  { serverName, tickets, requestOcspResponse, requestCertificateTimestamps }: ClientOptions,
   { policy, keyAgreements, grease }: Offered,
 ): Extensions<'client_hello'> {
   const { schemes, alpn, recordSizeLimit } = policy
@@ -91,6 +92,8 @@ function offeredExtensions(
     ...schemes.map(({ code }) => code),
     ...meaningless(grease?.signatureScheme),
   ])
+  if (requestOcspResponse === true) extensions.add('status_request', OCSP_REQUEST)
+  if (requestCertificateTimestamps === true) extensions.add('signed_certificate_timestamp', true)
   if (alpn.length > 0) extensions.add('application_layer_protocol_negotiation', alpn)
   extensions.add('supported_versions', [...meaningless(grease?.version), ProtocolVersion.tls13])
   extensions.add('key_share', [...greaseShare, ...keyAgreements.map(keyShareEntry)])

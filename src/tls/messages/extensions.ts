@@ -13,9 +13,11 @@ import {
   keyShare,
   keyShareList,
   nameList,
+  ocspStatus,
   opaque,
   protocolList,
   serverName,
+  timestampList,
   uint16,
   uint16List,
   versionList,
@@ -56,11 +58,7 @@ interface ExtensionValues {
     client_hello: readonly string[]
     encrypted_extensions: readonly string[]
   }
-  signed_certificate_timestamp: {
-    client_hello: Uint8Array
-    certificate_request: Uint8Array
-    certificate: Uint8Array
-  }
+  signed_certificate_timestamp: { client_hello: true; certificate_request: true; certificate: Uint8Array }
   padding: { client_hello: Uint8Array }
   compress_certificate: { client_hello: Uint8Array; certificate_request: Uint8Array }
   record_size_limit: { client_hello: number; encrypted_extensions: number }
@@ -93,7 +91,7 @@ type Codecs = {
 
 const EXTENSIONS: Codecs = {
   server_name: { client_hello: serverName, encrypted_extensions: flag },
-  status_request: { client_hello: opaque, certificate_request: opaque, certificate: opaque },
+  status_request: { client_hello: opaque, certificate_request: opaque, certificate: ocspStatus },
   supported_groups: {
     client_hello: uint16List('named_group_list'),
     encrypted_extensions: uint16List('named_group_list'),
@@ -103,7 +101,7 @@ const EXTENSIONS: Codecs = {
     certificate_request: uint16List('supported_signature_algorithms'),
   },
   application_layer_protocol_negotiation: { client_hello: protocolList, encrypted_extensions: protocolList },
-  signed_certificate_timestamp: { client_hello: opaque, certificate_request: opaque, certificate: opaque },
+  signed_certificate_timestamp: { client_hello: flag, certificate_request: flag, certificate: timestampList },
   padding: { client_hello: opaque },
   compress_certificate: { client_hello: opaque, certificate_request: opaque },
   record_size_limit: {

@@ -3,10 +3,10 @@ import {
   authenticatePeer,
   authenticateSelf,
   expectFinished,
-  schemeFor,
   sendFinished,
   type AuthenticatedPeer,
 } from '../authenticate.ts'
+import { suitableCredential, type ChosenCredential } from '../credentials.ts'
 import { TlsError } from '../errors.ts'
 import { ask, type Established, type Handshake, type HandshakeContext } from '../handshake.ts'
 import { earlyStage } from '../key-schedule.ts'
@@ -14,9 +14,10 @@ import { encodeCertificateRequest } from '../messages/authentication.ts'
 import { RANDOM_BYTES, type ClientHello } from '../messages/client-hello.ts'
 import { encodeEncryptedExtensions } from '../messages/encrypted-extensions.ts'
 import { Extensions } from '../messages/extensions.ts'
+import type { HandshakeMessage } from '../messages/handshake-message.ts'
 import { PSK_DHE_KE } from '../messages/pre-shared-key.ts'
 import { encodeServerHello } from '../messages/server-hello.ts'
-import type { Credential, ServerOptions } from '../options.ts'
+import type { ServerOptions } from '../options.ts'
 import {
   applicationExporter,
   beginApplicationPhase,
@@ -26,15 +27,8 @@ import {
 } from '../phases.ts'
 import { negotiationPolicy, plaintextLimit, type NegotiationPolicy } from '../policy.ts'
 import { MAX_PLAINTEXT_BYTES } from '../record/protection.ts'
-import {
-  ExtensionType,
-  HandshakeType,
-  NamedGroup,
-  ProtocolVersion,
-  SignatureScheme,
-  type SignatureSchemeParameters,
-} from '../registry.ts'
-import { chooseProtocol, names, receiveClientHello, type Chosen } from './choose.ts'
+import { ExtensionType, HandshakeType, NamedGroup, ProtocolVersion } from '../registry.ts'
+import { chooseProtocol, receiveClientHello, type Chosen } from './choose.ts'
 import { judgeEarlyData, resume, type Resumption } from './resume.ts'
 
 /** The server's side of RFC 8446 §2, from ClientHello to Finished. */
@@ -46,7 +40,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   const alpn = chooseProtocol(hello, policy)
   const resumption = resume(hs, options, chosen)
   const earlyData = judgeEarlyData(options, chosen, resumption, alpn)
-  const own = resumption === undefined ? yield* chooseCredential(hello, policy, serverName) : undefined
+  const own = resumption === undefined ? yield* chooseCredential(hello, serverName) : undefined
   hs.transcript.add(chosen.message.bytes)
   hs.transcript.begin(suite.hash)
   const early =
@@ -64,7 +58,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   sendEncryptedExtensions(hs, policy, { hello, resumed, alpn, earlyData: early !== undefined })
   const verifier = own === undefined ? undefined : options.clientVerifier
   if (verifier !== undefined) sendCertificateRequest(hs, policy, verifier.authorities ?? [])
-  if (own !== undefined) yield* authenticateSelf(hs, 'server', own.credential, own.scheme)
+  if (own !== undefined) yield* authenticateSelf(hs, 'server', { ...own, evidence: evidenceFor(hello, own) })
   sendFinished(hs, suite, handshake.secrets.server)
   const { master, secrets, exporterSecret } = beginApplicationPhase(hs, handshake.stage, hello.random)
   hs.protectWriting(suite, secrets.server, 'application')
@@ -72,7 +66,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   if (early !== undefined) {
     hs.protectReading(suite, early.secret, 'early')
     hs.startEarlyData(Infinity)
-    yield* hs.expect(HandshakeType.end_of_early_data)
+    checkEndOfEarlyData(yield* hs.expect(HandshakeType.end_of_early_data))
   } else if (chosen.announcesEarlyData && !chosen.retried) {
     hs.skipEarlyData()
   }
@@ -110,6 +104,12 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   }
 }
 
+/** RFC 8446 §4.5. */
+function checkEndOfEarlyData({ body }: HandshakeMessage): void {
+  if (body.length === 0) return
+  throw new TlsError('TLS_DECODE_ERROR', `end_of_early_data has ${body.length} bytes, expected none`)
+}
+
 /** Yields the shared secret. */
 function sendServerHello(
   hs: HandshakeContext,
@@ -140,31 +140,35 @@ function keyShareEntry(group: GroupName, share: Uint8Array): { group: number; sh
   return { group: NamedGroup[group], share }
 }
 
-interface ChosenCredential {
-  readonly credential: Credential
-  readonly scheme: SignatureSchemeParameters
-}
-
 function* chooseCredential(
-  hello: ClientHello,
-  { schemes }: NegotiationPolicy,
+  { extensions }: ClientHello,
   serverName: string | undefined,
 ): Handshake<ChosenCredential> {
-  const offered = hello.extensions.value('signature_algorithms')
-  if (offered === undefined) {
+  const schemes = extensions.value('signature_algorithms')
+  if (schemes === undefined) {
     throw new TlsError('TLS_MISSING_EXTENSION', 'The client sent no signature_algorithms (RFC 8446 §9.2)')
   }
-  const credential = yield* ask({ kind: 'credential', serverName })
-  if (credential === undefined) {
+  const candidates = yield* ask({ kind: 'credential', serverName })
+  if (candidates === undefined) {
     const asked = serverName === undefined ? 'a client that names no server' : `the name "${serverName}"`
     throw new TlsError('TLS_UNRECOGNIZED_NAME', `There is no certificate for ${asked}`)
   }
-  const scheme = schemeFor(credential, schemes, offered)
-  if (scheme !== undefined) return { credential, scheme }
-  throw new TlsError(
-    'TLS_NO_COMMON_SIGNATURE_SCHEME',
-    `The client accepts ${names(SignatureScheme, offered)}; our ${credential.key.kind} key makes none of them`,
-  )
+  const authorities = extensions.value('certificate_authorities') ?? []
+  return suitableCredential(candidates, { schemes, authorities })
+}
+
+/** What the client asked for beside our certificate, as far as we have it. */
+function evidenceFor(
+  { extensions }: ClientHello,
+  { credential }: ChosenCredential,
+): Extensions<'certificate'> {
+  const { ocspResponse, signedCertificateTimestamps } = credential
+  const evidence = new Extensions('certificate')
+  if (ocspResponse !== undefined && extensions.has(ExtensionType.status_request))
+    evidence.add('status_request', ocspResponse)
+  if (signedCertificateTimestamps !== undefined && extensions.has(ExtensionType.signed_certificate_timestamp))
+    evidence.add('signed_certificate_timestamp', signedCertificateTimestamps)
+  return evidence
 }
 
 interface EncryptedAnswer {
@@ -208,6 +212,9 @@ function sendCertificateRequest(
   hs.send(encodeCertificateRequest({ context: new Uint8Array(0), extensions }))
 }
 
+/** We ask nothing of clients beside their certificates. */
+const NOTHING_REQUESTED: ReadonlySet<number> = new Set()
+
 function* authenticateClient(
   hs: HandshakeContext,
   { schemes }: NegotiationPolicy,
@@ -219,6 +226,7 @@ function* authenticateClient(
     schemes,
     serverName: undefined,
     optional: allowAnonymousClient,
+    requestedExtensions: NOTHING_REQUESTED,
   })
 }
 
