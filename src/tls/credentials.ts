@@ -2,7 +2,13 @@
 import { equalBytes } from '../bytes/bytes.ts'
 import { TlsError } from './errors.ts'
 import type { Credential, Credentials } from './options.ts'
-import { nameOf, SIGNATURE_SCHEMES, SignatureScheme, type SignatureSchemeParameters } from './registry.ts'
+import {
+  isGrease,
+  nameOf,
+  SIGNATURE_SCHEMES,
+  SignatureScheme,
+  type SignatureSchemeParameters,
+} from './registry.ts'
 
 /** What the peer says that it can verify. */
 export interface PeerAcceptance {
