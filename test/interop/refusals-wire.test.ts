@@ -178,14 +178,13 @@ const HARM: readonly {
   },
   {
     what: "with one bit changed in the server's flight",
-    meddle: (from, chunk) => (from === 'server' ? flipBit(chunk, firstSealedByte(chunk)) : chunk),
+    meddle: (from, chunk) => (from === 'server' ? harmSealed(chunk) : chunk),
     server: { cause: 'TLS_PEER_ALERT' },
     client: { cause: 'TLS_BAD_RECORD_MAC', alert: 'bad_record_mac' },
   },
   {
     what: "with one bit changed in the client's second flight",
-    meddle: (from, chunk, number) =>
-      from === 'client' && number === 2 ? flipBit(chunk, firstSealedByte(chunk)) : chunk,
+    meddle: (from, chunk) => (from === 'client' ? harmSealed(chunk) : chunk),
     server: { cause: 'TLS_BAD_RECORD_MAC', alert: 'bad_record_mac' },
     client: { cause: 'TLS_PEER_ALERT' },
   },
@@ -227,11 +226,11 @@ test('tls connect and OpenSSL refuse a handshake', { concurrency: 2, skip: WITHO
       t.test(what, async (t) => {
         const server = await opensslServer(t, opensslFlags(files, files.catalog), '-Verify', '4')
         const port = await startRelay(t, server.port, meddle)
+        // It says nothing: an OpenSSL that closes with something unread resets the connection under its own alert.
         const client = connectTo(t, port, '--ca', files.ca, '--spiffe-id', CATALOG, files.web)
-        client.end(SECRET)
         checkClientRefused(await client.ended(), cause)
         const { stdout, stderr } = await server.process.ended()
-        assert.doesNotMatch(stdout, new RegExp(SECRET))
+        assert.doesNotMatch(stdout, /CIPHER is/)
         if (alert !== undefined) assert.equal(alertNumberIn(stderr), AlertDescription[alert], stderr)
       }),
     ),
@@ -275,14 +274,14 @@ async function rawServer(
   return { port: (server.address() as AddressInfo).port, answer }
 }
 
-/** The place of the first byte of the first protected record; a flight begins with a record. */
-function firstSealedByte(flight: Buffer): number {
+/** Changes the first protected record, where there is one; what is read at once begins with a record. */
+function harmSealed(flight: Buffer): Buffer {
   let offset = 0
   for (const record of splitRecords(flight)) {
-    if (record[0] === APPLICATION_DATA) return offset + RECORD_HEADER_BYTES
+    if (record[0] === APPLICATION_DATA) return flipBit(flight, offset + RECORD_HEADER_BYTES)
     offset += record.length
   }
-  throw new Error('The flight has no protected record')
+  return flight
 }
 
 function flipBit(chunk: Buffer, at: number): Buffer {
