@@ -52,3 +52,21 @@ export function singleUse(
     return complete(peerShare)
   }
 }
+
+/** The scalars of x25519 and secp256r1. */
+const SCALAR_BYTES = 32
+
+/** What `read` makes of a scalar of the right length. @throws CryptoError CRYPTO_INVALID_KEY */
+export function refusingScalar<T>(group: GroupName, scalar: Uint8Array, read: () => T): T {
+  if (scalar.length !== SCALAR_BYTES) {
+    throw new CryptoError(
+      'CRYPTO_INVALID_KEY',
+      `The ${group} key has ${scalar.length} bytes, expected ${SCALAR_BYTES}`,
+    )
+  }
+  try {
+    return read()
+  } catch (cause) {
+    throw new CryptoError('CRYPTO_INVALID_KEY', `The ${group} key is not a scalar of its group`, { cause })
+  }
+}

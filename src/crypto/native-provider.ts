@@ -3,6 +3,7 @@ import { createHash, createHmac, hash, randomFillSync, type Hash } from 'node:cr
 import { loadEvp, type EvpProbe } from '../native/evp.ts'
 import { NodeOpener, NodeSealer } from './native-aead.ts'
 import { answer, begin, NATIVE_GROUPS } from './native-key-agreement.ts'
+import { importNativeAgreementKey } from './native-static-keys.ts'
 import { generateNativeKey, importNativePrivateKey, importNativePublicKey } from './native-keys.ts'
 import type { CryptoProvider, HashContext } from './provider.ts'
 import { plainBytes } from './plain-bytes.ts'
@@ -55,6 +56,7 @@ export function createNativeCrypto({
     groups: NATIVE_GROUPS,
     beginKeyAgreement: begin,
     answerKeyAgreement: answer,
+    importKeyAgreementKey: importNativeAgreementKey,
     importPublicKey: importNativePublicKey,
     importPrivateKey: importNativePrivateKey,
     generateKey: generateNativeKey,

@@ -3,6 +3,7 @@ import { sha256, sha384, sha512 } from '@noble/hashes/sha2.js'
 
 import { PortableOpener, PortableSealer } from './portable-aead.ts'
 import { answer, begin, PORTABLE_GROUPS } from './portable-key-agreement.ts'
+import { importPortableAgreementKey } from './portable-static-keys.ts'
 import { generatePortableKey, importPortablePrivateKey, importPortablePublicKey } from './portable-keys.ts'
 import type { CryptoProvider, HashContext, HashName } from './provider.ts'
 
@@ -31,6 +32,7 @@ const PORTABLE: CryptoProvider = {
   groups: PORTABLE_GROUPS,
   beginKeyAgreement: begin,
   answerKeyAgreement: answer,
+  importKeyAgreementKey: importPortableAgreementKey,
   importPublicKey: importPortablePublicKey,
   importPrivateKey: importPortablePrivateKey,
   generateKey: generatePortableKey,

@@ -28,6 +28,9 @@ export const HASH_BYTES: Readonly<Record<HashName, number>> = { sha256: 32, sha3
 /** Key agreement groups, by their names in the IANA registry of TLS supported groups. */
 export type GroupName = 'x25519' | 'secp256r1' | 'secp384r1' | 'X25519MLKEM768'
 
+/** The groups whose keys can be imported. */
+export type StaticGroupName = Extract<GroupName, 'x25519' | 'secp256r1'>
+
 export type KeyKind = 'ec-p256' | 'ec-p384' | 'ec-p521' | 'ed25519' | 'rsa'
 
 /** How a signature is made, without reference to a protocol's numbering. */
@@ -86,6 +89,15 @@ export interface PendingKeyAgreement {
   complete(peerShare: Uint8Array): Uint8Array
 }
 
+/** A key for agreements that is used again and again, as a configuration publishes it. */
+export interface KeyAgreementKey {
+  readonly group: StaticGroupName
+  /** The public half, in the encoding of {@link PendingKeyAgreement.share}. */
+  readonly share: Uint8Array
+  /** The shared secret. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
+  complete(peerShare: Uint8Array): Uint8Array
+}
+
 export interface CompletedKeyAgreement {
   readonly share: Uint8Array
   readonly secret: Uint8Array
@@ -129,6 +141,12 @@ export interface CryptoProvider {
   beginKeyAgreement(group: GroupName): PendingKeyAgreement
   /** The responder's whole. @throws CryptoError CRYPTO_UNSUPPORTED, CRYPTO_INVALID_KEY_SHARE */
   answerKeyAgreement(group: GroupName, peerShare: Uint8Array): CompletedKeyAgreement
+  /**
+   * A key from its scalar: 32 bytes, little-endian for x25519 (RFC 7748 §5), big-endian for secp256r1.
+   *
+   * @throws CryptoError CRYPTO_INVALID_KEY
+   */
+  importKeyAgreementKey(group: StaticGroupName, scalar: Uint8Array): KeyAgreementKey
   /** @throws CryptoError CRYPTO_INVALID_KEY, CRYPTO_UNSUPPORTED */
   importPublicKey(spki: Uint8Array): PublicKey
   /** @throws CryptoError CRYPTO_INVALID_KEY, CRYPTO_UNSUPPORTED */

@@ -13,6 +13,7 @@ export function delegatingCrypto(base: CryptoProvider): CryptoProvider {
     opener: (aead, key) => base.opener(aead, key),
     beginKeyAgreement: (group) => base.beginKeyAgreement(group),
     answerKeyAgreement: (group, peerShare) => base.answerKeyAgreement(group, peerShare),
+    importKeyAgreementKey: (group, scalar) => base.importKeyAgreementKey(group, scalar),
     importPublicKey: (spki) => base.importPublicKey(spki),
     importPrivateKey: (pkcs8) => base.importPrivateKey(pkcs8),
     generateKey: (kind) => base.generateKey(kind),

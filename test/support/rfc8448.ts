@@ -75,6 +75,7 @@ export function replayCrypto(base: CryptoProvider, { random, keys }: ReplayPools
     importPublicKey: (spki) => base.importPublicKey(spki),
     importPrivateKey: (pkcs8) => base.importPrivateKey(pkcs8),
     generateKey: (kind) => base.generateKey(kind),
+    importKeyAgreementKey: (group, scalar) => base.importKeyAgreementKey(group, scalar),
     beginKeyAgreement: begin,
     answerKeyAgreement(group, peerShare) {
       const pending = begin(group)
