@@ -1,10 +1,17 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
 import type { GroupName } from '../../src/crypto/provider.ts'
 import type { CipherSuiteName } from '../../src/tls/registry.ts'
 import { freePort, PeerProcess, probe } from '../support/peers.ts'
+import { meshFiles } from '../cmd/tls-files.ts'
 import { spiffeIdOfPem, testConnect, testServe, type Cell, type PeerView } from './matrix.ts'
+import { messagesOf, reportIn } from './reports.ts'
+import { serveOnce } from './tools.ts'
 
 /** GnuTLS has TLS 1.3 on by default since 3.6.5. */
 const WANTED = /(3\.(?:6\.(?:[5-9]|[1-9]\d)|[7-9]\.\d+|\d\d\.\d+)\S*)/
+
+const CLIENT = probe('gnutls-cli', ['--version'], WANTED)
 
 const GROUPS: readonly GroupName[] = ['x25519', 'secp256r1', 'secp384r1']
 
@@ -16,7 +23,7 @@ const CIPHERS: Readonly<Record<CipherSuiteName, string>> = {
 
 testServe({
   name: 'gnutls-cli',
-  program: probe('gnutls-cli', ['--version'], WANTED),
+  program: CLIENT,
   groups: GROUPS,
   choosesCell: true,
   prepare:
@@ -61,6 +68,30 @@ testConnect({
       }
     },
 })
+
+test(
+  'tls serve follows the KeyUpdates of gnutls-cli',
+  { skip: typeof CLIENT === 'string' && CLIENT },
+  async (t) => {
+    assert.ok(typeof CLIENT !== 'string')
+    const files = await meshFiles(t)
+    const server = await serveOnce(t, files.catalog)
+    const client = new PeerProcess(t, CLIENT.path, [
+      ['--x509cafile', files.ca, '--inline-commands', '--port', String(server.port), 'localhost'],
+    ])
+    for (const word of ['one', 'two', 'three']) {
+      client.write(`${word}\n`)
+      await client.saw(new RegExp(`^${word}$`, 'm'), 'stdout')
+      if (word !== 'three') client.write('^rekey^\n')
+    }
+    client.end()
+    assert.equal((await client.ended()).code, 0)
+    const { code, stdout } = await server.process.ended()
+    assert.equal(code, 0)
+    const updates = messagesOf(reportIn(stdout)).filter((message) => message === 'client KeyUpdate')
+    assert.equal(updates.length, 2)
+  },
+)
 
 /** GnuTLS's way of saying "TLS 1.3 with this and nothing else". */
 function priorityOf({ suite, group }: Cell): string {

@@ -1,12 +1,16 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
-import { text } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
+import test from 'node:test'
 import { connect, createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import type { GroupName } from '../../src/crypto/provider.ts'
-import type { MeshFiles } from '../cmd/tls-files.ts'
+import { meshFiles, type MeshFiles } from '../cmd/tls-files.ts'
 import { spiffeIdIn, testConnect, testServe, type Cell, type PeerView } from './matrix.ts'
 import { opensslGroup } from './openssl.ts'
+import { serveOnce } from './tools.ts'
 
 const NODE = {
   path: process.execPath,
@@ -14,6 +18,9 @@ const NODE = {
 }
 
 type CommonOptions = SecureContextOptions & { readonly rejectUnauthorized: true }
+
+/** Thousands of records, and far more than any buffer on the way. */
+const MEGABYTES = 16
 
 /** This Node brings an OpenSSL of 3.5 or later. */
 const GROUPS: readonly GroupName[] = ['x25519', 'secp256r1', 'secp384r1', 'X25519MLKEM768']
@@ -62,6 +69,22 @@ testConnect({
   },
 })
 
+test('tls serve and node:tls carry megabytes both ways at once, unchanged', async (t) => {
+  const files = await meshFiles(t)
+  const server = await serveOnce(t, files.catalog, ['--ca', files.ca, '--require-client-cert'])
+  const options = optionsOf(undefined, files, files.web)
+  const socket = connect({ ...options, port: server.port, host: '127.0.0.1', servername: 'localhost' })
+  t.after(() => socket.destroy())
+  const sent = randomBytes(MEGABYTES * 2 ** 20)
+  socket.end(sent)
+  const received = await buffer(socket)
+  assert.ok(received.equals(sent), `${received.length} bytes came back of ${sent.length}`)
+  const { code, stderr } = await server.process.ended()
+  assert.equal(code, 0, stderr)
+  assert.match(stderr, new RegExp(`closed; bytes echoed: ${sent.length}$`, 'm'))
+})
+
+/** TLS 1.3 with mutual verification; with the suite and group of a cell and no others, where one is given. */
 function optionsOf(
   cell: Cell | undefined,
   { ca }: MeshFiles,

@@ -224,6 +224,23 @@ test(
   },
 )
 
+test(
+  'tls serve says why an OpenSSL that does not know our authority left: unknown_ca',
+  { skip: WITHOUT_OPENSSL },
+  async (t) => {
+    const files = await refusalFiles(t)
+    const server = await serveOnce(t, files.catalog)
+    const client = opensslClient(t, server.port, ['-CAfile', files.otherCa, '-verify_return_error'])
+    client.write(SECRET)
+    assert.match((await client.ended()).stderr, /unable to get local issuer certificate/)
+    const result = await server.process.ended()
+    checkServerRefused(result, 'TLS_PEER_ALERT')
+    const { failure } = reportIn(result.stdout)
+    assert.deepEqual(failure?.alert, { description: 'unknown_ca', from: 'client' })
+    assert.match(failure.remedy, /Give the peer our trust bundle/)
+  },
+)
+
 const GNUTLS = probe('gnutls-cli', ['--version'], /gnutls-cli (\S+)/)
 
 test(
