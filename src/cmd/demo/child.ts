@@ -15,6 +15,8 @@ export interface ChildOptions {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Everything it writes goes there. */
   readonly logFile: string
+  /** From SIGTERM to SIGKILL. @default 5,000 ms */
+  readonly stopTimeoutMs?: number
 }
 
 /** From SIGTERM to the end; a sidecar drains in a second. */
@@ -22,6 +24,7 @@ const STOP_TIMEOUT_MS = 5_000
 
 /** Enough of a log to see what went wrong. */
 const LAST_LINES = 5
+const LAST_CHARACTERS = 300
 
 /** A process of the demo that runs until it is told to stop. */
 export class Child {
@@ -32,9 +35,11 @@ export class Child {
   readonly #process: ChildProcess
   readonly #first = new Map<string, LogLine>()
   readonly #listeners = new Set<(line: LogLine) => void>()
+  readonly #stopTimeoutMs: number
   #stopping = false
 
-  constructor({ name, args, env, logFile }: ChildOptions) {
+  constructor({ name, args, env, logFile, stopTimeoutMs = STOP_TIMEOUT_MS }: ChildOptions) {
+    this.#stopTimeoutMs = stopTimeoutMs
     this.name = name
     this.logFile = logFile
     const log = openSync(logFile, 'a', 0o600)
@@ -98,10 +103,12 @@ export class Child {
 
   /** What to say of an end that nobody asked for. */
   endedError(how: string): DemoError {
-    const tail = readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-LAST_LINES).join('\n  ')
+    const words = lastWords(readFileSync(this.logFile, 'utf8'))
+      .map((line) => `\n  ${line}`)
+      .join('')
     return new DemoError(
       'DEMO_CHILD_ENDED',
-      `${this.name} ended on its own, ${how}; the end of ${this.logFile}:\n  ${tail}`,
+      `${this.name} ended on its own, ${how}; ${this.logFile} ends with:${words || ' nothing'}`,
     )
   }
 
@@ -109,7 +116,7 @@ export class Child {
   async stop(): Promise<void> {
     this.#stopping = true
     this.#process.kill('SIGTERM')
-    const timer = setTimeout(() => this.kill(), STOP_TIMEOUT_MS)
+    const timer = setTimeout(() => this.kill(), this.#stopTimeoutMs)
     await this.ended
     clearTimeout(timer)
   }
@@ -126,6 +133,14 @@ export class Child {
     if (!this.#first.has(line.message)) this.#first.set(line.message, line)
     for (const listener of this.#listeners) listener(line)
   }
+}
+
+/** The end of a log, without the traffic and without what is too long to read. */
+export function lastWords(log: string): string[] {
+  const lines = log.split('\n').filter((text) => text !== '' && parseLine(text)?.message !== 'access')
+  return lines.slice(-LAST_LINES).map((text) => {
+    return text.length <= LAST_CHARACTERS ? text : `${text.slice(0, LAST_CHARACTERS)}…`
+  })
 }
 
 /** A line of a log; undefined for what is none. */

@@ -6,6 +6,8 @@ export interface FamilyOptions {
   readonly logDirectory: string
   /** What every child inherits. */
   readonly env: Readonly<Record<string, string | undefined>>
+  /** What a child gets from SIGTERM to SIGKILL. @default 5,000 ms */
+  readonly stopTimeoutMs?: number
 }
 
 /** All the processes that a demo runs on; none outlives it. */
@@ -28,11 +30,12 @@ export class Family implements AsyncDisposable {
 
   /** @param name also names its log file, with dashes for what is not a letter or digit */
   start(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Child {
-    const { logDirectory, env: inherited } = this.#options
+    const { logDirectory, env: inherited, stopTimeoutMs } = this.#options
     const child = new Child({
       name,
       args,
       env: { ...inherited, ...env },
+      ...(stopTimeoutMs !== undefined && { stopTimeoutMs }),
       logFile: join(logDirectory, `${logName(name)}.log`),
     })
     this.#children.push(child)

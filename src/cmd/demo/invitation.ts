@@ -45,9 +45,10 @@ export function invitationsFor(world: World, handfast: string): Invitation[] {
       commands: [`curl -s http://${web.admin.address}/svid`],
     },
     {
-      shows: 'policy is in force as soon as its file is saved: web may delete, then not again',
+      shows:
+        'policy is in force soon after its file is saved: now web may delete; the last line takes that back',
       commands: [
-        `sed -i.bak 's/\\[GET\\]/[GET, DELETE]/' ${policy}`,
+        `sed -i.bak 's/\\[GET\\]/[GET, DELETE]/' ${policy} && sleep 3`,
         `curl -i -X DELETE http://${web.outbound}${item}`,
         `mv ${shellQuote(`${policyFile}.bak`)} ${policy}`,
       ],

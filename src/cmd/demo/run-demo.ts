@@ -12,6 +12,7 @@ import { handfastCommand } from './program.ts'
 import { Scratch } from './scratch.ts'
 import { Evidence } from './step.ts'
 import { STEPS } from './steps/all.ts'
+import { until } from './wait.ts'
 import { startWorld, type World } from './world.ts'
 
 interface Stage {
@@ -21,6 +22,9 @@ interface Stage {
   readonly startedMs: number
   readonly onlyOnce: boolean
 }
+
+/** From the controller to a sidecar; it takes milliseconds. */
+const POLICY_TIMEOUT_MS = 10_000
 
 /** `stopped` is for a user who had enough before the steps were over. */
 type Outcome = 'held' | 'failed' | 'stopped'
@@ -109,11 +113,13 @@ async function showSteps(world: World, { io, look, colour }: Stage, signal: Abor
   return failed
 }
 
-/** Until the user stops it or a child dies; meanwhile it tells when policy changes. */
+/** Until the user stops it or a child dies; meanwhile it tells what becomes of changes of policy. */
 async function playTime(world: World, { io, look }: Stage, signal: AbortSignal): Promise<never> {
+  const tell = (text: string): void => void io.stdout.write(`    ${look.paint('cyan', text)}\n`)
   const unsubscribe = world.controller.onLine((line) => {
-    const text = policyNews(line)
-    if (text !== undefined) io.stdout.write(`    ${look.paint('cyan', text)}\n`)
+    const news = policyNews(line)
+    if (news?.kind === 'refused') tell(`policy refused, the one before stays in force: ${news.reason}`)
+    if (news?.kind === 'changed') void tellWhenInForce(news.revision)
   })
   try {
     if (!signal.aborted) await once(signal, 'abort')
@@ -121,16 +127,33 @@ async function playTime(world: World, { io, look }: Stage, signal: AbortSignal):
   } finally {
     unsubscribe()
   }
+
+  async function tellWhenInForce(revision: string): Promise<void> {
+    const probe = async (): Promise<true | undefined> =>
+      (await world.catalog.admin.svid()).policyRevision === revision || undefined
+    const what = `policy ${revision} in catalog's sidecar`
+    try {
+      await until(probe, { what, timeoutMs: POLICY_TIMEOUT_MS, signal })
+      tell(`policy changed, revision ${revision}: in force in catalog's sidecar`)
+    } catch {
+      // The end of the demo, or overtaken by the next change.
+    }
+  }
 }
 
-/** What the controller's log says of policy, for the user who has just edited it. */
-export function policyNews(line: LogLine): string | undefined {
+/** What the controller says of policy. */
+export type PolicyNews =
+  | { readonly kind: 'changed'; readonly revision: string }
+  | { readonly kind: 'refused'; readonly reason: string }
+
+/** What a line of the controller's log says of policy, if it does. */
+export function policyNews(line: LogLine): PolicyNews | undefined {
   switch (line.message) {
     case 'Policies changed':
-      return `policy changed: revision ${String(line['policyRevision'])} is on its way to every sidecar`
+      return { kind: 'changed', revision: String(line['policyRevision']) }
     case 'Policies refused; those in force stay': {
       const error = line['error'] as { readonly message?: unknown } | undefined
-      return `policy refused, the one before stays in force: ${String(error?.message)}`
+      return { kind: 'refused', reason: String(error?.message) }
     }
     default:
       return undefined

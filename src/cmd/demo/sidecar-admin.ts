@@ -6,6 +6,8 @@ export interface OwnSvid {
   /** Hexadecimal. */
   readonly serial: string
   readonly expiresAtMs: number
+  /** Of the policy in force, once there is one. */
+  readonly policyRevision: string | null
 }
 
 /** What `/handshakes` lists. */
@@ -56,6 +58,12 @@ export interface ExplainedHandshake {
   }
 }
 
+interface SvidJson {
+  readonly certificate: { readonly serialNumber: string }
+  readonly expiresAt: string
+  readonly policyRevision: string | null
+}
+
 interface EventJson {
   readonly kind: string
   readonly path?: readonly { readonly serialNumber: string }[]
@@ -74,8 +82,8 @@ export class SidecarAdmin {
   }
 
   async svid(): Promise<OwnSvid> {
-    const svid = await this.#json<{ certificate: { serialNumber: string }; expiresAt: string }>('/svid')
-    return { serial: svid.certificate.serialNumber, expiresAtMs: Date.parse(svid.expiresAt) }
+    const { certificate, expiresAt, policyRevision } = await this.#json<SvidJson>('/svid')
+    return { serial: certificate.serialNumber, expiresAtMs: Date.parse(expiresAt), policyRevision }
   }
 
   /** Oldest first. */

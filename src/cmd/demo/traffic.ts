@@ -39,8 +39,11 @@ export class Feed implements Disposable {
     this.#incoming = incoming
     const { promise, resolve } = Promise.withResolvers<string | undefined>()
     this.ended = promise
-    createInterface({ input: incoming }).on('line', (text) => this.#read(text))
-    incoming.on('error', (error) => (this.#fault ??= messageOf(error)))
+    // It passes errors of its input on.
+    createInterface({ input: incoming })
+      .on('line', (text) => this.#read(text))
+      .on('error', (error) => (this.#fault ??= messageOf(error)))
+    incoming.on('error', () => {})
     incoming.on('close', () => {
       if (!incoming.complete) this.#fault ??= `it broke off after line ${this.#lines}`
       resolve(this.#fault)
