@@ -181,12 +181,12 @@ export class TlsConnection implements Disposable {
    * eavesdropper can replay it; as a server in answer to accepted early data, which may be a replay in turn. Whether
    * the server took a client's early data is in the session's `earlyData`.
    *
-   * @returns false when none can be sent, or no more
+   * @returns how many bytes went out; the rest can go once the connection is established
    */
-  sendEarly(plaintext: Uint8Array): boolean {
-    if (this.#state !== 'handshaking' || !this.#context.takeEarlyData(plaintext.length)) return false
-    this.#writer.applicationData(plaintext)
-    return true
+  sendEarly(plaintext: Uint8Array): number {
+    const taken = this.#state === 'handshaking' ? this.#context.takeEarlyData(plaintext.length) : 0
+    if (taken > 0) this.#writer.applicationData(plaintext.subarray(0, taken))
+    return taken
   }
 
   /** Replaces the key we send under, and asks the peer to do the same if wished. @throws TlsError TLS_MISUSE */

@@ -128,15 +128,15 @@ export class HandshakeContext {
     secret: Uint8Array,
     protection: Exclude<Protection, 'plaintext'>,
   ): void {
-    const { assembler, reader } = this.#services
-    if (!assembler.isEmpty) {
-      throw new TlsError(
-        'TLS_UNEXPECTED_MESSAGE',
-        'A record goes on with messages after its keys were replaced',
-      )
-    }
-    reader.protect(suite, secret, protection)
+    this.expectPause('its keys were replaced')
+    this.#services.reader.protect(suite, secret, protection)
     this.trace({ kind: 'keys', direction: 'received', protection, atMs: this.nowMs })
+  }
+
+  /** Insists that the peer has sent nothing past the message that we are to answer. @throws TlsError TLS_UNEXPECTED_MESSAGE */
+  expectPause(event: string): void {
+    if (this.#services.assembler.isEmpty) return
+    throw new TlsError('TLS_UNEXPECTED_MESSAGE', `A record goes on with messages after ${event}`)
   }
 
   protectWriting(
@@ -169,11 +169,11 @@ export class HandshakeContext {
     return this.#earlyDataLeft !== undefined
   }
 
-  /** Whether `bytes` more of early data may go out; if so they are counted. */
-  takeEarlyData(bytes: number): boolean {
-    if (this.#earlyDataLeft === undefined || bytes > this.#earlyDataLeft) return false
-    this.#earlyDataLeft -= bytes
-    return true
+  /** How many of `bytes` more of early data may go out; they are counted. */
+  takeEarlyData(bytes: number): number {
+    const taken = Math.min(bytes, this.#earlyDataLeft ?? 0)
+    if (this.#earlyDataLeft !== undefined) this.#earlyDataLeft -= taken
+    return taken
   }
 
   /** Drops the early data that is under way although we do not take it. */

@@ -62,6 +62,11 @@ export interface ClientOptions extends EndpointOptions {
    * server, the handshake fails. @default nothing
    */
   readonly credential?: Credentials | (() => Credentials | undefined)
+  /**
+   * The groups to send shares for, for callers that know what a server will choose; none asks for a HelloRetryRequest.
+   * @default the preferred group, and the preferred one of the other kind, hybrid or classical
+   */
+  readonly keyShares?: readonly GroupName[]
   /** Asks for an OCSP response, for the verifier to judge. @default false */
   readonly requestOcspResponse?: boolean
   /** Asks for certificate timestamps, for the verifier to judge. @default false */
@@ -92,6 +97,10 @@ export interface ServerOptions extends EndpointOptions {
    * ClientHello may then come to a connection that never saw the first. @default no cookies are sent
    */
   readonly cookieKey?: Uint8Array
+  /**
+   * Sends the compatibility record of RFC 8446 appendix D.4 even to clients that do not ask for it. @default false
+   */
+  readonly alwaysSendChangeCipherSpec?: boolean
   /** Lets clients resume. @default every handshake is a full one */
   readonly tickets?: TicketPolicy
   /** Takes early data, on single-use tickets only; it goes to the handler `earlyData`. @default refused */

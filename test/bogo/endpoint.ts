@@ -50,9 +50,20 @@ function clientOptions(
     ...(advertiseAlpn === undefined ? {} : { alpn: protocolsOf(advertiseAlpn) }),
     ...(hostName === undefined ? {} : { serverName: hostName }),
     credential: chooser(settings, credentials),
+    ...keySharesOf(settings),
     requestOcspResponse: settings.enableOcspStapling,
     requestCertificateTimestamps: settings.enableSignedCertTimestamps,
   }
+}
+
+/** A hint at what the server supports counts for more than shares named outright. */
+function keySharesOf({ curves, keyShares, noKeyShares, serverSupportedGroupsHint }: Settings): {
+  keyShares?: GroupName[]
+} {
+  const predicted = curves.find((code) => serverSupportedGroupsHint.includes(code))
+  if (predicted !== undefined) return { keyShares: [groupNamed(predicted)] }
+  if (noKeyShares) return { keyShares: [] }
+  return keyShares.length === 0 ? {} : { keyShares: keyShares.map(groupNamed) }
 }
 
 /** What stands for the callbacks that choose a certificate, and for the one of servers that chooses an OCSP response. */
@@ -78,6 +89,7 @@ function serverOptions(
   return {
     ...endpointOptions(settings, surroundings),
     credential: chooser(settings, credentials),
+    alwaysSendChangeCipherSpec: true,
     ...(settings.noTicket ? {} : { tickets: ticketPolicy(settings, surroundings.memory) }),
     ...(settings.enableEarlyData ? { earlyData: { maxBytes: MAX_EARLY_DATA_BYTES } } : {}),
     ...(alpn === undefined ? {} : { alpn }),

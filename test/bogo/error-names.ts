@@ -112,7 +112,8 @@ export function describeError(error: unknown): string {
 }
 
 function nameOfError({ code, message, received }: TlsError): string {
-  if (code === 'TLS_PEER_ALERT') return nameOfAlert(received ?? '')
+  if (code === 'TLS_TRUNCATED') return 'SSL_shutdown: Unexpected SSL_shutdown result: -1 != 1'
+  if (code === 'TLS_PEER_ALERT') return nameOfAlert(received ?? '', message)
   const distinction = DISTINCTIONS[code]?.find(([pattern]) => pattern.test(message))
   return distinction?.[1] ?? NAMES[code] ?? code
 }
@@ -131,6 +132,9 @@ const SSL3_ALERTS: ReadonlySet<string> = new Set([
   'illegal_parameter',
 ])
 
-function nameOfAlert(alert: string): string {
+function nameOfAlert(alert: string, message: string): string {
+  // BoringSSL reports what it was doing after what it heard.
+  if (alert === 'handshake_failure' && message.includes('ended the handshake'))
+    return 'SSLV3_ALERT_HANDSHAKE_FAILURE: :HANDSHAKE_FAILURE_ON_CLIENT_HELLO'
   return `${SSL3_ALERTS.has(alert) ? 'SSLV3' : 'TLSV1'}_ALERT_${alert.toUpperCase()}`
 }

@@ -62,6 +62,8 @@ class Exchange {
   readonly #events: TraceEvent[] = []
   #settings: Settings
   #wroteFirst = false
+  #wroteEarly = false
+  #unsent: Uint8Array[] = []
   #isOver = false
 
   constructor(plan: ExchangePlan, socket: net.Socket) {
@@ -131,7 +133,8 @@ class Exchange {
       })
       return this.#connection.fail(error)
     }
-    if (settings.shimWritesFirst && !this.#wroteFirst) this.#writeFirst()
+    for (const text of this.#unsent) this.#connection.send(text)
+    if (settings.shimWritesFirst && !this.#wroteFirst && this.#unsent.length === 0) this.#writeFirst()
     if (settings.shimShutsDown) {
       if (settings.checkCloseNotify) this.#connection.close()
       else this.#finish()
@@ -145,6 +148,7 @@ class Exchange {
     if (!this.#settings.expectRejectEarlyData) throw new UnmetExpectation('early data was declined')
     this.#settings = this.#plan.retry
     this.#wroteFirst = false
+    this.#unsent = []
     // BoringSSL verifies once more before it goes on without early data.
     const refusal = this.#settings.reverifyOnResume ? refusalOf(this.#settings) : undefined
     if (refusal !== undefined) this.#connection.fail(refusal)
@@ -153,15 +157,16 @@ class Exchange {
   #writeFirst(): void {
     const text = Buffer.from(this.#settings.shimInitialWrite ?? 'hello', 'latin1')
     const times = this.#settings.repeatShimInitialWrite ?? 1
-    for (let i = 0; i < times; i++) if (!this.#send(text)) return
-    this.#wroteFirst = true
+    for (let i = 0; i < times; i++) this.#send(text)
+    this.#wroteFirst = this.#wroteEarly || this.#connection.session !== undefined
   }
 
-  /** Sends as early as it can be; false when that is not yet. */
-  #send(plaintext: Uint8Array): boolean {
-    if (this.#connection.session === undefined) return this.#connection.sendEarly(plaintext)
-    this.#connection.send(plaintext)
-    return true
+  /** Sends as early as it can be, and the rest once it can be. */
+  #send(plaintext: Uint8Array): void {
+    if (this.#connection.session !== undefined) return this.#connection.send(plaintext)
+    const sent = this.#connection.sendEarly(plaintext)
+    if (sent > 0) this.#wroteEarly = true
+    if (sent < plaintext.length) this.#unsent.push(plaintext.slice(sent))
   }
 
   #echo(plaintext: Uint8Array): void {

@@ -32,6 +32,7 @@ const TOGGLES = [
   'isHandshakerSupported',
   'keyUpdate',
   'keyUpdateBeforeRead',
+  'noKeyShares',
   'noLegacyServerConnect',
   'noOpExtraHandshake',
   'noTicket',
@@ -77,7 +78,13 @@ const INTEGERS = [
 ] as const
 
 /** Each occurrence adds one. */
-const INTEGER_LISTS = ['curves', 'expectPeerVerifyPref', 'verifyPrefs'] as const
+const INTEGER_LISTS = [
+  'curves',
+  'expectPeerVerifyPref',
+  'keyShares',
+  'serverSupportedGroupsHint',
+  'verifyPrefs',
+] as const
 
 const TEXTS = [
   'advertiseAlpn',

@@ -254,7 +254,7 @@ test('TlsConnection as client refuses a ServerHello that contradicts its offer',
     ['session id', (hello) => ({ ...hello, sessionId: new Uint8Array(32) }), 'TLS_ILLEGAL_PARAMETER'],
     ['no session id', (hello) => ({ ...hello, sessionId: new Uint8Array(0) }), 'TLS_ILLEGAL_PARAMETER'],
     ['suite', (hello) => ({ ...hello, cipherSuite: 0x1305 }), 'TLS_ILLEGAL_PARAMETER'],
-    ['compression', (hello) => ({ ...hello, compressionMethod: 1 }), 'TLS_ILLEGAL_PARAMETER'],
+    ['compression', (hello) => ({ ...hello, compressionMethod: 1 }), 'TLS_DECODE_ERROR'],
     ['legacy version', (hello) => ({ ...hello, legacyVersion: 0x0304 }), 'TLS_ILLEGAL_PARAMETER'],
     [
       'version',

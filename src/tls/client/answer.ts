@@ -47,7 +47,7 @@ export function* receiveServerHello(
   }
   if (hello.compressionMethod !== 0) {
     throw new TlsError(
-      'TLS_ILLEGAL_PARAMETER',
+      'TLS_DECODE_ERROR',
       `The server chose compression method ${hello.compressionMethod}, expected 0`,
     )
   }

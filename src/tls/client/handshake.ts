@@ -29,6 +29,7 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
   if (offer.earlyData === 'pending') beginEarlyData(hs, offer)
   let answer = yield* receiveServerHello(hs, offer)
   if (answer.hello.kind === 'hello_retry_request') {
+    hs.expectPause('HelloRetryRequest')
     hs.revokeEarlyData()
     if (offer.hello.sessionId.length > 0) hs.sendChangeCipherSpec()
     offer = sendSecondClientHello(hs, offer, answer.hello, answer.message)

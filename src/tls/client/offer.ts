@@ -58,7 +58,7 @@ export function sendClientHello(hs: HandshakeContext, options: ClientOptions): O
   const policy = negotiationPolicy(options)
   const resumption = chooseTicket(hs, options, policy)
   const earlyData = earlyDataFor(resumption, options, policy)
-  const keyAgreements = offeredShares(policy.groups).map((group) => hs.crypto.beginKeyAgreement(group))
+  const keyAgreements = offeredShares(options, policy).map((group) => hs.crypto.beginKeyAgreement(group))
   const grease = options.grease === false ? undefined : drawGrease(hs.crypto)
   const extensions = offeredExtensions(options, { policy, keyAgreements, grease })
   if (earlyData === 'pending') extensions.add('early_data', new Uint8Array(0))
@@ -208,14 +208,21 @@ function keyShareEntry({ group, share }: PendingKeyAgreement): { group: number; 
 }
 
 /**
- * A share for the preferred group; with a hybrid one also a classical one, which costs 32 bytes and saves a round trip
- * with peers that know no hybrid.
+ * The shares asked for; else one for the preferred group and one for the first of the other kind, hybrid or classical:
+ * that saves a round trip with peers that know only one kind.
  */
-function offeredShares(groups: readonly GroupName[]): GroupName[] {
-  const [preferred] = groups
-  if (preferred !== 'X25519MLKEM768') return [preferred!]
-  const classical = groups.find((group) => group !== preferred)
-  return classical === undefined ? [preferred] : [preferred, classical]
+function offeredShares({ keyShares }: ClientOptions, { groups }: NegotiationPolicy): readonly GroupName[] {
+  if (keyShares === undefined) {
+    const other = groups.find((group) => isHybrid(group) !== isHybrid(groups[0]!))
+    return other === undefined ? [groups[0]!] : [groups[0]!, other]
+  }
+  const stray = keyShares.find((group) => !groups.includes(group))
+  if (stray === undefined) return keyShares
+  throw new TlsError('TLS_BAD_OPTIONS', `keyShares names ${stray}, which groups does not`)
+}
+
+function isHybrid(group: GroupName): boolean {
+  return group === 'X25519MLKEM768'
 }
 
 function retriedShares(

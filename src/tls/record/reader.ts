@@ -12,7 +12,7 @@ import { MAX_PLAINTEXT_BYTES, RECORD_HEADER_BYTES, RecordOpener, type OpenedReco
 const MAX_IDLE_RECORDS = 32
 
 /** Declined early data is skipped up to here; a client that honours a ticket's limit sends about as much at most. */
-const MAX_SKIPPED_EARLY_BYTES = 2 ** 15
+const MAX_SKIPPED_EARLY_BYTES = 2 ** 14
 
 /** Alerts that end nothing and are forgiven without application data between them; the number is BoringSSL's. */
 const MAX_ALERTS = 4

@@ -55,6 +55,7 @@ export function* receiveClientHello(
   const share = shareOf(hello, group)
   const announcesEarlyData = hello.extensions.has(ExtensionType.early_data)
   if (share !== undefined) return { hello, message, suite, group, share, retried: false, announcesEarlyData }
+  hs.expectPause('a ClientHello that must be sent again')
   hs.transcript.add(message.bytes)
   const sent = sendHelloRetryRequest(hs, hello, { suite, group, cookieKey })
   // What the client has sent early by now is lost; it will not send more.
@@ -115,11 +116,13 @@ function chooseSuite(hello: ClientHello, { suites }: NegotiationPolicy): CipherS
   )
 }
 
-/** Our preferred group among the client's; one that saves a round trip before one that does not. */
+/**
+ * Our preferred group among the client's, whether it comes with a share or not: what a client happens to predict must
+ * not weaken what both can do.
+ */
 function chooseGroup(hello: ClientHello, { groups }: NegotiationPolicy): GroupName {
   const offered = hello.extensions.value('supported_groups') ?? []
-  const common = groups.filter((group) => offered.includes(NamedGroup[group]))
-  const group = common.find((candidate) => shareOf(hello, candidate) !== undefined) ?? common[0]
+  const group = groups.find((candidate) => offered.includes(NamedGroup[candidate]))
   if (group !== undefined) return group
   throw new TlsError(
     'TLS_NO_COMMON_GROUP',

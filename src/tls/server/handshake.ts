@@ -53,7 +53,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   hs.trace({ kind: 'agreed', version: 'TLS 1.3', cipherSuite: suite.name, group, resumed, atMs: hs.nowMs })
   const stage = resumption?.stage ?? earlyStage(hs.crypto, suite.hash)
   const handshake = beginHandshakePhase(hs, { stage, sharedSecret }, hello.random)
-  if (hello.sessionId.length > 0) hs.sendChangeCipherSpec()
+  if (hello.sessionId.length > 0 || options.alwaysSendChangeCipherSpec === true) hs.sendChangeCipherSpec()
   hs.protectWriting(suite, handshake.secrets.server, 'handshake')
   sendEncryptedExtensions(hs, policy, { hello, resumed, alpn, earlyData: early !== undefined })
   const verifier = own === undefined ? undefined : options.clientVerifier

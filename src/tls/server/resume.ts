@@ -12,8 +12,12 @@ import type { Chosen } from './choose.ts'
 /** Each costs a look-up, or a decryption; honest clients offer one or two. */
 const MAX_IDENTITIES_TRIED = 5
 
-/** How far the ages of a ticket, as client and server see them, may differ for early data; the number is RFC 8446 §8.3's. */
-const FRESHNESS_WINDOW_MS = 10_000
+/**
+ * How far the ages of a ticket, as client and server see them, may differ for early data (RFC 8446 §8.3). Single use
+ * stops replays; the window only bounds how old a delayed flight can be, and clocks that drift should pass. The number
+ * is BoringSSL's.
+ */
+const FRESHNESS_WINDOW_MS = 60_000
 
 /** A ticket that is resumed from. */
 export interface Resumption {
