@@ -27,11 +27,11 @@ export function factsOf(details: MessageDetails, from: Side): Fact[] {
   switch (details.message) {
     case 'client_hello':
       return present([
-        ['versions', details.versions],
-        ['suites', details.cipherSuites],
-        ['groups', details.groups],
-        ['key share', details.keyShares.map(shareText)],
-        ['signatures', details.signatureSchemes],
+        ['versions', meaningful(details.versions)],
+        ['suites', meaningful(details.cipherSuites)],
+        ['groups', meaningful(details.groups)],
+        ['key share', meaningful(details.keyShares.map(shareText))],
+        ['signatures', meaningful(details.signatureSchemes)],
         [
           'server name',
           details.serverName === undefined
@@ -39,6 +39,12 @@ export function factsOf(details: MessageDetails, from: Side): Fact[] {
             : `${details.serverName} (SNI picks the certificate)`,
         ],
         ['ALPN', details.alpn],
+        [
+          'GREASE',
+          details.cipherSuites.some(isGrease)
+            ? 'values that mean nothing, which peers must ignore'
+            : undefined,
+        ],
       ]).concat(clientLegacy(details.sessionIdBytes))
     case 'server_hello':
       return present([
@@ -94,6 +100,15 @@ function present(
     facts.push({ label, value: typeof value === 'string' ? printable(value) : value.map(printable) })
   }
   return facts
+}
+
+/** What is left without the reserved values of RFC 8701. */
+function meaningful(names: readonly string[]): string[] {
+  return names.filter((name) => !isGrease(name))
+}
+
+function isGrease(name: string): boolean {
+  return name.startsWith('GREASE')
 }
 
 function shareText({ group, bytes }: { readonly group: string; readonly bytes: number }): string {
