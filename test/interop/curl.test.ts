@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { PeerProcess, probe } from '../support/peers.ts'
-import { CATALOG, WEB } from '../cmd/tls-files.ts'
-import { testServe } from './matrix.ts'
+import { WEB } from '../cmd/tls-files.ts'
+import { spiffeIdOfPem, testServe } from './matrix.ts'
 import { OPENSSL_GROUPS, opensslGroup } from './openssl.ts'
 
 testServe({
   name: 'curl',
-  // Suites and groups can be chosen with curl's OpenSSL backend only.
-  program: probe('curl', ['--version'], /^curl (.*OpenSSL\/(?:1\.1\.1|[3-9]\.)\S*)/),
+  // Suites and groups can be chosen with curl's OpenSSL backend only; %{certs} came with 7.88.
+  program: probe(
+    'curl',
+    ['--version'],
+    /^curl ((?:7\.(?:8[89]|9\d)|[89]\.|\d\d\.).*OpenSSL\/(?:1\.1\.1|[3-9]\.)\S*)/,
+  ),
   groups: OPENSSL_GROUPS,
   choosesCell: true,
   http: true,
@@ -19,7 +23,7 @@ testServe({
         ['--silent', '--show-error', '--fail', '--verbose', '--http1.1', '--tlsv1.3'],
         ['--resolve', `localhost:${port}:127.0.0.1`, '--cacert', files.ca, '--cert', cert, '--key', key],
         ['--tls13-ciphers', suite, '--curves', opensslGroup(group), '--noproxy', '*'],
-        ['--data', 'said by curl', `https://localhost:${port}/`],
+        ['--write-out', '%{certs}', '--data', 'said by curl', `https://localhost:${port}/`],
       ])
       client.end()
       const { code, stdout, stderr } = await client.ended()
@@ -27,10 +31,10 @@ testServe({
       assert.match(stdout, new RegExp(`^client +${WEB}$`, 'm'))
       assert.match(stdout, new RegExp(`^cipher suite +${suite}\ngroup +${group}\n`, 'm'))
       assert.match(stderr, /SSL certificate verify ok/)
-      // curl does not print the names of the certificate; that it is verified for localhost is what it proves.
+      const identity = spiffeIdOfPem(stdout)
       return {
         suite: /SSL connection using TLSv1\.3 \/ (\S+)/.exec(stderr)?.[1] ?? 'none',
-        identity: CATALOG,
+        ...(identity === undefined ? {} : { identity }),
       }
     },
 })

@@ -44,7 +44,7 @@ export async function refusalFiles(t: TestContext): Promise<RefusalFiles> {
 }
 
 /** Checks what our tool said to its operator: the cause first, then evidence, meaning and remedy; no stack. */
-export function checkOperatorText({ code, stderr }: PeerResult, cause: string): void {
+function checkOperatorText({ code, stderr }: PeerResult, cause: string): void {
   assert.equal(code, 1, stderr)
   assert.match(stderr, new RegExp(`^handfast: ${cause}: \\S.*[^.\n]$`, 'm'))
   assert.match(stderr, /^ {2}meaning {3}\S.*$/m)

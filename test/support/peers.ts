@@ -25,7 +25,7 @@ export interface Program {
 }
 
 /** The path of an executable, or undefined where this machine has none. */
-export function findProgram(name: string): string | undefined {
+function findProgram(name: string): string | undefined {
   const directories = (process.env['PATH'] ?? '').split(delimiter).concat(SERVER_DIRECTORIES)
   return directories.map((directory) => join(directory, name)).find(isExecutable)
 }
