@@ -45,16 +45,7 @@ export function stepOutcome(
       )
   return lines([
     ...rows(evidence.rows, look),
-    ...(exhibit === undefined
-      ? []
-      : [
-          '',
-          ...exhibit
-            .trimEnd()
-            .split('\n')
-            .map((line) => (line === '' ? '' : `  ${line}`)),
-          '',
-        ]),
+    ...(exhibit === undefined ? [] : ['', exhibit.trimEnd(), '']),
     ...because,
     `  ${verdict}`,
     '',
@@ -72,7 +63,8 @@ export function table(pairs: readonly (readonly [string, string])[], look: Look)
 }
 
 function rows(pairs: readonly (readonly [string, string])[], { paint, width }: Look): string[] {
-  return labelled(pairs, { indent: INDENT, label: LABEL_COLUMNS, width }, (text) => paint('dim', text))
+  const inOneLine = pairs.map(([label, text]) => [label, text.trim().replaceAll(/\s*\n\s*/g, ' ')] as const)
+  return labelled(inOneLine, { indent: INDENT, label: LABEL_COLUMNS, width }, (text) => paint('dim', text))
 }
 
 function lines(parts: readonly string[]): string {

@@ -21,7 +21,7 @@ export class Evidence {
     if (!held) this.faults.push({ expected, got })
   }
 
-  /** A text that is shown as it is, beneath the rest. */
+  /** A text that is laid out already, shown as it is. */
   set exhibit(text: string) {
     this.#exhibit = text
   }

@@ -85,10 +85,10 @@ test('stepHead and stepOutcome fit their width and tell what was expected where 
   const held = stepOutcome({ number: 3, proves: 'the point', evidence }, LOOK)
   assert.match(held, /client got +nothing\n +so +the point\n {2}✔ step 3 held\n/)
 
-  evidence.expect(false, 'an alert', 'silence')
+  evidence.expect(false, 'an alert', 'silence\n  ')
   evidence.exhibit = 'as it is\n\n  and more\n'
   const failed = stepOutcome({ number: 3, proves: 'the point', evidence }, LOOK)
-  assert.match(failed, /\n\n {2}as it is\n\n {4}and more\n\n/)
+  assert.match(failed, /\n\nas it is\n\n {2}and more\n\n/)
   assert.match(failed, / expected +an alert\n +got +silence\n {2}✘ step 3 did not hold\n/)
   assert.doesNotMatch(failed, /the point|never shown/)
 })

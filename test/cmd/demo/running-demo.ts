@@ -25,7 +25,8 @@ export class RunningDemo {
     this.directory = directory
     const child = spawn(process.execPath, ['src/cmd/main.ts', 'demo', ...args], {
       cwd: ROOT,
-      env: { PATH: process.env['PATH'], TMPDIR: directory },
+      // As narrow as text is laid out.
+      env: { PATH: process.env['PATH'], TMPDIR: directory, COLUMNS: '80' },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child = child

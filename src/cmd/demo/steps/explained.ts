@@ -16,7 +16,7 @@ export const explained: Step = {
     if (first === undefined) return
     const { outcome, settled, stages } = await web.admin.explained(first.id)
     const open = stages.filter(({ status }) => status !== 'answered')
-    evidence.exhibit = await web.admin.explanation(first.id, { colour, width: width - 2 })
+    evidence.exhibit = await web.admin.explanation(first.id, { colour, width })
     evidence.expect(
       outcome === 'established' && settled.peer?.name === idOf('catalog'),
       `an established connection with ${idOf('catalog')}`,
