@@ -34,7 +34,7 @@ export function invitationsFor(world: World, handfast: string): Invitation[] {
       ],
     },
     {
-      shows: "all handshakes of catalog's sidecar; the first of them explained, as the server saw it",
+      shows: "the handshakes of catalog's sidecar; the first, explained as the server saw it",
       commands: [
         `curl -s http://${catalog.admin.address}/handshakes`,
         `curl -s 'http://${catalog.admin.address}/explain?id=1&colour=always'`,
@@ -45,8 +45,7 @@ export function invitationsFor(world: World, handfast: string): Invitation[] {
       commands: [`curl -s http://${web.admin.address}/svid`],
     },
     {
-      shows:
-        'policy is in force soon after its file is saved: now web may delete; the last line takes that back',
+      shows: 'edit the policy while it runs: web may delete, then no longer',
       commands: [
         `sed -i.bak 's/\\[GET\\]/[GET, DELETE]/' ${policy} && sleep 3`,
         `curl -i -X DELETE http://${web.outbound}${item}`,

@@ -75,7 +75,7 @@ export function invitation(world: World, handfast: string, look: Look): string {
       `    ${paint('dim', `# ${shows}`)}\n${commands.map((command) => `${indented(command)}\n`).join('')}`,
   )
   return [
-    `\n${paint('bold', '  Your turn')}: paste these into another shell in this directory. All of it runs until Ctrl-C.\n\n`,
+    `\n${paint('bold', '  Your turn')}, in another shell in this directory. All of it runs until Ctrl-C.\n\n`,
     parts.join('\n'),
     '\n',
   ].join('')
