@@ -118,7 +118,7 @@ function endpointOptions(
     nowMs,
     trace,
     ...(curves.length === 0 ? {} : { groups: curves.map(groupNamed) }),
-    signatureSchemes: verifyPrefs.length === 0 ? DEFAULT_SCHEMES : verifyPrefs.map(schemeNamed),
+    signatureSchemes: verifiedSchemes(verifyPrefs),
   }
 }
 
@@ -200,8 +200,10 @@ function groupNamed(code: number): GroupName {
   return entry[0] as GroupName
 }
 
-function schemeNamed(code: number): SignatureSchemeName {
-  const scheme = SIGNATURE_SCHEMES.find((candidate) => candidate.code === code)
-  if (scheme === undefined) throw new UnsupportedFlag(`-verify-prefs ${code}`)
-  return scheme.name
+/** Those of the schemes that the engine verifies; where it verifies none, it offers what it does and must refuse them. */
+function verifiedSchemes(codes: readonly number[]): SignatureSchemeName[] {
+  const known = codes.flatMap((code) =>
+    SIGNATURE_SCHEMES.filter((scheme) => scheme.code === code).map(({ name }) => name),
+  )
+  return known.length === 0 ? DEFAULT_SCHEMES : known
 }

@@ -47,6 +47,8 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/legacy_session_id$/, 'SERVER_ECHOED_INVALID_SESSION_ID'],
     [/would change nothing/, 'EMPTY_HELLO_RETRY_REQUEST'],
     [/no share|asks for|one share of/, 'WRONG_CURVE'],
+    [/changes the version/, 'SECOND_SERVERHELLO_VERSION_MISMATCH'],
+    [/selected version/, 'UNSUPPORTED_PROTOCOL: :DECODE_ERROR'],
     [/has a context|request_update|compression method/, 'DECODE_ERROR'],
     [/pre-shared key/, 'PSK_IDENTITY_NOT_FOUND'],
   ],

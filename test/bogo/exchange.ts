@@ -104,7 +104,8 @@ class Exchange {
 
   #start(): void {
     this.#connection.start()
-    if (this.#settings.shimWritesFirst && this.#settings.enableEarlyData) this.#writeFirst()
+    const { shimWritesFirst, readWithUnfinishedWrite, enableEarlyData } = this.#settings
+    if ((shimWritesFirst || readWithUnfinishedWrite) && enableEarlyData) this.#writeFirst()
   }
 
   /** A full handshake after early data means that it was declined. */
@@ -134,7 +135,9 @@ class Exchange {
       return this.#connection.fail(error)
     }
     for (const text of this.#unsent) this.#connection.send(text)
-    if (settings.shimWritesFirst && !this.#wroteFirst && this.#unsent.length === 0) this.#writeFirst()
+    // The engine does not wait for the wire: to it, a write that is not finished is a write.
+    const writesFirst = settings.shimWritesFirst || settings.readWithUnfinishedWrite
+    if (writesFirst && !this.#wroteFirst && this.#unsent.length === 0) this.#writeFirst()
     if (settings.shimShutsDown) {
       if (settings.checkCloseNotify) this.#connection.close()
       else this.#finish()

@@ -28,7 +28,9 @@ export function checkSession(
   const alpn = settings.server ? settings.selectAlpn : settings.expectAlpn
   check('the application protocol', session.alpn ?? '', alpn ?? '')
   const { peerSignatureScheme } = session
-  if (expectCipher !== undefined) check('the cipher suite', CipherSuite[session.cipherSuite], expectCipher)
+  // The machines that tests run on have AES in hardware.
+  const cipher = expectCipher ?? settings.expectCipherAes
+  if (cipher !== undefined) check('the cipher suite', CipherSuite[session.cipherSuite], cipher)
   if (expectCurveId !== undefined) check('the group', NamedGroup[session.group], expectCurveId)
   if (expectPeerSignatureAlgorithm !== undefined) {
     const code = peerSignatureScheme === undefined ? undefined : SignatureScheme[peerSignatureScheme]
@@ -52,6 +54,15 @@ export function checkSession(
   checkRetry(settings, events)
   checkAdvertisedProtocols(settings, events)
   checkPeerPreferences(settings, events)
+  checkOffer(settings, events)
+}
+
+function checkOffer({ expectNoOfferEarlyData }: Settings, events: readonly TraceEvent[]): void {
+  if (!expectNoOfferEarlyData) return
+  for (const event of events) {
+    if (event.kind !== 'message' || event.details.message !== 'client_hello') continue
+    check('whether early data was offered', event.details.extensions.includes('early_data'), false)
+  }
 }
 
 /** What the peer says of the proof it wants of us. */

@@ -40,6 +40,7 @@ const TOGGLES = [
   'noTls11',
   'noTls12',
   'permuteExtensions',
+  'readWithUnfinishedWrite',
   'rejectAlpn',
   'renewTicket',
   'requireAnyClientCertificate',
@@ -47,6 +48,7 @@ const TOGGLES = [
   'selectEmptyAlpn',
   'sendAlert',
   'server',
+  'serverPreference',
   'setOcspInCallback',
   'shimShutsDown',
   'shimWritesFirst',
@@ -62,6 +64,8 @@ const TOGGLES = [
 
 const INTEGERS = [
   'expectCipher',
+  'expectCipherAes',
+  'expectCipherNoAes',
   'expectCurveId',
   'expectPeerSignatureAlgorithm',
   'expectSelectedCredential',

@@ -41,6 +41,12 @@ export function* receiveServerHello(
 ): Handshake<ServerAnswer> {
   const message = yield* hs.receive(HandshakeType.server_hello)
   const hello = decodeServerHello(message.body)
+  if (retry !== undefined && selectedVersion(hello) !== ProtocolVersion.tls13) {
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      'ServerHello changes the version that HelloRetryRequest chose',
+    )
+  }
   checkVersion(hello)
   if (!echoes(offer, hello.sessionId)) {
     throw new TlsError('TLS_ILLEGAL_PARAMETER', 'The server did not echo our legacy_session_id')
