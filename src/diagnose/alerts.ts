@@ -109,6 +109,12 @@ const MEANINGS: Readonly<Partial<Record<AlertName, AlertMeaning>>> = {
     remedy: 'Give our side a certificate and key that the peer trusts.',
     stage: 3,
   },
+  ech_required: {
+    meaning: 'it encrypted its ClientHello (ECH) to a config that we do not know, and will not go on without',
+    remedy:
+      'Publish the configs of the keys that the server has now, and keep old keys until they have expired.',
+    stage: 1,
+  },
   no_application_protocol: {
     meaning: 'it speaks none of the application protocols that we offered (ALPN)',
     remedy: 'Make the ALPN lists of both sides share a protocol, such as h2 or http/1.1.',

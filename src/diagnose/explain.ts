@@ -9,7 +9,7 @@ import {
   type Transition,
 } from './explanation.ts'
 import { explainFailure } from './failure.ts'
-import { findingsOf, type Findings } from './findings.ts'
+import { countedHello, findingsOf, type Findings } from './findings.ts'
 import { observe } from './observer.ts'
 import { printable } from './printable.ts'
 import { stagesOf } from './stages.ts'
@@ -55,8 +55,9 @@ function outcomeOf(
   return failure.refusedBy === otherSide(found.perspective) && failure.stage < 5 ? 'refused' : 'broken'
 }
 
-function settledOf({ agreed, clientHello, encryptedExtensions, identity }: Findings): Settled {
-  const serverName = clientHello?.serverName
+function settledOf(found: Findings): Settled {
+  const { agreed, encryptedExtensions, identity, ech } = found
+  const serverName = countedHello(found)?.serverName
   const alpn = encryptedExtensions?.alpn
   return {
     ...(agreed === undefined
@@ -64,6 +65,7 @@ function settledOf({ agreed, clientHello, encryptedExtensions, identity }: Findi
       : { version: agreed.version, cipherSuite: agreed.cipherSuite, group: agreed.group }),
     ...(serverName === undefined ? {} : { serverName: printable(serverName) }),
     ...(alpn === undefined ? {} : { alpn: printable(alpn) }),
+    ...(ech === undefined ? {} : { ech }),
     ...(identity === undefined
       ? {}
       : { peer: { name: printable(identity.name), expiresAtMs: identity.expiresAtMs } }),

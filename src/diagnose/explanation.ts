@@ -143,6 +143,8 @@ export interface Settled {
   readonly group?: string
   readonly serverName?: string
   readonly alpn?: string
+  /** What became of Encrypted ClientHello; absent where it played no part. */
+  readonly ech?: 'offered' | 'greased' | 'accepted' | 'rejected'
   /** Whom our verifier found the peer to be. */
   readonly peer?: { readonly name: string; readonly expiresAtMs: number }
 }

@@ -121,6 +121,21 @@ const TLS_FAILURES: Readonly<Record<TlsErrorCode, FailureEntry>> = {
       'Check that certificate and key of the peer belong together. If they do, treat it as an attempt to impersonate.',
     stage: 3,
   },
+  TLS_ECH_UNREADABLE: {
+    title: 'The second encrypted ClientHello could not be decrypted',
+    explanation:
+      'The first ClientHello of this connection was encrypted to a key of ours and could be read; the second goes on with the same keys and could not. The client has a defect, or somebody altered the message on its way.',
+    remedy: 'Check which software the client runs, and look for a middlebox that rewrites TLS.',
+    stage: 1,
+  },
+  TLS_ECH_REJECTED: {
+    title: 'The server could not read the encrypted ClientHello',
+    explanation:
+      'Our ClientHello was encrypted to a config (ECH) that the server does not know, or knows no more. It proved by its certificate for the public name that it may say so; the name we meant was never shown to it or to anyone on the way.',
+    remedy:
+      'Connect again with the configs that came with the rejection. If none came, the server speaks ECH no more: fetch its current configs, or decide to connect without.',
+    stage: 1,
+  },
   TLS_BAD_FINISHED: {
     title: 'The two sides did not see the same messages',
     explanation:

@@ -15,7 +15,11 @@ type Found = { -readonly [Key in keyof Findings]: Findings[Key] }
 export interface Findings {
   readonly perspective: Side
   readonly startedAtMs: number
+  /** As everybody can read it. */
   readonly clientHello?: ClientHelloDetails
+  /** The one inside, if it came encrypted. */
+  readonly innerHello?: ClientHelloDetails
+  readonly ech?: Extract<TraceEvent, { kind: 'ech' }>['outcome']
   readonly serverHello?: ServerHelloDetails
   readonly encryptedExtensions?: EncryptedExtensionsDetails
   readonly certificateRequested: boolean
@@ -52,10 +56,21 @@ export function findingsOf(
   return found
 }
 
+/** The hello that both sides went by. */
+export function countedHello({ ech, innerHello, clientHello }: Findings): ClientHelloDetails | undefined {
+  return ech === 'accepted' ? innerHello : clientHello
+}
+
 function read(found: Found, event: TraceEvent): void {
   switch (event.kind) {
     case 'message':
       readMessage(found, event)
+      break
+    case 'inner_hello':
+      found.innerHello = event.details
+      break
+    case 'ech':
+      found.ech = event.outcome
       break
     case 'keys':
       found.handshakeKeys = true

@@ -22,7 +22,7 @@ function visible(found: Findings, readable: readonly MessageStep[], sealed: read
     const { serverName, alpn } = clientHello
     facts.push({
       label: 'server name',
-      value: serverName === undefined ? 'none: the client sent no SNI' : printable(serverName),
+      value: shownName(found, serverName),
     })
     if (alpn !== undefined) facts.push({ label: 'ALPN offered', value: alpn.map(printable) })
   }
@@ -44,10 +44,18 @@ function visible(found: Findings, readable: readonly MessageStep[], sealed: read
   return facts
 }
 
+function shownName({ ech, innerHello }: Findings, serverName: string | undefined): string {
+  if (serverName === undefined) return 'none: the client sent no SNI'
+  const isPublic = innerHello !== undefined || ech === 'offered'
+  return isPublic ? `${printable(serverName)}, the public name, and no other` : printable(serverName)
+}
+
 function hidden(found: Findings, sealed: readonly MessageStep[]): Fact[] {
   const facts: Fact[] = []
   if (found.handshakeKeys)
     facts.push({ label: 'secrets', value: 'both halves of the key agreement stayed where they were made' })
+  const asked = found.innerHello?.serverName
+  if (asked !== undefined) facts.push({ label: 'server name', value: `${printable(asked)}, encrypted (ECH)` })
   const shown = (['client', 'server'] as const).filter((side) =>
     sealed.some(({ from, certificates }) => from === side && certificates.length > 0),
   )

@@ -7,7 +7,7 @@ import {
   type Stage,
   type StageNumber,
 } from './explanation.ts'
-import type { Findings } from './findings.ts'
+import { countedHello, type Findings } from './findings.ts'
 import { printable } from './printable.ts'
 import type { PlacedStep } from './steps.ts'
 import { millisecondsText } from './time-text.ts'
@@ -78,11 +78,15 @@ function answerOf(number: StageNumber, found: Findings): string | undefined {
   }
 }
 
-function parameters({ agreed, clientHello, encryptedExtensions }: Findings): string | undefined {
+function parameters(found: Findings): string | undefined {
+  const { agreed, encryptedExtensions, ech } = found
   if (agreed === undefined) return undefined
   const parts: string[] = [agreed.version, agreed.cipherSuite]
   if (encryptedExtensions?.alpn !== undefined) parts.push(`ALPN ${printable(encryptedExtensions.alpn)}`)
-  if (clientHello?.serverName !== undefined) parts.push(`server name ${printable(clientHello.serverName)}`)
+  const serverName = countedHello(found)?.serverName
+  if (serverName !== undefined) parts.push(`server name ${printable(serverName)}`)
+  if (ech === 'accepted') parts.push('ECH accepted')
+  if (ech === 'rejected') parts.push('ECH rejected')
   return parts.join(', ')
 }
 

@@ -1,4 +1,4 @@
-import type { Direction, TraceEvent } from '../tls/trace.ts'
+import type { ClientHelloDetails, Direction, TraceEvent } from '../tls/trace.ts'
 import { summarise, nameOfCertificate } from './certificates.ts'
 import { otherSide, type Side, type StageNumber, type Step } from './explanation.ts'
 import { factsOf, messageName } from './facts.ts'
@@ -134,11 +134,38 @@ function place(event: TraceEvent, { perspective, order, afterMs }: Placing): Pla
         step: { kind: 'alert', afterMs, order, from, description: 'close_notify', protection: 'application' },
       }
     }
+    case 'inner_hello':
+      return check(1, innerHelloText(event.details))
+    case 'ech':
+      return check(1, echText(event, perspective))
     case 'failed':
       return undefined
   }
 
   function check(stage: StageNumber, text: string): PlacedStep {
     return { stage, step: { kind: 'check', afterMs, text } }
+  }
+}
+
+function innerHelloText({ serverName }: ClientHelloDetails): string {
+  const asked = serverName === undefined ? 'names no server' : `asks for ${printable(serverName)}`
+  return `the ClientHello inside, which only the two ends can read, ${asked}`
+}
+
+function echText({ outcome, publicName }: Extract<TraceEvent, { kind: 'ech' }>, perspective: Side): string {
+  const shown = publicName === undefined ? 'the public name' : printable(publicName)
+  switch (outcome) {
+    case 'offered':
+      return `the ClientHello is encrypted (ECH) inside another one, which names ${shown} for all to see`
+    case 'greased':
+      return 'an extension looks like an encrypted ClientHello and is not: the server name is in the clear'
+    case 'accepted':
+      return perspective === 'client'
+        ? 'the server has read the encrypted ClientHello, and confirmed it in a way that only we notice'
+        : 'the encrypted ClientHello could be read: it counts instead of the one around it'
+    case 'rejected':
+      return perspective === 'client'
+        ? `the server has not read the encrypted ClientHello: it must now prove to be ${shown}`
+        : 'there is an encrypted ClientHello that none of our keys opens, or that only looks like one'
   }
 }

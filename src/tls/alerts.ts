@@ -35,6 +35,8 @@ export const AlertDescription = {
   unknown_psk_identity: 115,
   certificate_required: 116,
   no_application_protocol: 120,
+  /** RFC 9849 §11.2. */
+  ech_required: 121,
 } as const
 export type AlertName = keyof typeof AlertDescription
 

@@ -81,7 +81,8 @@ function describe({ type, body }: HandshakeMessage): MessageDetails {
   }
 }
 
-function describeClientHello(hello: ClientHello): ClientHelloDetails {
+/** What a ClientHello says. */
+export function describeClientHello(hello: ClientHello): ClientHelloDetails {
   const { extensions } = hello
   const serverName = extensions.value('server_name')
   const alpn = extensions.value('application_layer_protocol_negotiation')

@@ -23,6 +23,8 @@ export const TLS_ERROR_CODES = {
   TLS_CERTIFICATE_REQUIRED: 'The client showed no certificate where one is demanded',
   TLS_CERTIFICATE_REJECTED: "The peer's certificate does not prove an accepted identity",
   TLS_BAD_SIGNATURE: "The peer's CertificateVerify does not prove possession of its key in this handshake",
+  TLS_ECH_UNREADABLE: 'The second encrypted ClientHello cannot be decrypted as the first one was',
+  TLS_ECH_REJECTED: 'The server cannot read our encrypted ClientHello, and proved that it may say so',
   TLS_BAD_FINISHED: 'The two sides did not see the same handshake messages',
   TLS_BAD_BINDER: 'The client offers to resume and does not prove that it has the key',
   TLS_EARLY_DATA_LIMIT: 'More early data came than is accepted, or than is skipped after it was declined',
@@ -71,6 +73,8 @@ const CONSEQUENCES: Readonly<Record<TlsErrorCode, Consequence>> = {
   TLS_CERTIFICATE_REQUIRED: { blame: 'certificate', alert: 'certificate_required' },
   TLS_CERTIFICATE_REJECTED: { blame: 'certificate', alert: 'certificate_unknown' },
   TLS_BAD_SIGNATURE: { blame: 'peer', alert: 'decrypt_error' },
+  TLS_ECH_UNREADABLE: { blame: 'peer', alert: 'decrypt_error' },
+  TLS_ECH_REJECTED: { blame: 'negotiation', alert: 'ech_required' },
   TLS_BAD_FINISHED: { blame: 'peer', alert: 'decrypt_error' },
   TLS_BAD_BINDER: { blame: 'peer', alert: 'decrypt_error' },
   TLS_EARLY_DATA_LIMIT: { blame: 'peer', alert: 'unexpected_message' },
@@ -94,6 +98,8 @@ export interface TlsErrorOptions extends ErrorOptions {
   readonly alert?: AlertName
   /** The alert that ended the connection, when the peer sent it. */
   readonly received?: string
+  /** With TLS_ECH_REJECTED: the ECHConfigList to try again with, if the server still speaks ECH. */
+  readonly retryConfigs?: Uint8Array | undefined
 }
 
 /** The end of a TLS connection, with what the operator needs to know; the peer learns the alert and no more. */
@@ -103,6 +109,8 @@ export class TlsError extends HandfastError<TlsErrorCode> {
   readonly alert: AlertName | undefined
   /** The alert that the peer sent. */
   readonly received: string | undefined
+  /** What a server that rejected ECH wants used instead, authenticated under the public name (RFC 9849 §6.1.6). */
+  readonly retryConfigs: Uint8Array | undefined
 
   constructor(code: TlsErrorCode, message: string, options: TlsErrorOptions = {}) {
     super(code, message, options)
@@ -111,6 +119,7 @@ export class TlsError extends HandfastError<TlsErrorCode> {
     this.alert =
       options.alert ?? (code === 'TLS_CERTIFICATE_REJECTED' ? certificateAlert(options.cause) : alert)
     this.received = options.received
+    this.retryConfigs = options.retryConfigs
   }
 }
 

@@ -74,11 +74,12 @@ export interface HandshakeServices {
 /** The hands of a handshake procedure: sends and awaits messages, changes keys, reports each step. */
 export class HandshakeContext {
   readonly crypto: CryptoProvider
-  readonly transcript: Transcript
+  /** The messages that count. */
+  transcript: Transcript
   /** Whether the connection has ended, so that its secrets are gone. */
   isOver = false
   readonly #services: HandshakeServices
-  readonly #owned: Uint8Array[] = []
+  readonly #owned: (Uint8Array | Disposable)[] = []
   #earlyDataLeft: number | undefined
   #sentChangeCipherSpec = false
 
@@ -92,11 +93,14 @@ export class HandshakeContext {
     return this.#services.nowMs()
   }
 
-  /** Queues a message and enters it into the transcript. Returns what goes out, which a rewriting test may have changed. */
-  send(message: Uint8Array): HandshakeMessage {
+  /**
+   * Queues a message and enters it, or the one that it stands for, into the transcript. Returns what goes out, which a
+   * rewriting test may have changed.
+   */
+  send(message: Uint8Array, counted?: Uint8Array): HandshakeMessage {
     const { writer, rewrite } = this.#services
     const sent = asMessage(rewrite?.(message) ?? message)
-    this.transcript.add(sent.bytes)
+    this.transcript.add(counted ?? sent.bytes)
     writer.queueHandshake(sent.bytes)
     this.#traceMessage('sent', sent, writer.protection)
     return sent
@@ -200,7 +204,7 @@ export class HandshakeContext {
   }
 
   /** Takes charge of a secret: it is wiped when the connection ends, wherever the handshake stands by then. */
-  own(secret: Uint8Array): Uint8Array {
+  own<Secret extends Uint8Array | Disposable>(secret: Secret): Secret {
     this.#owned.push(secret)
     return secret
   }
@@ -208,7 +212,10 @@ export class HandshakeContext {
   /** Wipes every secret in our charge: the connection is over. */
   wipe(): void {
     this.isOver = true
-    for (const secret of this.#owned) secret.fill(0)
+    for (const secret of this.#owned) {
+      if (secret instanceof Uint8Array) secret.fill(0)
+      else secret[Symbol.dispose]()
+    }
   }
 
   /** One line of the key log (RFC 9850 §2). */

@@ -1,6 +1,7 @@
 import type { CryptoProvider, GroupName, PrivateKey } from '../crypto/provider.ts'
 import type { Certificate } from '../pki/certificate.ts'
 import type { CertificateVerifier } from '../pki/verifier.ts'
+import type { EchKey } from './ech/config.ts'
 import type { CipherSuiteName, SignatureSchemeName } from './registry.ts'
 import type { ClientTicketStore } from './session/resumption.ts'
 import type { TicketPolicy } from './session/ticketing.ts'
@@ -83,6 +84,28 @@ export interface ClientOptions extends EndpointOptions {
   readonly grease?: boolean
   /** Whether data may be sent early, which may be replayed (RFC 8446 §8). @default false */
   readonly earlyData?: boolean
+  /** Encrypts the ClientHello, so that observers see a public name in place of ours. @default in the clear */
+  readonly ech?: ClientEch
+}
+
+/** How a client hides what it asks for (RFC 9849). */
+export interface ClientEch {
+  /** An ECHConfigList as the server publishes it; empty when it publishes none. @default empty */
+  readonly configs?: Uint8Array
+  /** Whether to fail, with TLS_BAD_OPTIONS, when no config can be used. @default true when configs are given */
+  readonly required?: boolean
+  /** Whether to look as if ECH were used when no config can be. @default false */
+  readonly grease?: boolean
+  /** Verifies a server that rejects our hello, under the public name of the config. @default the verifier of the server */
+  readonly publicNameVerifier?: CertificateVerifier
+}
+
+/** How a server reads encrypted hellos (RFC 9849). */
+export interface ServerEch {
+  /** All that clients may still use. */
+  readonly keys: readonly EchKey[]
+  /** The ECHConfigList for clients whose hello cannot be read. @default the configs of all keys */
+  readonly retryConfigs?: Uint8Array
 }
 
 export interface ServerOptions extends EndpointOptions {
@@ -105,4 +128,6 @@ export interface ServerOptions extends EndpointOptions {
   readonly tickets?: TicketPolicy
   /** Takes early data, on single-use tickets only; it goes to the handler `earlyData`. @default refused */
   readonly earlyData?: { readonly maxBytes: number }
+  /** Reads encrypted ClientHellos. @default they are not looked into, and the outer one counts */
+  readonly ech?: ServerEch
 }

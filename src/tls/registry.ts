@@ -57,6 +57,7 @@ export const ExtensionType = {
   post_handshake_auth: 49,
   signature_algorithms_cert: 50,
   key_share: 51,
+  ech_outer_extensions: 0xfd00,
   encrypted_client_hello: 0xfe0d,
   renegotiation_info: 0xff01,
 } as const

@@ -13,6 +13,8 @@ export interface Session {
   /** Whether it goes on from an earlier handshake, whose peer it takes over. */
   readonly resumed: boolean
   readonly earlyData: EarlyDataOutcome
+  /** Whether the client's hello was encrypted, so that observers saw a public name in place of the real one (RFC 9849). */
+  readonly echAccepted: boolean
   /** On a server that resumes: the age of the ticket by the client's clock, minus that by ours, in milliseconds. */
   readonly ticketAgeSkewMs?: number
   readonly alpn?: string

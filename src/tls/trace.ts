@@ -88,6 +88,16 @@ export type TraceEvent = Timed &
         readonly protection: Protection
         readonly details: MessageDetails
       }
+    /** The ClientHello inside an encrypted one (RFC 9849), which only the two ends know. */
+    | { readonly kind: 'inner_hello'; readonly direction: Direction; readonly details: ClientHelloDetails }
+    /** What became of Encrypted ClientHello. */
+    | {
+        readonly kind: 'ech'
+        /** `greased` only looks as if; a server rejects what it cannot read, which may be that. */
+        readonly outcome: 'offered' | 'greased' | 'accepted' | 'rejected'
+        /** What an observer saw for a server name, as far as this side knows. */
+        readonly publicName?: string
+      }
     /** A change_cipher_spec record: it changes nothing and pleases old middleboxes (RFC 8446 appendix D.4). */
     | { readonly kind: 'change_cipher_spec'; readonly direction: Direction }
     | {

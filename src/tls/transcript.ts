@@ -26,6 +26,14 @@ export class Transcript {
     this.#waiting = []
   }
 
+  /** An independent transcript with the same history. */
+  clone(): Transcript {
+    const copy = new Transcript(this.#crypto)
+    copy.#waiting = [...this.#waiting]
+    copy.#context = this.#context?.clone()
+    return copy
+  }
+
   /** Puts a message_hash in the place of the first ClientHello, as a HelloRetryRequest demands. */
   collapse(hash: HashName): void {
     this.begin(hash)

@@ -129,6 +129,7 @@ class FakeEngine implements Engine {
       cipherSuite: 'TLS_AES_128_GCM_SHA256',
       group: 'x25519',
       resumed: false,
+      echAccepted: false,
       earlyData: 'disabled',
       exportKeyingMaterial: () => new Uint8Array(),
     }

@@ -23,12 +23,15 @@ import {
   type CipherSuiteParameters,
 } from '../registry.ts'
 import type { ClientTicket } from '../session/resumption.ts'
+import { judgeAnswer } from './ech.ts'
 import { echoes, type Offer } from './offer.ts'
 
 /** The end of ServerHello.random when a TLS 1.3 server was talked into an older version (RFC 8446 §4.1.3). */
 const DOWNGRADE_SENTINEL = Uint8Array.fromHex('444f574e475244')
 
 interface ServerAnswer {
+  /** What the answer is to: with ECH it says which of the two hellos counts. */
+  readonly offer: Offer
   readonly hello: ServerHello | HelloRetryRequest
   readonly message: HandshakeMessage
 }
@@ -58,11 +61,12 @@ export function* receiveServerHello(
     )
   }
   const suite = chosenSuite(offer, hello.cipherSuite)
+  const counted = countedOffer(hs, offer, hello, suite)
   if (hello.kind === 'hello_retry_request') {
-    checkRetry(hello, offer, retry)
-    return { hello, message }
+    checkRetry(hello, counted, retry)
+    return { offer: counted, hello, message }
   }
-  refuseUnsolicited(hello.extensions.types, offer.hello, 'ServerHello')
+  refuseUnsolicited(hello.extensions.types, counted.hello, 'ServerHello')
   if (retry !== undefined && retry.cipherSuite !== hello.cipherSuite) {
     throw new TlsError(
       'TLS_ILLEGAL_PARAMETER',
@@ -71,7 +75,22 @@ export function* receiveServerHello(
   }
   hs.transcript.begin(suite.hash)
   hs.transcript.add(message.bytes)
-  return { hello, message }
+  return { offer: counted, hello, message }
+}
+
+/** The offer with the hello that the server has read: once it rejects the one inside, the other is as good as any. */
+function countedOffer(
+  hs: HandshakeContext,
+  offer: Offer,
+  answer: ServerHello | HelloRetryRequest,
+  suite: CipherSuiteParameters,
+): Offer {
+  const { ech, hello } = offer
+  if (ech === undefined || ech.status === 'rejected') return offer
+  const status = judgeAnswer(hs, { ech, hello }, answer, suite)
+  if (status === 'accepted') return { ...offer, ech: { ...ech, status } }
+  hs.transcript = ech.outerTranscript
+  return { ...offer, hello: ech.outer, resumption: undefined, ech: { ...ech, status } }
 }
 
 function checkVersion(hello: ServerHello | HelloRetryRequest): void {
@@ -134,7 +153,7 @@ export interface Agreement {
 }
 
 /** From here on both sides can derive keys. */
-export function agree(hs: HandshakeContext, offer: Offer, { hello }: ServerAnswer): Agreement {
+export function agree(hs: HandshakeContext, { offer, hello }: ServerAnswer): Agreement {
   // receiveServerHello lets one retry through, and the handshake has acted on it.
   if (hello.kind !== 'server_hello')
     throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'A second HelloRetryRequest came')
@@ -171,7 +190,11 @@ function resumedTicket(
   const selected = hello.extensions.value('pre_shared_key')
   if (selected === undefined) return undefined
   if (selected !== 0 || resumption === undefined) {
-    throw new TlsError('TLS_ILLEGAL_PARAMETER', `The server selected pre-shared key ${selected}, expected 0`)
+    const expected = resumption === undefined ? 'none' : 0
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      `The server selected pre-shared key ${selected}, expected ${expected}`,
+    )
   }
   if (resumption.suite.hash === suite.hash) return resumption
   throw new TlsError(
@@ -184,6 +207,8 @@ export interface ServerExtensions {
   readonly alpn: string | undefined
   /** Whether the server takes our early data. */
   readonly earlyData: boolean
+  /** What to encrypt the next hello to, from a server that could not read this one. */
+  readonly echRetryConfigs: Uint8Array | undefined
 }
 
 /** Awaits EncryptedExtensions and holds them against our offer. */
@@ -204,7 +229,14 @@ export function* receiveEncryptedExtensions(
   const alpn = selectedProtocol(extensions.value('application_layer_protocol_negotiation'), offer)
   const earlyData = extensions.has(ExtensionType.early_data)
   if (earlyData) checkSameSession(resumed, { suite, alpn })
-  return { alpn, earlyData }
+  const echRetryConfigs = extensions.value('encrypted_client_hello')
+  if (echRetryConfigs !== undefined && offer.ech?.status === 'accepted') {
+    throw new TlsError(
+      'TLS_UNSOLICITED_EXTENSION',
+      'EncryptedExtensions carries configs to retry with, although our encrypted ClientHello was accepted',
+    )
+  }
+  return { alpn, earlyData, echRetryConfigs }
 }
 
 /** RFC 8446 §4.2.10: early data was sent under the ticket's suite and protocol, and can be taken under no other. */

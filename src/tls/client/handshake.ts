@@ -5,6 +5,7 @@ import {
   sendCertificate,
   sendFinished,
   type AuthenticatedPeer,
+  type PeerExpectation,
 } from '../authenticate.ts'
 import { suitableCredential } from '../credentials.ts'
 import { TlsError } from '../errors.ts'
@@ -21,6 +22,7 @@ import {
 } from '../phases.ts'
 import { HandshakeType } from '../registry.ts'
 import { agree, receiveEncryptedExtensions, receiveServerHello } from './answer.ts'
+import { echRejection } from './ech.ts'
 import { sendClientHello, sendSecondClientHello, type Offer } from './offer.ts'
 
 /** The client's side of RFC 8446 §2, from ClientHello to Finished. */
@@ -28,14 +30,16 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
   let offer = sendClientHello(hs, options)
   if (offer.earlyData === 'pending') beginEarlyData(hs, offer)
   let answer = yield* receiveServerHello(hs, offer)
+  offer = answer.offer
   if (answer.hello.kind === 'hello_retry_request') {
     hs.expectPause('HelloRetryRequest')
     hs.revokeEarlyData()
     if (offer.hello.sessionId.length > 0) hs.sendChangeCipherSpec()
     offer = sendSecondClientHello(hs, offer, answer.hello, answer.message)
     answer = yield* receiveServerHello(hs, offer, answer.hello)
+    offer = answer.offer
   }
-  const agreement = agree(hs, offer, answer)
+  const agreement = agree(hs, answer)
   const { suite, group, resumed } = agreement
   const { random, sessionId } = offer.hello
   const handshake = beginHandshakePhase(hs, agreement, random)
@@ -44,7 +48,7 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
   // While early data flows, we go on under its keys until the server has taken or declined it.
   if (!hs.isSendingEarlyData) hs.protectWriting(suite, handshake.secrets.client, 'handshake')
 
-  const { alpn, earlyData } = yield* receiveEncryptedExtensions(hs, offer, agreement)
+  const { alpn, earlyData, echRetryConfigs } = yield* receiveEncryptedExtensions(hs, offer, agreement)
   if (!earlyData && hs.isSendingEarlyData) {
     hs.stopEarlyData()
     hs.protectWriting(suite, handshake.secrets.client, 'handshake')
@@ -62,12 +66,16 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
     hs.send(encodeMessage(HandshakeType.end_of_early_data, () => undefined))
     hs.protectWriting(suite, handshake.secrets.client, 'handshake')
   }
-  const credential = request === undefined ? undefined : yield* answerCertificateRequest(hs, request, options)
+  const isRejected = offer.ech?.status === 'rejected'
+  // Who we are is for the server behind the public name (RFC 9849 §6.1.7).
+  const own = isRejected ? undefined : options.credential
+  const credential = request === undefined ? undefined : yield* answerCertificateRequest(hs, request, own)
   sendFinished(hs, suite, handshake.secrets.client)
   const resumptionSecret = hs.own(master.resumptionSecret(hs.transcript.hash()))
   master.wipe()
   hs.protectWriting(suite, secrets.client, 'application')
   endHandshakePhase(handshake)
+  if (isRejected) throw echRejection(offer.ech!, echRetryConfigs)
 
   return {
     suite,
@@ -82,6 +90,7 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
       cipherSuite: suite.name,
       group,
       resumed: resumed !== undefined,
+      echAccepted: offer.ech !== undefined,
       earlyData: outcomeOf(offer, { accepted: earlyData, resumed: resumed !== undefined }),
       peer: server.peer,
       peerSignatureScheme: server.scheme,
@@ -130,14 +139,22 @@ function* authenticateServer(
   }
   const server = yield* authenticatePeer(hs, message, {
     peerRole: 'server',
-    verifier: options.verifier,
+    ...expectedServer(offer, options),
     schemes: offer.policy.schemes,
-    serverName: options.serverName,
     optional: false,
     requestedExtensions: new Set(offer.hello.extensions.types),
   })
   // A peer that is not optional is authenticated or refused.
   return { server: server!, request }
+}
+
+/** Whoever rejects our encrypted hello proves the public name, and thereby that it may (RFC 9849 §6.1.7). */
+function expectedServer(
+  { ech }: Offer,
+  { verifier, serverName, ech: options }: ClientOptions,
+): Pick<PeerExpectation, 'verifier' | 'serverName'> {
+  if (ech?.status !== 'rejected') return { verifier, serverName }
+  return { verifier: options?.publicNameVerifier ?? verifier, serverName: ech.config.publicName }
 }
 
 function readCertificateRequest({ body }: HandshakeMessage): CertificateRequest {
@@ -155,7 +172,7 @@ function readCertificateRequest({ body }: HandshakeMessage): CertificateRequest 
 function* answerCertificateRequest(
   hs: HandshakeContext,
   { extensions }: CertificateRequest,
-  { credential: own }: ClientOptions,
+  own: ClientOptions['credential'],
 ): Handshake<Credential | undefined> {
   const candidates = typeof own === 'function' ? own() : own
   if (candidates === undefined) {

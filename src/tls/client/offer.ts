@@ -13,7 +13,7 @@ import {
 import { OCSP_REQUEST } from '../messages/extension-codecs.ts'
 import { Extensions } from '../messages/extensions.ts'
 import type { HandshakeMessage } from '../messages/handshake-message.ts'
-import { bindersLength, PSK_DHE_KE } from '../messages/pre-shared-key.ts'
+import { bindersLength, PSK_DHE_KE, type OfferedPsks } from '../messages/pre-shared-key.ts'
 import type { HelloRetryRequest } from '../messages/server-hello.ts'
 import type { ClientOptions } from '../options.ts'
 import {
@@ -31,15 +31,27 @@ import {
   ProtocolVersion,
   type CipherSuiteParameters,
 } from '../registry.ts'
+import {
+  ECH_PLACEHOLDER,
+  greaseEch,
+  innerHello,
+  outerRandom,
+  planEch,
+  sendEncryptedHello,
+  type EchPlan,
+  type OfferedEch,
+} from './ech.ts'
 import { drawGrease, greaseExtensions, type Grease } from './grease.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
 import type { ClientTicket } from '../session/resumption.ts'
+import { Transcript } from '../transcript.ts'
 
 /** What we have said, and the secrets behind it. */
 export interface Offer {
   readonly policy: NegotiationPolicy
-  /** As it went out. */
+  /** As it went out. With ECH the one inside, until the server has rejected it. */
   readonly hello: ClientHello
+  readonly ech: OfferedEch | undefined
   readonly keyAgreements: readonly PendingKeyAgreement[]
   readonly resumption: OfferedResumption | undefined
   /** `pending` while early data may flow and the server has not answered. */
@@ -60,33 +72,73 @@ export function sendClientHello(hs: HandshakeContext, options: ClientOptions): O
   const earlyData = earlyDataFor(resumption, options, policy)
   const keyAgreements = offeredShares(options, policy).map((group) => hs.crypto.beginKeyAgreement(group))
   const grease = options.grease === false ? undefined : drawGrease(hs.crypto)
-  const extensions = offeredExtensions(options, { policy, keyAgreements, grease })
+  const plan = planEch(hs, options.ech)
+  const extensions = offeredExtensions(options, { policy, keyAgreements, grease, plan })
   if (earlyData === 'pending') extensions.add('early_data', new Uint8Array(0))
+  const random = hs.crypto.random(RANDOM_BYTES)
   const hello = {
     legacyVersion: ProtocolVersion.tls12,
-    random: hs.crypto.random(RANDOM_BYTES),
+    random,
     // A non-empty session id asks for the compatibility mode of RFC 8446 appendix D.4.
     sessionId: hs.crypto.random(32),
     cipherSuites: [...meaningless(grease?.cipherSuite), ...policy.suites.map(({ code }) => code)],
     compressionMethods: Uint8Array.of(0),
     extensions: grease === undefined ? extensions : greaseExtensions(hs.crypto, extensions, grease),
   }
-  return { policy, keyAgreements, resumption, earlyData, hello: sendHello(hs, hello, resumption) }
+  const offer = { policy, keyAgreements, resumption, earlyData }
+  switch (plan.kind) {
+    case 'encrypt':
+      return { ...offer, ...sendFirstEncrypted(hs, { hello, plan, resumption }, options) }
+    case 'grease': {
+      hs.trace({ kind: 'ech', outcome: 'greased', atMs: hs.nowMs })
+      const psks = resumption === undefined ? undefined : unboundPsks(hs, resumption)
+      return { ...offer, ech: undefined, hello: sendHello(hs, greaseEch(hs.crypto, hello, psks), resumption) }
+    }
+    case 'none':
+      return { ...offer, ech: undefined, hello: sendHello(hs, hello, resumption) }
+  }
+}
+
+/** The hello that we mean, inside one that shows the public name only (RFC 9849 §6.1). */
+function sendFirstEncrypted(
+  hs: HandshakeContext,
+  {
+    hello,
+    plan: { sealing },
+    resumption,
+  }: Pick<Offer, 'hello' | 'resumption'> & { readonly plan: Extract<EchPlan, { kind: 'encrypt' }> },
+  { serverName }: ClientOptions,
+): Pick<Offer, 'hello' | 'ech'> {
+  const { publicName } = sealing.config
+  hs.trace({ kind: 'ech', outcome: 'offered', publicName, atMs: hs.nowMs })
+  const name = serverName === undefined ? undefined : checkServerName(serverName)
+  const inner = innerHello(hello, { random: hello.random, serverName: name })
+  const outer = { ...hello, random: outerRandom(hs.crypto) }
+  const outerTranscript = new Transcript(hs.crypto)
+  const sent = sendEncryptedHello(hs, sealing, { outer, inner: boundHello(hs, inner, resumption) })
+  outerTranscript.add(sent.outerBytes)
+  return {
+    hello: sent.hello,
+    ech: { ...sealing, outer: sent.outer, outerTranscript, status: 'offered' },
+  }
 }
 
 interface Offered extends Pick<Offer, 'policy' | 'keyAgreements'> {
   readonly grease: Grease | undefined
+  readonly plan: EchPlan
 }
 
 /** All but those that depend on a ticket. */
 function offeredExtensions(
   { serverName, tickets, requestOcspResponse, requestCertificateTimestamps }: ClientOptions,
-  { policy, keyAgreements, grease }: Offered,
+  { policy, keyAgreements, grease, plan }: Offered,
 ): Extensions<'client_hello'> {
   const { schemes, alpn, recordSizeLimit } = policy
   const greaseShare = meaningless(grease?.group).map((group) => ({ group, share: Uint8Array.of(0) }))
   const extensions = new Extensions('client_hello')
-  if (serverName !== undefined) extensions.add('server_name', checkServerName(serverName))
+  if (plan.kind !== 'none') extensions.add('encrypted_client_hello', ECH_PLACEHOLDER)
+  const shownName = plan.kind === 'encrypt' ? plan.sealing.config.publicName : serverName
+  if (shownName !== undefined) extensions.add('server_name', checkServerName(shownName))
   extensions.add('supported_groups', [...meaningless(grease?.group), ...groupCodes(policy.groups)])
   extensions.add('signature_algorithms', [
     ...schemes.map(({ code }) => code),
@@ -119,17 +171,30 @@ export function sendSecondClientHello(
   hs.transcript.add(message.bytes)
   const group = retry.extensions.value('key_share')
   const keyAgreements = retriedShares(hs, first, group)
-  const extensions = Extensions.from(first.hello.extensions)
-    .remove(ExtensionType.pre_shared_key)
-    .remove(ExtensionType.early_data)
-  if (group !== undefined) extensions.add('key_share', keyAgreements.map(keyShareEntry))
   const cookie = retry.extensions.value('cookie')
-  if (cookie !== undefined) extensions.add('cookie', cookie)
   // RFC 8446 §4.1.4: a ticket under another hash than the server's can no longer be bound.
   const resumption = first.resumption?.suite.hash === hash ? first.resumption : undefined
-  const hello = sendHello(hs, { ...first.hello, extensions }, resumption)
   const earlyData = first.earlyData === 'pending' ? 'hello_retry_request' : first.earlyData
-  return { policy, keyAgreements, resumption, earlyData, hello }
+  const offer = { policy, keyAgreements, resumption, earlyData }
+  if (first.ech?.status !== 'accepted') {
+    return { ...offer, ech: first.ech, hello: sendHello(hs, renewed(first.hello), resumption) }
+  }
+  // Of the first encapsulation the server has the keys by now (RFC 9849 §6.1.5).
+  const ech = { ...first.ech, enc: new Uint8Array(0) }
+  const outer = renewed(ech.outer)
+  const serverName = first.hello.extensions.value('server_name')
+  const inner = innerHello(outer, { random: first.hello.random, serverName })
+  const sent = sendEncryptedHello(hs, ech, { outer, inner: boundHello(hs, inner, resumption) })
+  return { ...offer, ech: { ...ech, outer: sent.outer }, hello: sent.hello }
+
+  function renewed(hello: ClientHello): ClientHello {
+    const extensions = Extensions.from(hello.extensions)
+      .remove(ExtensionType.pre_shared_key)
+      .remove(ExtensionType.early_data)
+    if (group !== undefined) extensions.add('key_share', keyAgreements.map(keyShareEntry))
+    if (cookie !== undefined) extensions.add('cookie', cookie)
+    return { ...hello, extensions }
+  }
 }
 
 /** Sends a ClientHello, bound to the ticket that it offers. Yields it as it went out. */
@@ -138,18 +203,33 @@ function sendHello(
   hello: ClientHello,
   resumption: OfferedResumption | undefined,
 ): ClientHello {
-  if (resumption === undefined) return decodeClientHello(hs.send(encodeClientHello(hello)).body)
-  const { ticket, suite } = resumption
-  const age = Math.max(0, Math.floor(hs.nowMs - ticket.receivedAtMs))
-  const identities = [{ identity: ticket.ticket, obfuscatedAge: (age + ticket.ageAdd) % 2 ** 32 }]
-  const binders = [new Uint8Array(HASH_BYTES[suite.hash])]
+  return decodeClientHello(hs.send(boundHello(hs, hello, resumption)).body)
+}
+
+/** A ClientHello message that offers the ticket, if there is one. */
+function boundHello(
+  hs: HandshakeContext,
+  hello: ClientHello,
+  resumption: OfferedResumption | undefined,
+): Uint8Array {
+  if (resumption === undefined) return encodeClientHello(hello)
+  const psks = unboundPsks(hs, resumption)
   const message = encodeClientHello({
     ...hello,
-    extensions: Extensions.from(hello.extensions).add('pre_shared_key', { identities, binders }),
+    extensions: Extensions.from(hello.extensions).add('pre_shared_key', psks),
   })
-  const binder = bind(hs, resumption, message.subarray(0, message.length - bindersLength({ binders })))
+  const binder = bind(hs, resumption, message.subarray(0, message.length - bindersLength(psks)))
   message.set(binder, message.length - binder.length)
-  return decodeClientHello(hs.send(message).body)
+  return message
+}
+
+/** The offer of a ticket, with zeros in place of its binder. */
+function unboundPsks(hs: HandshakeContext, { ticket, suite }: OfferedResumption): OfferedPsks {
+  const age = Math.max(0, Math.floor(hs.nowMs - ticket.receivedAtMs))
+  return {
+    identities: [{ identity: ticket.ticket, obfuscatedAge: (age + ticket.ageAdd) % 2 ** 32 }],
+    binders: [new Uint8Array(HASH_BYTES[suite.hash])],
+  }
 }
 
 /** RFC 8446 §4.2.11.2. */

@@ -100,6 +100,8 @@ const CHANGEABLE: ReadonlySet<number> = new Set([
   ExtensionType.early_data,
   ExtensionType.pre_shared_key,
   ExtensionType.padding,
+  // What was rejected once is no longer looked at (RFC 9849 §7.1.1).
+  ExtensionType.encrypted_client_hello,
 ])
 
 /** Holds the second ClientHello against the first. @throws TlsError TLS_ILLEGAL_PARAMETER */

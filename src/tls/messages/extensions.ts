@@ -4,6 +4,7 @@
  */
 import type { Reader } from '../../bytes/reader.ts'
 import type { Writer } from '../../bytes/writer.ts'
+import { echClientHello, echConfirmation, echRetryConfigs, type EchClientHello } from '../ech/extension.ts'
 import { TlsError } from '../errors.ts'
 import { ExtensionType, nameOf } from '../registry.ts'
 import {
@@ -77,7 +78,7 @@ interface ExtensionValues {
     hello_retry_request: number
   }
   encrypted_client_hello: {
-    client_hello: Uint8Array
+    client_hello: EchClientHello
     hello_retry_request: Uint8Array
     encrypted_extensions: Uint8Array
   }
@@ -129,7 +130,11 @@ const EXTENSIONS: Codecs = {
     server_hello: keyShare,
     hello_retry_request: uint16('selected_group'),
   },
-  encrypted_client_hello: { client_hello: opaque, hello_retry_request: opaque, encrypted_extensions: opaque },
+  encrypted_client_hello: {
+    client_hello: echClientHello,
+    hello_retry_request: echConfirmation,
+    encrypted_extensions: echRetryConfigs,
+  },
 }
 
 type NamesIn<Message extends ExtendedMessage> = {

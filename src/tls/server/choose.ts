@@ -2,15 +2,11 @@ import { equalBytes } from '../../bytes/bytes.ts'
 import type { GroupName } from '../../crypto/provider.ts'
 import { TlsError } from '../errors.ts'
 import type { Handshake, HandshakeContext } from '../handshake.ts'
-import {
-  checkClientHello,
-  checkSecondClientHello,
-  decodeClientHello,
-  type ClientHello,
-} from '../messages/client-hello.ts'
+import { checkClientHello, checkSecondClientHello, type ClientHello } from '../messages/client-hello.ts'
 import { Extensions } from '../messages/extensions.ts'
 import type { HandshakeMessage } from '../messages/handshake-message.ts'
 import { encodeServerHello, HELLO_RETRY_RANDOM } from '../messages/server-hello.ts'
+import type { ServerOptions } from '../options.ts'
 import { groupOf, type NegotiationPolicy } from '../policy.ts'
 import {
   CipherSuite,
@@ -23,6 +19,13 @@ import {
   type CipherSuiteParameters,
 } from '../registry.ts'
 import { openCookie, sealCookie } from './cookie.ts'
+import {
+  openClientHello,
+  openSecondClientHello,
+  unconfirmed,
+  withEchConfirmation,
+  type ReceivedHello,
+} from './ech.ts'
 
 /** What the ClientHello settles. */
 export interface Chosen {
@@ -36,16 +39,21 @@ export interface Chosen {
   readonly retried: boolean
   /** Whether the client said, in its first hello, that it sends early data. */
   readonly announcesEarlyData: boolean
+  /** Whether the hello came encrypted. */
+  readonly echAccepted: boolean
+  /** Whether there is a hello inside that we could not read, or that never was. */
+  readonly echRejected: boolean
 }
 
 /** Awaits a ClientHello that holds a share we can use, asking once for another. */
 export function* receiveClientHello(
   hs: HandshakeContext,
   policy: NegotiationPolicy,
-  cookieKey: Uint8Array | undefined,
+  { cookieKey, ech }: Pick<ServerOptions, 'cookieKey' | 'ech'>,
 ): Handshake<Chosen> {
-  const message = yield* hs.receive(HandshakeType.client_hello)
-  const hello = decodeClientHello(message.body)
+  const first = openClientHello(hs, ech, yield* hs.receive(HandshakeType.client_hello))
+  const { hello, message, echRejected } = first
+  const echAccepted = first.opening !== undefined
   checkClientHello(hello)
   const cookie = hello.extensions.value('cookie')
   if (cookieKey !== undefined && cookie !== undefined)
@@ -54,21 +62,22 @@ export function* receiveClientHello(
   const group = chooseGroup(hello, policy)
   const share = shareOf(hello, group)
   const announcesEarlyData = hello.extensions.has(ExtensionType.early_data)
-  if (share !== undefined) return { hello, message, suite, group, share, retried: false, announcesEarlyData }
+  const settled = { announcesEarlyData, echAccepted, echRejected }
+  if (share !== undefined) return { hello, message, suite, group, share, retried: false, ...settled }
   hs.expectPause('a ClientHello that must be sent again')
   hs.transcript.add(message.bytes)
-  const sent = sendHelloRetryRequest(hs, hello, { suite, group, cookieKey })
+  const sent = sendHelloRetryRequest(hs, first, { suite, group, cookieKey })
   // What the client has sent early by now is lost; it will not send more.
   if (announcesEarlyData) hs.skipEarlyData()
-  const second = yield* hs.receive(HandshakeType.client_hello)
-  const secondHello = decodeClientHello(second.body)
+  const second = openSecondClientHello(hs, first, yield* hs.receive(HandshakeType.client_hello))
+  const secondHello = second.hello
   checkClientHello(secondHello)
   checkSecondClientHello(hello, secondHello)
   const echoed = secondHello.extensions.value('cookie')
   if (sent !== undefined && (echoed === undefined || !equalBytes(echoed, sent))) {
     throw new TlsError('TLS_ILLEGAL_PARAMETER', 'The second ClientHello does not echo the cookie')
   }
-  return { ...retried(secondHello, second, { suite, group }), announcesEarlyData }
+  return { ...retried(secondHello, second.message, { suite, group }), ...settled }
 }
 
 interface RetriedHello {
@@ -86,16 +95,17 @@ function resumeRetry(
 ): Chosen {
   const { suite, group, helloHash } = openCookie(hs.crypto, cookieKey, cookie, policy)
   hs.transcript.restart(suite.hash, helloHash)
-  hs.transcript.add(encodeRetry(hello, { suite, group, cookie }))
+  hs.transcript.add(encodeRetry(hs, hello, { suite, group, cookie, confirmation: undefined }))
   // The first hello is known by its hash only; early data that follows the second would be against the rules.
-  return { ...retried(hello, message, { suite, group }), announcesEarlyData: false }
+  const settled = { announcesEarlyData: false, echAccepted: false, echRejected: false }
+  return { ...retried(hello, message, { suite, group }), ...settled }
 }
 
 function retried(
   hello: ClientHello,
   message: HandshakeMessage,
   { suite, group }: Pick<Chosen, 'suite' | 'group'>,
-): Omit<Chosen, 'announcesEarlyData'> {
+): Omit<Chosen, 'announcesEarlyData' | 'echAccepted' | 'echRejected'> {
   const share = shareOf(hello, group)
   if (share === undefined || hello.extensions.value('key_share')!.length > 1) {
     throw new TlsError(
@@ -138,7 +148,7 @@ function shareOf(hello: ClientHello, group: GroupName): Uint8Array | undefined {
 /** Yields the cookie that must come back, if one was sent. */
 function sendHelloRetryRequest(
   hs: HandshakeContext,
-  hello: ClientHello,
+  { hello, echRejected }: ReceivedHello,
   {
     suite,
     group,
@@ -150,28 +160,39 @@ function sendHelloRetryRequest(
   const cookie =
     cookieKey === undefined ? undefined : sealCookie(hs.crypto, cookieKey, { suite, group, helloHash })
   hs.transcript.restart(suite.hash, helloHash)
-  hs.send(encodeRetry(hello, { suite, group, cookie }))
+  // A cookie may come back to a connection that does not know the random bytes.
+  const confirmation = echRejected && cookie === undefined ? unconfirmed(hs.crypto) : undefined
+  hs.send(encodeRetry(hs, hello, { suite, group, cookie, confirmation }))
   if (hello.sessionId.length > 0) hs.sendChangeCipherSpec()
   return cookie
 }
 
+interface RetryContents extends Pick<Chosen, 'suite' | 'group'> {
+  readonly cookie: Uint8Array | undefined
+  /** Stands where a confirmation would if there were one. */
+  readonly confirmation: Uint8Array | undefined
+}
+
 function encodeRetry(
-  { sessionId }: ClientHello,
-  { suite, group, cookie }: Pick<Chosen, 'suite' | 'group'> & { readonly cookie: Uint8Array | undefined },
+  hs: HandshakeContext,
+  hello: ClientHello,
+  { suite, group, cookie, confirmation }: RetryContents,
 ): Uint8Array {
   const extensions = new Extensions('hello_retry_request')
     .add('supported_versions', ProtocolVersion.tls13)
     .add('key_share', NamedGroup[group])
   if (cookie !== undefined) extensions.add('cookie', cookie)
-  return encodeServerHello({
+  if (confirmation !== undefined) extensions.add('encrypted_client_hello', confirmation)
+  const retry = {
     kind: 'hello_retry_request',
     legacyVersion: ProtocolVersion.tls12,
     random: HELLO_RETRY_RANDOM,
-    sessionId,
+    sessionId: hello.sessionId,
     cipherSuite: suite.code,
     compressionMethod: 0,
     extensions,
-  })
+  } as const
+  return encodeServerHello(withEchConfirmation(hs, hello, retry, suite))
 }
 
 /** RFC 7301 §3.2: our preference among the client's; no list on either side means no protocol. */

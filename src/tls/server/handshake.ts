@@ -29,12 +29,13 @@ import { negotiationPolicy, plaintextLimit, type NegotiationPolicy } from '../po
 import { MAX_PLAINTEXT_BYTES } from '../record/protection.ts'
 import { ExtensionType, HandshakeType, NamedGroup, ProtocolVersion } from '../registry.ts'
 import { chooseProtocol, receiveClientHello, type Chosen } from './choose.ts'
+import { retryConfigsFor, withEchConfirmation } from './ech.ts'
 import { judgeEarlyData, resume, type Resumption } from './resume.ts'
 
 /** The server's side of RFC 8446 §2, from ClientHello to Finished. */
 export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): Handshake<Established> {
   const policy = negotiationPolicy(options)
-  const chosen = yield* receiveClientHello(hs, policy, options.cookieKey)
+  const chosen = yield* receiveClientHello(hs, policy, options)
   const { hello, suite, group } = chosen
   const serverName = hello.extensions.value('server_name')
   const alpn = chooseProtocol(hello, policy)
@@ -55,7 +56,14 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   const handshake = beginHandshakePhase(hs, { stage, sharedSecret }, hello.random)
   if (hello.sessionId.length > 0 || options.alwaysSendChangeCipherSpec === true) hs.sendChangeCipherSpec()
   hs.protectWriting(suite, handshake.secrets.server, 'handshake')
-  sendEncryptedExtensions(hs, policy, { hello, resumed, alpn, earlyData: early !== undefined })
+  const echRetryConfigs = retryConfigsFor(options.ech, chosen)
+  sendEncryptedExtensions(hs, policy, {
+    hello,
+    resumed,
+    alpn,
+    earlyData: early !== undefined,
+    echRetryConfigs,
+  })
   const verifier = own === undefined ? undefined : options.clientVerifier
   if (verifier !== undefined) sendCertificateRequest(hs, policy, verifier.authorities ?? [])
   if (own !== undefined) yield* authenticateSelf(hs, 'server', { ...own, evidence: evidenceFor(hello, own) })
@@ -93,6 +101,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
       cipherSuite: suite.name,
       group,
       resumed,
+      echAccepted: chosen.echAccepted,
       earlyData,
       ...(resumption === undefined ? {} : { ticketAgeSkewMs: resumption.ageSkewMs }),
       ...(own === undefined ? {} : { credential: own.credential }),
@@ -122,17 +131,16 @@ function sendServerHello(
     .add('key_share', keyShareEntry(group, agreement.share))
     .add('supported_versions', ProtocolVersion.tls13)
   if (resumption !== undefined) extensions.add('pre_shared_key', resumption.index)
-  hs.send(
-    encodeServerHello({
-      kind: 'server_hello',
-      legacyVersion: ProtocolVersion.tls12,
-      random: hs.crypto.random(RANDOM_BYTES),
-      sessionId: hello.sessionId,
-      cipherSuite: suite.code,
-      compressionMethod: 0,
-      extensions,
-    }),
-  )
+  const answer = {
+    kind: 'server_hello',
+    legacyVersion: ProtocolVersion.tls12,
+    random: hs.crypto.random(RANDOM_BYTES),
+    sessionId: hello.sessionId,
+    cipherSuite: suite.code,
+    compressionMethod: 0,
+    extensions,
+  } as const
+  hs.send(encodeServerHello(withEchConfirmation(hs, hello, answer, suite)))
   return agreement.secret
 }
 
@@ -176,18 +184,20 @@ interface EncryptedAnswer {
   readonly resumed: boolean
   readonly alpn: string | undefined
   readonly earlyData: boolean
+  readonly echRetryConfigs: Uint8Array | undefined
 }
 
 function sendEncryptedExtensions(
   hs: HandshakeContext,
   { recordSizeLimit }: NegotiationPolicy,
-  { hello, resumed, alpn, earlyData }: EncryptedAnswer,
+  { hello, resumed, alpn, earlyData, echRetryConfigs }: EncryptedAnswer,
 ): void {
   const extensions = new Extensions('encrypted_extensions')
   // RFC 6066 §3: the acknowledgement that the name chose the certificate, which a resumption has none of.
   if (!resumed && hello.extensions.value('server_name') !== undefined) extensions.add('server_name', true)
   if (alpn !== undefined) extensions.add('application_layer_protocol_negotiation', [alpn])
   if (earlyData) extensions.add('early_data', new Uint8Array(0))
+  if (echRetryConfigs !== undefined) extensions.add('encrypted_client_hello', echRetryConfigs)
   const peerLimit = hello.extensions.value('record_size_limit')
   if (peerLimit !== undefined) {
     // RFC 8449 §4: our answer makes both limits hold; protocol maximum when we have no wish of our own.
