@@ -93,6 +93,8 @@ export function checkClientHello(hello: ClientHello): void {
   }
 }
 
+const KNOWN_EXTENSIONS: ReadonlySet<number> = new Set(Object.values(ExtensionType))
+
 /** What a client may change after a HelloRetryRequest (RFC 8446 §4.1.2). */
 const CHANGEABLE: ReadonlySet<number> = new Set([
   ExtensionType.key_share,
@@ -121,7 +123,8 @@ function differenceBetween(first: ClientHello, second: ClientHello): string | un
   if (second.extensions.has(ExtensionType.early_data)) return 'early_data'
   const types = new Set([...first.extensions.types, ...second.extensions.types])
   for (const type of types) {
-    if (CHANGEABLE.has(type)) continue
+    // What nobody here reads can change nothing; Java 11 drops such an extension.
+    if (CHANGEABLE.has(type) || !KNOWN_EXTENSIONS.has(type)) continue
     const [before, after] = [first.extensions.contents(type), second.extensions.contents(type)]
     if (before === undefined || after === undefined || !equalBytes(before, after))
       return nameOf(ExtensionType, type)
