@@ -106,6 +106,12 @@ export interface ServerEch {
   readonly keys: readonly EchKey[]
   /** The ECHConfigList for clients whose hello cannot be read. @default the configs of all keys */
   readonly retryConfigs?: Uint8Array
+  /**
+   * Whether the name inside may be asked for by ECH. If not, the outer hello counts, and no configs are offered to
+   * try again with, which would lead here again: ECH is off for this name.
+   * @default every name may
+   */
+  readonly accepts?: (serverName: string | undefined) => boolean
 }
 
 export interface ServerOptions extends EndpointOptions {

@@ -9,6 +9,7 @@ import { NamedGroup, SIGNATURE_SCHEMES, type SignatureSchemeName } from '../../s
 import type { TicketPolicy } from '../../src/tls/session/ticketing.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
 import { readCredentials } from './credentials.ts'
+import { checkVerifiedName, clientEch, serverEch } from './ech-flags.ts'
 import { UnsupportedFlag, type Settings } from './flags.ts'
 import type { Memory } from './memory.ts'
 
@@ -53,6 +54,7 @@ function clientOptions(
     ...keySharesOf(settings),
     requestOcspResponse: settings.enableOcspStapling,
     requestCertificateTimestamps: settings.enableSignedCertTimestamps,
+    ...clientEch(settings),
   }
 }
 
@@ -90,6 +92,7 @@ function serverOptions(
     ...endpointOptions(settings, surroundings),
     credential: chooser(settings, credentials),
     alwaysSendChangeCipherSpec: true,
+    ...serverEch(settings, surroundings.memory.crypto),
     ...(settings.noTicket ? {} : { tickets: ticketPolicy(settings, surroundings.memory) }),
     ...(settings.enableEarlyData ? { earlyData: { maxBytes: MAX_EARLY_DATA_BYTES } } : {}),
     ...(alpn === undefined ? {} : { alpn }),
@@ -126,10 +129,11 @@ function endpointOptions(
 const NEVER_MS = 2 ** 48 - 1
 
 /** Accepts whoever proves possession of a key: the suite tests the handshake, not the path. */
-function verifierOf({ useClientCaList }: Settings, { current }: Surroundings): CertificateVerifier {
+function verifierOf({ useClientCaList, hostName }: Settings, { current }: Surroundings): CertificateVerifier {
   return {
     ...(useClientCaList === undefined ? {} : { authorities: namesOf(useClientCaList) }),
-    verify(chain, { ocspResponse, signedCertificateTimestamps }) {
+    verify(chain, { ocspResponse, signedCertificateTimestamps, serverName }) {
+      checkVerifiedName(current(), { expected: serverName, usual: hostName })
       const refusal = refusalOf(current())
       if (refusal !== undefined) throw refusal
       return {
@@ -140,7 +144,8 @@ function verifierOf({ useClientCaList }: Settings, { current }: Surroundings): C
         signedCertificateTimestamps,
       } as StapledPeer
     },
-    reverify() {
+    reverify(_peer, { serverName }) {
+      checkVerifiedName(current(), { expected: serverName, usual: hostName })
       if (current().reverifyOnResume && refusalOf(current()) !== undefined)
         throw new CertificateError('PKI_UNKNOWN_ISSUER', REFUSAL)
     },

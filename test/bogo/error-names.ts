@@ -11,6 +11,7 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/^An alert has|level warning/, 'BAD_ALERT'],
     [/^(client_hello|legacy_session_id) has/, 'CLIENTHELLO_PARSE_FAILED'],
     [/^protocol_name/, 'PARSE_TLSEXT'],
+    [/^(ECHConfigList|encrypted_client_hello) (has|needs)/, 'ERROR_PARSING_EXTENSION'],
     [
       /^(extension|sct_list|serialized_sct|server_name|authorities|certificate_authorities) has/,
       'ERROR_PARSING_EXTENSION',
@@ -31,6 +32,11 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/change_cipher_spec does not hold/, 'BAD_CHANGE_CIPHER_SPEC'],
   ],
   TLS_ILLEGAL_PARAMETER: [
+    [/encrypted_client_hello of the type inner|offers versions other/, 'INVALID_CLIENT_HELLO_INNER'],
+    [/ech_outer_extensions refers/, 'INVALID_OUTER_EXTENSION'],
+    [/padding of the encrypted|encrypted under another config/, 'DECODE_ERROR'],
+    [/accepted the encrypted ClientHello in/, 'INCONSISTENT_ECH_NEGOTIATION'],
+    [/pre-shared key \d+, expected none/, 'UNEXPECTED_EXTENSION'],
     [/identities and/, 'PSK_IDENTITY_BINDER_COUNT_MISMATCH'],
     [/pre_shared_key is not the last/, 'PRE_SHARED_KEY_MUST_BE_LAST'],
     [/^The server resumes a/, 'OLD_SESSION_PRF_HASH_MISMATCH'],
@@ -63,6 +69,10 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/cannot be used/, 'UNSUPPORTED_ALGORITHM'],
     [/malformed|has tag|at byte/, 'CANNOT_PARSE_LEAF_CERT'],
   ],
+  TLS_BAD_OPTIONS: [
+    [/list of ECH configs/, 'INVALID_ECH_CONFIG_LIST'],
+    [/None of the ECH configs/, 'UNUSABLE_ECH_CONFIG_LIST'],
+  ],
   TLS_EARLY_DATA_LIMIT: [[/declined/, 'TOO_MUCH_SKIPPED_EARLY_DATA']],
   TLS_FLOOD: [
     [/KeyUpdates/, 'TOO_MANY_KEY_UPDATES'],
@@ -76,6 +86,8 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
 }
 
 const NAMES: Readonly<Partial<Record<TlsErrorCode, string>>> = {
+  TLS_ECH_REJECTED: 'ECH_REJECTED',
+  TLS_ECH_UNREADABLE: 'DECRYPTION_FAILED',
   TLS_BAD_BINDER: 'DIGEST_CHECK_FAILED',
   TLS_EARLY_DATA_LIMIT: 'TOO_MUCH_READ_EARLY_DATA',
   TLS_NOT_TLS: 'WRONG_VERSION_NUMBER',

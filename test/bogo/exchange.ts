@@ -5,6 +5,7 @@ import { TlsError } from '../../src/tls/errors.ts'
 import type { Session } from '../../src/tls/session.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
 import { connect, refusalOf } from './endpoint.ts'
+import { checkEchRejection, checkEchSession, checkMessages } from './ech-flags.ts'
 import { checkSession, checkTicket, UnmetExpectation } from './expectations.ts'
 import type { Settings } from './flags.ts'
 import type { Memory } from './memory.ts'
@@ -122,6 +123,7 @@ class Exchange {
     if (this.#wroteFirst && session.earlyData !== 'accepted') this.#beginAgain()
     if (this.#isOver) return
     const settings = this.#settings
+    checkEchSession(settings, session)
     checkSession(settings, session, { isResumption: this.#plan.isResumption, events: this.#events })
     if (settings.exportKeyingMaterial !== undefined) {
       const context = Buffer.from(settings.exportContext ?? '', 'latin1')
@@ -190,12 +192,14 @@ class Exchange {
 
   #finish(): void {
     this.#connection.close()
+    checkMessages(this.#settings, this.#events)
     if (!this.#settings.server) checkTicket(this.#settings, this.#plan.memory.received)
     this.#settle.resolve()
   }
 
   #fail(error: TlsError): void {
     this.#isOver = true
+    this.#guard(() => checkEchRejection(this.#verification, error))
     // Only tests of closing care how the transport ends.
     if (error.code === 'TLS_TRUNCATED' && !this.#settings.checkCloseNotify) this.#guard(() => this.#finish())
     else this.#settle.reject(error)

@@ -1,5 +1,7 @@
 /** The suite's command line: one table of the flags we implement, and the phases that a prefix may bind them to. */
 
+import { ECH_TEXT_LISTS, ECH_TEXTS, ECH_TOGGLES, type EchSettings } from './ech-flags.ts'
+
 /** A flag that we do not know, or a value that we cannot honour: the test is to be skipped, not failed. */
 export class UnsupportedFlag extends Error {}
 
@@ -120,7 +122,7 @@ type Name<List extends readonly string[]> = List[number]
 type Flags = Record<Name<typeof TOGGLES>, boolean> &
   Record<Name<typeof INTEGERS>, number | undefined> &
   Record<Name<typeof INTEGER_LISTS>, readonly number[]> &
-  Record<Name<typeof TEXTS>, string | undefined>
+  Record<Name<typeof TEXTS>, string | undefined> & { -readonly [Key in keyof EchSettings]: EchSettings[Key] }
 
 type CredentialValues = Record<Name<typeof CREDENTIAL_TOGGLES>, boolean> &
   Record<Name<typeof CREDENTIAL_TEXTS>, string | undefined> &
@@ -187,7 +189,10 @@ type ReadInto = (settings: Draft, parameter: string) => void
 const NEW_CREDENTIAL = 'newX509Credential'
 
 function standsAlone(name: string): boolean {
-  return name === NEW_CREDENTIAL || [...TOGGLES, ...CREDENTIAL_TOGGLES].some((toggle) => toggle === name)
+  return (
+    name === NEW_CREDENTIAL ||
+    [...TOGGLES, ...ECH_TOGGLES, ...CREDENTIAL_TOGGLES].some((toggle) => toggle === name)
+  )
 }
 
 const READERS: ReadonlyMap<string, ReadInto> = new Map<string, ReadInto>([
@@ -199,6 +204,9 @@ const READERS: ReadonlyMap<string, ReadInto> = new Map<string, ReadInto>([
     (settings, name, text) => void (settings[name] = [...settings[name], Number(text)]),
   ),
   ...readers(TEXTS, (settings, name, text) => void (settings[name] = text)),
+  ...readers(ECH_TOGGLES, (settings, name) => void (settings[name] = true)),
+  ...readers(ECH_TEXTS, (settings, name, text) => void (settings[name] = text)),
+  ...readers(ECH_TEXT_LISTS, (settings, name, text) => void (settings[name] = [...settings[name], text])),
   ...readers(CREDENTIAL_TEXTS, (settings, name, text) => void (current(settings)[name] = text)),
   ...readers(CREDENTIAL_TOGGLES, (settings, name) => void (current(settings)[name] = true)),
   ...readers(CREDENTIAL_INTEGER_LISTS, (settings, name, text) => {
@@ -224,6 +232,9 @@ function draft(): Draft {
     ...initially(INTEGERS, undefined),
     ...initially(INTEGER_LISTS, []),
     ...initially(TEXTS, undefined),
+    ...initially(ECH_TOGGLES, false),
+    ...initially(ECH_TEXTS, undefined),
+    ...initially(ECH_TEXT_LISTS, []),
     defaultCredential: credentialDraft(),
     credentials: [],
   }

@@ -1,6 +1,7 @@
 /** The program that the adversarial suite starts for every test; see README.md. */
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { describeError } from './error-names.ts'
+import { UnmetEchExpectation } from './ech-flags.ts'
 import { exchange } from './exchange.ts'
 import { UnmetExpectation } from './expectations.ts'
 import { parseFlags, UnsupportedFlag } from './flags.ts'
@@ -31,6 +32,7 @@ async function run(args: readonly string[]): Promise<number> {
   } catch (thrown) {
     process.stderr.write(`${describeError(thrown)}\n`)
     if (thrown instanceof UnsupportedFlag) return Exit.unsupported
-    return thrown instanceof UnmetExpectation ? Exit.unmetExpectation : Exit.failure
+    const isUnmet = thrown instanceof UnmetExpectation || thrown instanceof UnmetEchExpectation
+    return isUnmet ? Exit.unmetExpectation : Exit.failure
   }
 }

@@ -56,8 +56,13 @@ export function openClientHello(
     const context = receiverFor(hs, key, extension)
     const encoded = context?.open(additionalData, extension.payload)
     if (context === undefined || encoded === undefined) continue
+    const inner = decodeInnerHello(encoded, hello)
+    if (ech.accepts?.(inner.hello.extensions.value('server_name')) === false) {
+      hs.trace({ kind: 'ech', outcome: 'rejected', publicName: key.config.publicName, atMs: hs.nowMs })
+      return { ...asItCame, echRejected: false }
+    }
     hs.trace({ kind: 'ech', outcome: 'accepted', publicName: key.config.publicName, atMs: hs.nowMs })
-    const inner = readInner(hs, encoded, hello)
+    traceInner(hs, inner)
     return { ...inner, opening: { extension, context }, echRejected: false }
   }
   hs.trace({ kind: 'ech', outcome: 'rejected', atMs: hs.nowMs })
@@ -95,22 +100,18 @@ export function openSecondClientHello(
       'TLS_ECH_UNREADABLE',
       'The second ClientHello cannot be decrypted with the keys of the first',
     )
-  return { ...readInner(hs, encoded, hello), opening, echRejected }
+  const inner = decodeInnerHello(encoded, hello)
+  traceInner(hs, inner)
+  return { ...inner, opening, echRejected }
 }
 
 function goesOn(first: EchOuter, { configId, kdf, aead, enc }: EchOuter): boolean {
   return configId === first.configId && kdf === first.kdf && aead === first.aead && enc.length === 0
 }
 
-function readInner(hs: HandshakeContext, encoded: Uint8Array, outer: ClientHello): WholeHello {
-  const inner = decodeInnerHello(encoded, outer)
-  hs.trace({
-    kind: 'inner_hello',
-    direction: 'received',
-    details: describeClientHello(inner.hello),
-    atMs: hs.nowMs,
-  })
-  return inner
+function traceInner(hs: HandshakeContext, { hello }: WholeHello): void {
+  const details = describeClientHello(hello)
+  hs.trace({ kind: 'inner_hello', direction: 'received', details, atMs: hs.nowMs })
 }
 
 /** Undefined when the hello is not for this key, or its encapsulated key is none. */

@@ -133,6 +133,16 @@ test('TlsConnection tries each key that has the id of the config', () => {
   assert.deepEqual(accepted(pairOf({ keys: [twin, other, current] }).run()), [true, true])
 })
 
+test('TlsConnection.server answers as the public name where the name inside is not to be served', () => {
+  const asked: (string | undefined)[] = []
+  const accepts = (serverName: string | undefined): boolean => asked.push(serverName) === 0
+  const pair = pairOf({ server: { ech: { keys: [current], accepts }, allowAnonymousClient: true } }).run()
+  assert.deepEqual(asked, [SECRET])
+  assert.deepEqual(failures(pair), ['TLS_ECH_REJECTED', 'TLS_PEER_ALERT'])
+  assert.equal(pair.client.error?.retryConfigs, undefined)
+  assert.equal(pair.server.session?.serverName, PUBLIC)
+})
+
 test('TlsConnection asks for no server inside when the client names none', () => {
   const pair = new TlsPair(workloads, {
     client: { ech: { configs: listOf(current) } },
