@@ -42,7 +42,7 @@ export class NodeConnection implements Connection {
 
   write(bytes: Uint8Array, ownership: 'lent' | 'given' = 'lent'): boolean {
     if (this.#socket.destroyed) return true
-    return this.#socket.write(ownership === 'given' ? bytes : bytes.slice())
+    return this.#socket.write(ownership === 'given' ? bytes : Buffer.from(bytes))
   }
 
   pause(): void {

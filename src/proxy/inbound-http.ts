@@ -11,7 +11,7 @@ import { ProxyError } from './errors.ts'
 import { HttpFront, type Admission } from './http-front.ts'
 import { CLIENT_CERTIFICATE_HEADER, clientCertificateHeader } from './http-headers.ts'
 import type { VerifiedClient } from './inbound.ts'
-import { distrust, proofEndMs } from './mutual-tls.ts'
+import { distrust, proofEndMs, retirementMs } from './mutual-tls.ts'
 import type { ProxyServices } from './services.ts'
 
 const DROPPED_HEADERS = [CLIENT_CERTIFICATE_HEADER.toLowerCase()]
@@ -55,6 +55,10 @@ export class HttpInbound {
     const ended = live.add(
       {
         expiresAtMs: proofEndMs({ session, view }),
+        retirement: {
+          atMs: retirementMs({ session, view }, tls.nowMs()),
+          begin: () => this.#front.drain(stream),
+        },
         judge: (newer) => distrust(tls, { session, view }, newer),
         cut: (reason) => stream.destroy(reason),
         drain: () => {

@@ -5,6 +5,8 @@ import type { MeshView } from './mesh-view.ts'
 export interface LiveConnection {
   /** When a certificate that it rests on ends, in milliseconds since the Unix epoch. */
   readonly expiresAtMs: number
+  /** When it should begin nothing new any more, so that its end interrupts nothing. @default not before it is cut */
+  readonly retirement?: { readonly atMs: number; begin(): void }
   /** Whether it may go on under a new view of the mesh; if not, why. */
   judge(view: MeshView): ProxyError | undefined
   /** Ends it at once, both ways. */
@@ -26,6 +28,7 @@ export class LiveConnections {
   #draining = false
   #timer: NodeJS.Timeout | undefined
   #timerAtMs = Infinity
+  readonly #retired = new WeakSet<LiveConnection>()
   #whenEmpty: (() => void)[] = []
 
   constructor(nowMs: () => number) {
@@ -48,7 +51,7 @@ export class LiveConnections {
     this.#alive.add(connection)
     const reason = view === undefined ? undefined : connection.judge(view)
     if (reason !== undefined) this.#cut(connection, reason)
-    this.#watchExpiry(connection.expiresAtMs)
+    this.#watch(connection)
     if (this.#draining) connection.drain()
     return () => this.#remove(connection)
   }
@@ -97,16 +100,19 @@ export class LiveConnections {
     this.#whenEmpty = []
   }
 
-  /** One timer for all, at the earliest end. */
-  #watchExpiry(expiresAtMs: number): void {
-    if (expiresAtMs >= this.#timerAtMs) return
+  /** One timer for all, at the earliest retirement or end. */
+  #watch(connection: LiveConnection): void {
+    const atMs = this.#retired.has(connection)
+      ? connection.expiresAtMs
+      : Math.min(connection.retirement?.atMs ?? Infinity, connection.expiresAtMs)
+    if (atMs >= this.#timerAtMs) return
     clearTimeout(this.#timer)
-    this.#timerAtMs = expiresAtMs
-    const delayMs = Math.min(MAX_TIMER_MS, Math.max(0, expiresAtMs - this.#nowMs()) + 1)
-    this.#timer = setTimeout(() => this.#cutExpired(), delayMs).unref()
+    this.#timerAtMs = atMs
+    const delayMs = Math.min(MAX_TIMER_MS, Math.max(0, atMs - this.#nowMs()) + 1)
+    this.#timer = setTimeout(() => this.#timeHasPassed(), delayMs).unref()
   }
 
-  #cutExpired(): void {
+  #timeHasPassed(): void {
     this.#timerAtMs = Infinity
     const nowMs = this.#nowMs()
     for (const connection of this.#alive) {
@@ -116,9 +122,16 @@ export class LiveConnections {
           connection,
           new ProxyError('PROXY_CERTIFICATE_ENDED', `A certificate in use ended at ${end}`),
         )
-      } else {
-        this.#watchExpiry(connection.expiresAtMs)
+        continue
       }
+      if (connection.retirement !== undefined && connection.retirement.atMs < nowMs) this.#retire(connection)
+      this.#watch(connection)
     }
+  }
+
+  #retire(connection: LiveConnection): void {
+    if (this.#retired.has(connection)) return
+    this.#retired.add(connection)
+    connection.retirement?.begin()
   }
 }

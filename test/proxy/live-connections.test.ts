@@ -87,3 +87,21 @@ test('LiveConnections.drain cuts what is left when the time is up', async () => 
   assert.equal(await live.drain(10), 1)
   assert.equal(slow.cuts[0]?.code, 'PROXY_DRAINED')
 })
+
+test('LiveConnections retires a connection once, before its certificate ends', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 })
+  const live = new LiveConnections(Date.now)
+  const events: string[] = []
+  const add = (name: string, atMs: number, expiresAtMs: number): (() => void) =>
+    live.add({
+      ...fake(undefined, expiresAtMs),
+      retirement: { atMs, begin: () => events.push(`${name} retires`) },
+      cut: () => events.push(`${name} is cut`),
+    })
+  add('first', 1_008_000, 1_010_000)
+  add('second', 1_016_000, 1_020_000)
+  const gone = add('gone', 1_001_000, 1_030_000)
+  gone()
+  for (let second = 0; second < 30; second++) t.mock.timers.tick(1000)
+  assert.deepEqual(events, ['first retires', 'first is cut', 'second retires', 'second is cut'])
+})

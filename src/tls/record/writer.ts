@@ -151,7 +151,8 @@ export class RecordWriter implements Disposable {
     if (this.#stopped) return
     const limit = Math.min(this.#maxPlaintextBytes, preferredBytes)
     const records = Math.max(1, Math.ceil(content.length / limit))
-    const output = new Uint8Array(
+    // Not zeroed: all that leaves is written below.
+    const output = Buffer.allocUnsafe(
       content.length + records * (RECORD_OVERHEAD_BYTES + this.#maxPadding(limit)),
     )
     let written = 0
