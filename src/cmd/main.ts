@@ -7,6 +7,7 @@ const VERBS: Verbs = {
   demo: async () => (await import('./demo/command.ts')).demo,
   'tls connect': async () => (await import('./tls/connect.ts')).tlsConnect,
   'tls serve': async () => (await import('./tls/serve.ts')).tlsServe,
+  'tls ech-keygen': async () => (await import('./tls/ech-keygen.ts')).tlsEchKeygen,
   controller: async () => (await import('./controller/command.ts')).controller,
   'controller token': async () => (await import('./controller/token.ts')).controllerToken,
   proxy: async () => (await import('./proxy/command.ts')).proxy,

@@ -217,3 +217,47 @@ test('tls connect prints an explanation that ends in the failure', async (t) => 
   assert.match(stderr, /by the alert no_application_protocol\n/)
   assert.equal(stderr.match(/TLS_PEER_ALERT/g)?.length, 1)
 })
+
+test('tls connect hides the server name from observers with a key of tls ech-keygen, and says how to go on', async (t) => {
+  const files = await meshFiles(t)
+  const make = async (name: string): Promise<{ file: string; config: string }> => {
+    const file = join(files.directory, name)
+    const made = await runCli(t, ['tls', 'ech-keygen', '--public-name', 'localhost', '--output', file])
+    assert.equal(made.code, 0)
+    assert.equal((await stat(file)).mode & 0o777, 0o600)
+    return { file, config: made.stdout.trim() }
+  }
+  const [known, unknown] = [await make('ech.pem'), await make('other.pem')]
+  const { address } = await serve(t, [...files.catalog, '--ech-key', known.file])
+  const connect = (config: string): ReturnType<typeof runCli> =>
+    runCli(
+      t,
+      [
+        'tls',
+        'connect',
+        address,
+        '--ca',
+        files.ca,
+        '--spiffe-id',
+        CATALOG,
+        '--servername',
+        'localhost',
+        '--json',
+      ].concat(['--ech-config', config]),
+      { input: 'hello\n' },
+    )
+  const settled = ({ stderr }: { readonly stderr: string }): Explained['settled'] =>
+    (JSON.parse(stderr.split('\n').find((line) => line.startsWith('{'))!) as Explained).settled
+
+  for (const config of [known.config, known.file]) {
+    const client = await connect(config)
+    assert.equal(client.stdout, 'hello\n')
+    assert.equal(settled(client)['ech'], 'accepted')
+  }
+  const rejected = await connect(unknown.config)
+  assert.equal(rejected.code, 1)
+  assert.equal(settled(rejected)['ech'], 'rejected')
+  assert.ok(rejected.stderr.includes(`Try again with --ech-config ${known.config}\n`))
+  const mismatched = await connect(files.ca)
+  assert.equal(mismatched.code, 2)
+})

@@ -5,7 +5,8 @@ import { renderExplanation } from '../../diagnose/render.ts'
 import { HandfastError } from '../../errors.ts'
 import { nodeTransport } from '../../net/node-transport.ts'
 import { secureClient } from '../../net/secure-connection.ts'
-import type { ClientOptions } from '../../tls/options.ts'
+import { TlsError } from '../../tls/errors.ts'
+import type { ClientEch, ClientOptions } from '../../tls/options.ts'
 import { ExitCode, type Command, type CommandIo } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { parseDurationMs, parseFlags, parseHostPort, quoted } from '../flags.ts'
@@ -15,7 +16,8 @@ import { readCredentials, readNegotiation, SHARED_FLAGS, SHARED_USAGE } from './
 import { openKeyLog, type KeyLog } from './key-log.ts'
 import { connectionClock, HandshakeRecorder } from './recorder.ts'
 import { converse } from './converse.ts'
-import { serverVerifier, sniOf } from './trust.ts'
+import { readEchConfigs } from './ech-files.ts'
+import { publicNameVerifier, serverVerifier, sniOf } from './trust.ts'
 import { unlessAborted } from './unless-aborted.ts'
 
 const DEFAULT_TIMEOUT = '10s'
@@ -44,6 +46,7 @@ Whom to be
 
 The handshake
 ${SHARED_USAGE}
+  --ech-config C       encrypt the ClientHello (ECH, RFC 9849) to these configs: base64, or a file with them in PEM
   --timeout 10s        for the connection and the handshake, each
 
 What to show
@@ -87,6 +90,7 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
       ...SHARED_FLAGS,
       servername: { type: 'string' },
       'spiffe-id': { type: 'string' },
+      'ech-config': { type: 'string' },
       timeout: { type: 'string', default: DEFAULT_TIMEOUT },
     },
     positionals: ['HOST:PORT'],
@@ -102,6 +106,7 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
   const [credential] = await readCredentials(values, crypto)
   const verifier = await serverVerifier({ ca, spiffeId, serverName, address }, crypto)
   const sni = sniOf(serverName, address)
+  const echConfig = values['ech-config']
   return {
     address,
     options: {
@@ -110,11 +115,17 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
       ...negotiation,
       ...(sni === undefined ? {} : { serverName: sni }),
       ...(credential === undefined ? {} : { credential }),
+      ...(echConfig === undefined ? {} : { ech: await readEch(echConfig, ca, crypto) }),
     },
     timeoutMs,
     keylog: values.keylog,
     show: values.json === true ? 'json' : values.explain === true ? 'text' : 'nothing',
   }
+}
+
+/** @throws ConfigError */
+async function readEch(value: string, ca: string | undefined, crypto: CryptoProvider): Promise<ClientEch> {
+  return { configs: await readEchConfigs(value), publicNameVerifier: await publicNameVerifier(ca, crypto) }
 }
 
 interface Talk {
@@ -171,6 +182,8 @@ class Reporter {
 
   fail(error: HandfastError): void {
     this.recorder.end(error)
+    if (error instanceof TlsError && error.retryConfigs !== undefined)
+      this.#io.stderr.write(`handfast: Try again with --ech-config ${error.retryConfigs.toBase64()}\n`)
     const shownBefore = this.#shown
     this.finish()
     const { failure } = this.recorder.explain()

@@ -7,6 +7,7 @@ import type { ServerOptions } from '../../tls/options.ts'
 import { ExitCode, type Command, type CommandIo } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { parseFlags, parseHostPort, quoted } from '../flags.ts'
+import { readEchKeys } from './ech-files.ts'
 import { readCredentials, readNegotiation, SHARED_FLAGS, SHARED_USAGE } from './flags.ts'
 import { openKeyLog } from './key-log.ts'
 import { serveConnection, type ServeSettings } from './serve-connection.ts'
@@ -36,6 +37,7 @@ Whom to be
   --key FILE           its private key in PEM, readable by its owner only
                        several pairs may be given: the DNS names of the certificates are matched with the name that the
                        client asks for (SNI); the first pair answers clients that name none
+  --ech-key FILE       a key of tls ech-keygen, to read encrypted ClientHellos with; may be given several times
 
 Whom to trust
   --ca FILE            ask clients for a certificate, and verify it against these anchors in PEM
@@ -70,6 +72,7 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
     options: {
       ...SHARED_FLAGS,
       listen: { type: 'string', default: DEFAULT_LISTEN },
+      'ech-key': { type: 'string', multiple: true },
       'require-client-cert': { type: 'boolean', default: false },
       once: { type: 'boolean', default: false },
       http: { type: 'boolean', default: false },
@@ -91,6 +94,7 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
   const credentials = await readCredentials(values, crypto)
   const [first, ...others] = credentials
   if (first === undefined) throw new UsageError('--cert: expected the certificate of the server, got nothing')
+  const echKeys = await readEchKeys(values['ech-key'] ?? [], crypto)
   return {
     listen,
     once: values.once,
@@ -100,6 +104,7 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
       credential: chooseBySni([first, ...others]),
       ...negotiation,
       ...(values.http ? { alpn: [HTTP_ALPN] } : {}),
+      ...(echKeys.length === 0 ? {} : { ech: { keys: echKeys } }),
       ...(values.ca === undefined
         ? {}
         : { clientVerifier: await clientVerifier(values.ca, crypto), allowAnonymousClient: !requireClient }),

@@ -42,6 +42,14 @@ export async function serverVerifier(
   return hostnameVerifier({ anchors, crypto, expectedName: trust.serverName ?? trust.address.host })
 }
 
+/** How a client verifies a server that cannot read its encrypted hello: by the public name, whoever is behind it. */
+export async function publicNameVerifier(
+  ca: string | undefined,
+  crypto: CryptoProvider,
+): Promise<CertificateVerifier> {
+  return hostnameVerifier({ anchors: ca === undefined ? webRoots() : await readAnchors(ca), crypto })
+}
+
 /**
  * How a server verifies its clients: any identity that an anchor vouches for. A certificate that claims a SPIFFE ID is
  * held to the rules of X509-SVIDs.
