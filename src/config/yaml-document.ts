@@ -29,14 +29,7 @@ export function readYamlDocuments(text: string, file: string): YamlDocument[] {
     ])
 
   const lineCounter = new LineCounter()
-  const documents = parseAllDocuments(text, {
-    lineCounter,
-    prettyErrors: false,
-    schema: 'core',
-    strict: true,
-    stringKeys: true,
-    uniqueKeys: true,
-  })
+  const documents = parseDocuments(text, file, lineCounter)
   // An empty stream is not an array of documents but one that says it is empty.
   if ('empty' in documents) return []
   const [first, ...others] = documents.flatMap((document) =>
@@ -53,6 +46,29 @@ export function readYamlDocuments(text: string, file: string): YamlDocument[] {
       return { line, column: col }
     },
   }))
+}
+
+function parseDocuments(
+  text: string,
+  file: string,
+  lineCounter: LineCounter,
+): ReturnType<typeof parseAllDocuments> {
+  try {
+    return parseAllDocuments(text, {
+      lineCounter,
+      prettyErrors: false,
+      schema: 'core',
+      strict: true,
+      stringKeys: true,
+      uniqueKeys: true,
+    })
+  } catch (cause) {
+    // The parser follows mappings within mappings to the end of the stack; all else it reports.
+    if (!(cause instanceof RangeError)) throw cause
+    throw new ConfigError('CONFIG_SYNTAX', [{ file, field: '', ...EXPLANATIONS['RESOURCE_EXHAUSTION']! }], {
+      cause,
+    })
+  }
 }
 
 function toValue(document: Document, file: string): unknown {

@@ -124,6 +124,9 @@ test('parseYaml bounds size, nesting and aliases', () => {
   })
   const nested = refusal('['.repeat(100_000))!
   assert.match(nested.lines[0]!, /^f\.yaml:1:\d+ (?:\[0\]){16}: expected nesting of a sane depth, got more$/)
+  // Mappings within mappings on one line bring the parser itself to the end of its stack.
+  const compact = refusal(`items:\n  - nam${'e: catal'.repeat(20_000)}\n    on: 1\ntext: a`)!
+  assert.equal(compact.code, 'CONFIG_SYNTAX')
   assert.equal(nested.lines.length, 21)
   assert.match(nested.lines[20]!, /^… and \d+ more$/)
 

@@ -13,6 +13,7 @@ import type { ClientTicketStore, ServerTicketStore } from '../../src/tls/session
 import { makeTicketKey, sealedTickets } from '../../src/tls/session/sealed-tickets.ts'
 import { statefulTickets } from '../../src/tls/session/stateful-tickets.ts'
 import { mintTrustDomain } from '../support/certificates.ts'
+import { identityAeads } from '../support/identity-aead.ts'
 import { TlsPair, type TlsPairOptions } from '../support/tls-pair.ts'
 import { CLIENT_ID, mintWorkloads, NOW_MS, SERVER_ID } from '../support/tls-workloads.ts'
 
@@ -140,6 +141,25 @@ test('sealedTickets takes tickets of the previous key and of replicas, and refus
     assert.equal(store.redeem(altered, NOW_MS), undefined)
     assert.equal(store.redeem(ticket.subarray(0, at), NOW_MS), undefined)
   }
+})
+
+test('sealedTickets redeems nothing from a ticket that another version sealed under the same keys', () => {
+  const unencrypted = identityAeads(crypto)
+  const store = sealedTickets(unencrypted, sharedKeys())
+  const kept = memory(store)
+  connect(kept)
+  const { ticket } = kept.tickets.take(NOW_MS)!
+  assert.notEqual(store.redeem(ticket, NOW_MS), undefined)
+  // Behind the name of the key and the nonce: the layout, the cipher suite and the length of the secret.
+  const contents = 28
+  for (const at of [contents, contents + 1, contents + 2, contents + 3]) {
+    const other = ticket.slice()
+    other[at]! ^= 0x80
+    assert.equal(store.redeem(other, NOW_MS), undefined, `byte ${at}`)
+  }
+  assert.equal(store.redeem(new Uint8Array([...ticket, 0]), NOW_MS), undefined, 'a field more')
+  for (let length = contents; length < ticket.length; length++)
+    assert.equal(store.redeem(ticket.subarray(0, length), NOW_MS), undefined, `${length} bytes`)
 })
 
 test('a ticket outlives neither its lifetime nor the certificate of the peer', () => {

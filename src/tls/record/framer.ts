@@ -52,7 +52,7 @@ export class RecordFramer {
     }
     this.#partial.set(input.subarray(0, taken), this.#length)
     this.#length += taken
-    if (this.#length === 1 && !this.#sawRecord) refuseForeignType(this.#partial.subarray(0, 1))
+    if (!this.#sawRecord) refuseForeignType(this.#partial.subarray(0, this.#length))
     return taken
   }
 

@@ -1,8 +1,10 @@
 import { equalBytes } from '../../bytes/bytes.ts'
+import { DecodeError } from '../../bytes/errors.ts'
 import { readAll, type Reader } from '../../bytes/reader.ts'
 import { Writer } from '../../bytes/writer.ts'
 import { AEAD_NONCE_BYTES, AEAD_TAG_BYTES, type CryptoProvider } from '../../crypto/provider.ts'
 import { parseCertificate } from '../../pki/certificate.ts'
+import { CertificateError } from '../../pki/errors.ts'
 import type { VerifiedPeer } from '../../pki/verifier.ts'
 import { CIPHER_SUITES, SIGNATURE_SCHEMES } from '../registry.ts'
 import type { ServerTicketState, ServerTicketStore } from './resumption.ts'
@@ -45,9 +47,9 @@ export function sealedTickets(crypto: CryptoProvider, keys: () => TicketKeys): S
     redeem(ticket, nowMs) {
       const encoded = open(crypto, keys(), ticket)
       if (encoded === undefined) return undefined
-      const state = decodeState(encoded)
+      const state = readState(encoded)
       encoded.fill(0)
-      return state.expiresAtMs > nowMs ? state : undefined
+      return state !== undefined && state.expiresAtMs > nowMs ? state : undefined
     },
   }
 }
@@ -96,10 +98,21 @@ function encodeState(state: ServerTicketState): Uint8Array {
   return writer.finish()
 }
 
-function decodeState(encoded: Uint8Array): ServerTicketState {
+/** An authentic ticket of another version of us, which shares our keys, says nothing to us: then there is no ticket. */
+function readState(encoded: Uint8Array): ServerTicketState | undefined {
+  if (encoded[0] !== LAYOUT) return undefined
+  try {
+    return decodeState(encoded.subarray(1))
+  } catch (thrown) {
+    if (thrown instanceof DecodeError || thrown instanceof CertificateError) return undefined
+    throw thrown
+  }
+}
+
+function decodeState(encoded: Uint8Array): ServerTicketState | undefined {
   return readAll(encoded, 'ticket', (reader) => {
-    if (reader.uint8('layout') !== LAYOUT) throw new TypeError('An authentic ticket has an unknown layout')
     const suite = reader.uint16('cipher_suite')
+    const cipherSuite = CIPHER_SUITES.find(({ code }) => code === suite)?.name
     const preSharedKey = reader.bytes8('pre_shared_key').slice()
     const issuedAtMs = readTime(reader)
     const expiresAtMs = readTime(reader)
@@ -112,8 +125,9 @@ function decodeState(encoded: Uint8Array): ServerTicketState {
     const peer = reader.vector24('peer', (contents) =>
       contents.remaining === 0 ? undefined : readPeer(contents),
     )
+    if (cipherSuite === undefined) return undefined
     return {
-      cipherSuite: CIPHER_SUITES.find(({ code }) => code === suite)!.name,
+      cipherSuite,
       preSharedKey,
       issuedAtMs,
       expiresAtMs,

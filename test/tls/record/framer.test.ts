@@ -127,7 +127,8 @@ test('RecordFramer accepts any minor version and refuses another major one', () 
 test('RecordFramer refuses unknown content types, at their first byte when the stream begins with it', () => {
   for (let type = 0; type < 256; type++) {
     if (type >= ContentType.change_cipher_spec && type <= ContentType.application_data) continue
-    assert.throws(() => framed(Uint8Array.of(type)), { code: 'TLS_NOT_TLS' })
+    for (let length = 1; length <= 5; length++)
+      assert.throws(() => framed(new Uint8Array(length).fill(type)), { code: 'TLS_NOT_TLS' })
     assert.throws(() => framed(RECORDS[0]!.slice(), plainRecord(type, utf8('x'))), {
       code: 'TLS_UNEXPECTED_MESSAGE',
       message: new RegExp(`unknown content type ${type}$`),
