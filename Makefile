@@ -2,7 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install build demo test check unit bench proto fmt clean
+.PHONY: help install build demo test check unit fuzz bench proto fmt clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
@@ -32,6 +32,9 @@ unit: install
 
 test: build ## every test that can run here; what is skipped says why
 	node --test --test-concurrency=2 'test/**/*.test.ts'
+
+fuzz: install ## feed mutated input to every decoder and to both state machines (TIME=60s SEED=N ONLY=name REPLAY=FILE)
+	node --disable-warning=ExperimentalWarning test/fuzz/run.ts $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(addprefix --only ,$(ONLY)) $(if $(REPLAY),--replay $(REPLAY))
 
 bench: build ## Handfast and node:tls proxy pairs side by side, as ratios, then the micro benches (JSON=FILE keeps the figures)
 	node --disable-warning=ExperimentalWarning bench/run.bench.ts $(if $(JSON),--json $(JSON))

@@ -1,0 +1,135 @@
+import { utf8 } from '../../../src/bytes/bytes.ts'
+import { nativeCrypto } from '../../../src/crypto/native-provider.ts'
+import { seededRandom } from '../../support/mutations.ts'
+import { TlsPair, type Role, type TlsEnd, type Wire } from '../../support/tls-pair.ts'
+import { CLIENT_ID, SERVER_ID, verifierFor, type Workloads } from '../../support/tls-workloads.ts'
+import { shapeOf, Violation, type FuzzTarget } from '../target.ts'
+import { edit, EDIT_COUNT } from './edits.ts'
+import { FUZZ_GROUPS, fuzzCrypto } from './fuzz-crypto.ts'
+import { emptyScript, mutateScript, readScript, type Step } from './script.ts'
+import { scenarios, type Scenario } from './scenarios.ts'
+
+/** Failures that no peer may be able to cause: they are ours. */
+const OUR_OWN = new Set(['TLS_INTERNAL', 'TLS_MISUSE', 'TLS_BAD_OPTIONS'])
+
+/** Whole connections in which what `disturbed` sends is changed on its way to the other side. */
+export function handshakeTarget(workloads: Workloads, disturbed: Role): FuzzTarget {
+  const kinds = scenarios(workloads)
+  const verifier = verifierFor(workloads)
+  const seeds = kinds.flatMap((_, index) => [emptyScript(index, true), emptyScript(index, false)])
+  return {
+    name: disturbed === 'client' ? 'handshake-server' : 'handshake-client',
+    seeds,
+    mutate: mutateScript,
+    run(input) {
+      const { scenario: number, hashes, steps } = readScript(input)
+      const scenario = kinds[number % kinds.length]!
+      const crypto = fuzzCrypto(nativeCrypto(), { hashes })
+      const { client, server } = scenario.options(hashes)
+      using pair = new TlsPair(workloads, {
+        crypto,
+        client: { groups: FUZZ_GROUPS, verifier, ...client },
+        server: { clientVerifier: verifier, ...server },
+      })
+      connect(pair, scenario, disturbing(disturbed, steps))
+      for (const { connection } of pair.ends) connection.receiveEnd()
+      const changed = steps.length > 0
+      for (const [end, role] of [
+        [pair.client, 'client'],
+        [pair.server, 'server'],
+      ] as const)
+        check(end, role, scenario)
+      if (!changed) checkUndisturbed(pair, scenario)
+      if (hashes) checkAgreement(pair)
+      // A connection that has failed has let go of its keys; one that has ended well also.
+      if (crypto.live !== 0) throw new Violation(`${crypto.live} AEAD keys are alive after the end`)
+      return `${fate(pair.client)} / ${fate(pair.server)}: ${story(pair.client)} / ${story(pair.server)}`
+    },
+  }
+}
+
+/** From hello to goodbye: data, new keys and tickets on the way. */
+function connect(pair: TlsPair, { early }: Scenario, wire: Wire): void {
+  const { client, server } = pair
+  pair.start()
+  if (early !== undefined) client.connection.sendEarly(early)
+  pair.pump(wire)
+  for (const end of [client, server]) {
+    if (!isOpen(end)) continue
+    end.connection.send(utf8('ping'))
+    end.connection.updateKeys({ requestPeer: true })
+    end.connection.send(utf8('pong'))
+    pair.pump(wire)
+  }
+  for (const end of [server, client]) {
+    if (isOpen(end)) end.connection.send(utf8('last'))
+    end.connection.close()
+    pair.pump(wire)
+  }
+}
+
+function isOpen({ session, error }: TlsEnd): boolean {
+  return session !== undefined && error === undefined
+}
+
+function disturbing(disturbed: Role, steps: readonly Step[]): Wire {
+  let deliveries = 0
+  return (from, bytes) => {
+    if (from !== disturbed) return [bytes]
+    const delivery = deliveries++
+    let changed = bytes
+    for (const step of steps) {
+      if (step.delivery !== delivery || changed.length < 2) continue
+      changed = edit(step.edit % EDIT_COUNT, changed, seededRandom(step.seed))
+    }
+    return [changed]
+  }
+}
+
+/** What no side may ever do, whatever it is sent. */
+function check({ calls, error, session }: TlsEnd, role: Role, { allowsAnonymous }: Scenario): void {
+  const told = calls.join()
+  if (error !== undefined && OUR_OWN.has(error.code))
+    throw new Violation(`The ${role} failed with ${error.code}: ${error.message}`)
+  if (!/^(established(,data \d+)*(,peerClosed)?)?(,?failed \w+)?$/.test(told))
+    throw new Violation(`The ${role} told its handlers ${told}`)
+  if (error === undefined && !told.endsWith('peerClosed') && told !== '')
+    throw new Violation(`The ${role} has neither failed nor seen the end: ${told}`)
+  if (session === undefined) return
+  const name = session.peer?.name
+  if (name === undefined && role === 'server' && allowsAnonymous) return
+  const expected = role === 'client' ? SERVER_ID : CLIENT_ID
+  if (name !== expected) throw new Violation(`The ${role} is established with ${name}, expected ${expected}`)
+}
+
+/** With hashes, whoever has seen a Finished has seen the same handshake as the other side. */
+function checkAgreement({ client, server }: TlsPair): void {
+  if (client.session === undefined || server.session === undefined) return
+  const [ours, theirs] = [client, server].map(({ keyLog, session }) => {
+    const { cipherSuite, group, alpn, resumed } = session!
+    const secrets = keyLog.filter((line) => !line.includes('EARLY'))
+    return [cipherSuite, group, alpn, resumed, ...secrets].join()
+  })
+  if (ours !== theirs) throw new Violation('Both sides are established and do not agree')
+}
+
+function checkUndisturbed({ client, server }: TlsPair, { name }: Scenario): void {
+  for (const { calls, error } of [client, server]) {
+    if (error !== undefined || calls[0] !== 'established' || calls.at(-1) !== 'peerClosed')
+      throw new Violation(`The undisturbed handshake "${name}" came to ${calls.join()}: ${error?.message}`)
+  }
+}
+
+function fate({ error, session }: TlsEnd): string {
+  return error?.code ?? (session === undefined ? 'nothing' : 'established')
+}
+
+/** How a side came to its fate: what it received, and why it failed. */
+function story({ trace, error, calls }: TlsEnd): string {
+  const received = trace.flatMap((event) =>
+    event.kind === 'message' && event.direction === 'received'
+      ? [`${event.type} ${event.details.message}`]
+      : [],
+  )
+  return `${received.join()} ${shapeOf(error?.message ?? '')} ${calls.length}`
+}

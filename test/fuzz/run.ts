@@ -1,0 +1,131 @@
+/**
+ * Fuzzes everything that takes bytes from strangers.
+ *
+ * `node test/fuzz/run.ts [--time 60s] [--seed N] [--only NAME]… [--replay FILE]`; exits with 1 when something was found.
+ */
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Worker } from 'node:worker_threads'
+import { toHex } from '../../src/bytes/bytes.ts'
+import { parseDuration } from '../../src/config/duration.ts'
+import { tryInput, type CampaignReport, type Finding } from './campaign.ts'
+import { readFinding, writeFinding } from './findings.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { fuzzTargets } from './targets.ts'
+import type { WorkerMessage, WorkerTask } from './worker.ts'
+
+/** Git ignores it. */
+const FINDINGS = join(import.meta.dirname, '../../.handfast/fuzz-findings')
+
+/** No honest input takes a hundredth, not even on a machine that is busy with other things. */
+const HANG_MS = 15_000
+
+/** How often is looked whether the thread still comes along. */
+const LOOK_MS = 500
+
+/** Three codes say what most inputs came to. */
+const SHOWN_CODES = 3
+
+const { values: flags } = parseArgs({
+  options: {
+    time: { type: 'string', default: '60s' },
+    seed: { type: 'string' },
+    only: { type: 'string', multiple: true, default: [] },
+    replay: { type: 'string' },
+  },
+})
+
+process.exitCode = flags.replay === undefined ? await fuzz() : await replay(flags.replay)
+
+async function fuzz(): Promise<number> {
+  const seed = flags.seed === undefined ? Date.now() >>> 0 : Number(flags.seed)
+  const forMs = parseDuration(flags.time)
+  if (forMs === undefined || !Number.isInteger(seed))
+    throw new Error('TIME is a duration such as 60s, SEED a number')
+  print(`seed ${seed}, ${flags.time}`)
+  const reports: CampaignReport[] = []
+  const findings: Finding[] = []
+  let names: readonly string[] = []
+  // A thread that hangs takes the rest of its target's time with it; the next one goes on behind it.
+  for (let skip: number | undefined = 0; skip !== undefined;) {
+    const hung = await watch({ seed, forMs, only: flags.only, skip }, (message) => {
+      if (message.kind === 'targets') names = message.names
+      else {
+        reports.push(message.report)
+        findings.push(...message.report.findings)
+        print(lineOf(message.report))
+      }
+    })
+    if (names.length === 0) throw new Error(`There is no target ${flags.only.join()}`)
+    skip = hung === undefined ? undefined : hung.target + 1
+    if (hung === undefined) continue
+    const target = names[hung.target]!
+    findings.push({ target, problem: `Hung for ${HANG_MS} ms`, input: toHex(hung.input), seed })
+  }
+  print(totalOf(reports))
+  for (const finding of findings)
+    print(`FOUND ${finding.target}: ${finding.problem}\n  ${writeFinding(FINDINGS, finding)}`)
+  return findings.length === 0 ? 0 : 1
+}
+
+/** Runs the thread to its end; tells what it hung on, if it did. */
+async function watch(
+  task: Omit<WorkerTask, 'memory'>,
+  take: (message: WorkerMessage) => void,
+): Promise<{ readonly target: number; readonly input: Uint8Array } | undefined> {
+  const heartbeat = new Heartbeat()
+  const worker = new Worker(join(import.meta.dirname, 'worker.ts'), {
+    workerData: { ...task, memory: heartbeat.memory } satisfies WorkerTask,
+  })
+  worker.on('message', take)
+  let last = { beats: 0, atMs: performance.now() }
+  let hung: ReturnType<Heartbeat['read']> | undefined
+  const timer = setInterval(() => {
+    const moment = heartbeat.read()
+    if (moment.beats !== last.beats || moment.target < 0)
+      last = { beats: moment.beats, atMs: performance.now() }
+    else if (performance.now() - last.atMs > HANG_MS) {
+      hung = moment
+      void worker.terminate()
+    }
+  }, LOOK_MS)
+  try {
+    await once(worker, 'exit')
+  } finally {
+    clearInterval(timer)
+  }
+  return hung
+}
+
+async function replay(path: string): Promise<number> {
+  const { target: name, input, problem } = readFinding(path)
+  const target = (await fuzzTargets()).find((candidate) => candidate.name === name)
+  if (target === undefined) throw new Error(`There is no target ${name}`)
+  print(`${name}, where once: ${problem}`)
+  let outcome = ''
+  const found = tryInput(target, Uint8Array.fromHex(input), (told) => (outcome = told))
+  print(found === undefined ? `Now: ${outcome}` : `Still: ${found}`)
+  if (found === undefined) return 0
+  // Once more with the stack, which the search does without; it ends the process.
+  target.run(Uint8Array.fromHex(input))
+  return 1
+}
+
+function lineOf({ target, inputs, cpuSeconds, outcomes, counts, findings }: CampaignReport): string {
+  const rate = `${Math.round(inputs / cpuSeconds)}/s`
+  const most = counts.slice(0, SHOWN_CODES).map(([code, count]) => `${code} ${count}`)
+  const found = findings.length === 0 ? '' : `  ${findings.length} FOUND`
+  return `${target.padEnd(22)}${String(inputs).padStart(10)}${rate.padStart(11)}${String(outcomes).padStart(6)} ways  ${most.join(', ')}${found}`
+}
+
+function totalOf(reports: readonly CampaignReport[]): string {
+  const sum = (figure: (report: CampaignReport) => number): number =>
+    reports.reduce((total, report) => total + figure(report), 0)
+  const [inputs, seconds] = [sum((report) => report.inputs), sum((report) => report.cpuSeconds)]
+  return `${inputs} inputs in ${sum((report) => report.seconds).toFixed(0)} s (${seconds.toFixed(0)} s of the processor), ${sum((report) => report.findings.length)} findings`
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}

@@ -1,0 +1,24 @@
+import { handshakeTarget } from './handshake/target.ts'
+import { fuzzWorkloads } from './handshake/scenarios.ts'
+import type { FuzzTarget } from './target.ts'
+import { identityTargets } from './targets/identity.ts'
+import { liveTraffic } from './targets/live-messages.ts'
+import { pkiTargets } from './targets/pki.ts'
+import { policyTargets } from './targets/policy.ts'
+import { tlsMessageTargets } from './targets/tls-messages.ts'
+import { tlsRecordTargets } from './targets/tls-records.ts'
+
+/** Every target; what they need is minted and run first, so that nothing is read from files. */
+export async function fuzzTargets(): Promise<readonly FuzzTarget[]> {
+  const workloads = await fuzzWorkloads()
+  const live = liveTraffic(workloads)
+  return [
+    handshakeTarget(workloads, 'client'),
+    handshakeTarget(workloads, 'server'),
+    ...tlsRecordTargets(live),
+    ...tlsMessageTargets(live),
+    ...(await pkiTargets(workloads)),
+    ...identityTargets(workloads),
+    ...policyTargets(workloads),
+  ]
+}

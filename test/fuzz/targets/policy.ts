@@ -1,0 +1,195 @@
+import { toBinary } from '@bufbuild/protobuf'
+import { utf8 } from '../../../src/bytes/bytes.ts'
+import { PolicyError } from '../../../src/authz/errors.ts'
+import { parsePolicies } from '../../../src/authz/parse.ts'
+import { normalizePath } from '../../../src/authz/path.ts'
+import { deserializePolicies, serializePolicies } from '../../../src/authz/serialize.ts'
+import { controllerConfigSchema } from '../../../src/config/controller-config.ts'
+import { ConfigError } from '../../../src/config/errors.ts'
+import { parseYaml } from '../../../src/config/parse.ts'
+import { proxyConfigSchema } from '../../../src/config/proxy-config.ts'
+import { ControlError } from '../../../src/control/errors.ts'
+import { SnapshotSchema, SnapshotService } from '../../../src/control/gen/handfast_pb.ts'
+import { methodDefinition } from '../../../src/control/grpc-service.ts'
+import { decodeSnapshot, decodeVersion, encodeSnapshot } from '../../../src/control/message-codec.ts'
+import { TrustBundles } from '../../../src/identity/trust-bundle.ts'
+import type { Workloads } from '../../support/tls-workloads.ts'
+import { magnitude, outcomeOf, shapeOf, Violation, type FuzzTarget } from '../target.ts'
+
+/** What operators write, what controllers send, and what is judged by it. */
+export function policyTargets(workloads: Workloads): readonly FuzzTarget[] {
+  return [PATH, POLICY_YAML, PROXY_YAML, CONTROLLER_YAML, POLICY_JSON, snapshotTarget(workloads)]
+}
+
+const PATH: FuzzTarget = {
+  name: 'path',
+  seeds: [
+    '/',
+    '/orders/1?x=y',
+    '*',
+    'http://a.example/b',
+    '/a%20b/%C3%A4',
+    '/a/../b',
+    '/%2e%2e/x',
+    '/a;b',
+    '/a\\b',
+    '//',
+  ].map(utf8),
+  run(input) {
+    const target = Buffer.from(input).toString('latin1')
+    const result = normalizePath(target)
+    if (result.kind === 'refused') return `refused ${result.reason}`
+    const again = normalizePath(result.path)
+    // A normal form is up to three times as long as what it was made from, and may be too long to be judged itself.
+    if (again.kind === 'refused' && again.reason === 'too-long' && target.length > 5000) return 'path: long'
+    if (again.kind === 'refused' || again.path !== result.path)
+      throw new Violation(`The normal form ${JSON.stringify(result.path)} has another normal form`)
+    if (result.path !== '*' && /(^|\/)\.{1,2}(\/|$)|[\\;?#\s]|\/\/|[^\x21-\x7e]/.test(result.path))
+      throw new Violation(`${JSON.stringify(result.path)} passes for a path`)
+    return `path: ${result.path === target} ${magnitude(result.path.length)}`
+  },
+}
+
+const POLICY = `apiVersion: handfast.dev/v1alpha1
+kind: AuthorizationPolicy
+metadata:
+  name: readers
+  namespace: shop
+spec:
+  selector:
+    serviceAccounts: [catalog]
+  action: ALLOW
+  rules:
+    - from:
+        - principals: [spiffe://example.org/ns/shop/sa/web]
+        - namespaces: [monitoring, "prod*"]
+      to:
+        - methods: [GET, HEAD]
+          paths: [/products, /products/*]
+          notPorts: [8080]
+`
+
+const DENIAL = `apiVersion: handfast.dev/v1alpha1
+kind: AuthorizationPolicy
+metadata: { name: none, namespace: handfast-system }
+spec: { action: DENY, rules: [{ to: [{ paths: &p [/debug, "/debug/*"] }, { notPaths: *p }] }] }
+`
+
+/** An operator's own file, read once: 64 KiB of ill-formed YAML may take a while, and no more than that. */
+const MAX_YAML_MS = 1500
+
+const POLICY_YAML: FuzzTarget = {
+  name: 'policy-yaml',
+  maxInputMs: MAX_YAML_MS,
+  seeds: [POLICY, DENIAL, `${POLICY}---\n${DENIAL}`].map(utf8),
+  run: (input) =>
+    outcomeOf(() => {
+      const policies = parsePolicies([{ name: 'policy.yaml', text: Buffer.from(input).toString('utf8') }])
+      // What is parsed can be sent to proxies, and means the same there.
+      const text = serializePolicies(policies)
+      if (serializePolicies(deserializePolicies(text)) !== text)
+        throw new Violation('The policies are others after they were sent')
+      return `parsed: ${policies.length}`
+    }, ConfigError),
+}
+
+const PROXY = `apiVersion: handfast.dev/v1alpha1
+kind: ProxyConfig
+spec:
+  trustDomain: example.org
+  controller:
+    address: controller.example.org:15012
+    trustBundleFile: /etc/handfast/root.pem
+    joinTokenFile: /etc/handfast/join-token
+  handshakeTimeout: 10s
+  outbound:
+    - name: catalog
+      listen: 127.0.0.1:8081
+      connect: "[::1]:15006"
+      peer: spiffe://example.org/ns/shop/sa/catalog
+      protocol: http
+  inbound:
+    - name: web
+      listen: 0.0.0.0:15006
+      forward: 127.0.0.1:8080
+      protocol: tcp
+`
+
+const CONTROLLER = `apiVersion: handfast.dev/v1alpha1
+kind: ControllerConfig
+spec:
+  trustDomain: example.org
+  listen: 0.0.0.0:15012
+  stateDir: /var/lib/handfast
+  policyPath: /etc/handfast/policy
+  svidTtl: 1h
+  log: { level: debug }
+`
+
+const PROXY_YAML = yamlTarget('proxy-yaml', PROXY, (text) =>
+  parseYaml(text, { file: 'proxy.yaml', schema: proxyConfigSchema }),
+)
+
+const CONTROLLER_YAML = yamlTarget('controller-yaml', CONTROLLER, (text) =>
+  parseYaml(text, { file: 'controller.yaml', schema: controllerConfigSchema }),
+)
+
+function yamlTarget(name: string, seed: string, parse: (text: string) => unknown): FuzzTarget {
+  return {
+    name,
+    maxInputMs: MAX_YAML_MS,
+    seeds: [utf8(seed)],
+    run: (input) =>
+      outcomeOf(() => {
+        parse(Buffer.from(input).toString('utf8'))
+        return 'parsed'
+      }, ConfigError),
+  }
+}
+
+/** Policies as controllers send them: whoever reads them must be able to send the very same on. */
+const POLICY_JSON: FuzzTarget = {
+  name: 'policy-json',
+  seeds: [[POLICY], [DENIAL], [POLICY, DENIAL]].map((texts) =>
+    utf8(serializePolicies(parsePolicies(texts.map((text, index) => ({ name: `${index}.yaml`, text }))))),
+  ),
+  run(input) {
+    const text = Buffer.from(input).toString('utf8')
+    return outcomeOf(
+      () => {
+        const policies = deserializePolicies(text)
+        if (serializePolicies(policies) !== text) throw new Violation('It was read as other policies')
+        return `read: ${policies.length}`
+      },
+      PolicyError,
+      ConfigError,
+    )
+  },
+}
+
+function snapshotTarget({ domain }: Workloads): FuzzTarget {
+  const { responseDeserialize } = methodDefinition(SnapshotService.method.streamSnapshots)
+  const policies = utf8(serializePolicies(parsePolicies([{ name: 'a.yaml', text: POLICY }])))
+  const snapshot = (bundles: TrustBundles): Uint8Array =>
+    toBinary(
+      SnapshotSchema,
+      encodeSnapshot({ version: { epoch: 'e', number: 7 }, bundles, policies, policyRevision: 'r1' }),
+    )
+  return {
+    name: 'snapshot',
+    seeds: [snapshot(domain.bundles), snapshot(new TrustBundles([]))],
+    run(input) {
+      let message: ReturnType<typeof responseDeserialize>
+      try {
+        message = responseDeserialize(Buffer.from(input))
+      } catch (thrown) {
+        // Whatever it is, gRPC makes a status of it.
+        return `no message: ${shapeOf((thrown as Error).message)}`
+      }
+      return outcomeOf(() => {
+        const { bundles } = decodeSnapshot(message, decodeVersion(message))
+        return `decoded: ${bundles.trustDomains.length}`
+      }, ControlError)
+    },
+  }
+}
