@@ -59,6 +59,8 @@ export interface HttpFrontOptions {
 
 interface ClientState {
   readonly underWay: Set<ServerResponse>
+  /** Set when a response is to say that the connection takes no further request. */
+  retiring: boolean
   draining: boolean
   upgraded: boolean
 }
@@ -94,7 +96,7 @@ export class HttpFront {
 
   /** Takes a connection over. */
   serve(stream: ConnectionDuplex): void {
-    const state: ClientState = { underWay: new Set(), draining: false, upgraded: false }
+    const state: ClientState = { underWay: new Set(), retiring: false, draining: false, upgraded: false }
     this.#clients.set(stream, state)
     stream.once('finish', () => {
       // We have ended: what the client still has to say is nothing that would be answered.
@@ -103,12 +105,23 @@ export class HttpFront {
     this.#server.emit('connection', stream)
   }
 
-  /** Lets requests that are under way finish, and ends the connection after them. */
+  /**
+   * Ends the connection with the next response. One that is idle stays open until then: a request may be on its way
+   * already, and would be lost.
+   */
+  retire(stream: ConnectionDuplex): void {
+    const state = this.#clients.get(stream)
+    if (state === undefined) return
+    state.retiring = true
+    for (const response of state.underWay) response.shouldKeepAlive = false
+  }
+
+  /** Lets requests that are under way finish, and ends the connection after them, or at once. */
   drain(stream: ConnectionDuplex): void {
     const state = this.#clients.get(stream)
     if (state === undefined) return
+    this.retire(stream)
     state.draining = true
-    for (const response of state.underWay) response.shouldKeepAlive = false
     if (state.underWay.size === 0 && !state.upgraded) stream.end()
   }
 
@@ -121,7 +134,7 @@ export class HttpFront {
     const state = this.#clients.get(stream)!
     const startedMs = performance.now()
     response.sendDate = false
-    if (state.draining) response.shouldKeepAlive = false
+    if (state.retiring) response.shouldKeepAlive = false
     state.underWay.add(response)
     response.once('close', () => {
       state.underWay.delete(response)

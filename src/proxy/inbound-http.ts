@@ -57,7 +57,7 @@ export class HttpInbound {
         expiresAtMs: proofEndMs({ session, view }),
         retirement: {
           atMs: retirementMs({ session, view }, tls.nowMs()),
-          begin: () => this.#front.drain(stream),
+          begin: () => this.#front.retire(stream),
         },
         judge: (newer) => distrust(tls, { session, view }, newer),
         cut: (reason) => stream.destroy(reason),

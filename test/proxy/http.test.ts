@@ -247,14 +247,15 @@ test('proxy drops no request while certificates are renewed under traffic', asyn
   }
   const workers = Array.from({ length: 8 }, worker)
   for (let i = 0; i < 8; i++) {
-    await delay(60)
+    // Every worker has asked under the certificates of now, some of them twice.
+    const before = answered
+    while (answered + failures.length < before + 2 * workers.length) await delay(5)
     const [proxy, name] = i % 2 === 0 ? ([world.web, 'web'] as const) : ([world.catalog, 'catalog'] as const)
     proxy.views.publishIdentity({ svid: await mint(world.domain, name), bundles: world.domain.bundles })
   }
   enough.abort()
   await Promise.all(workers)
   assert.deepEqual(failures, [])
-  assert.ok(answered > 50, `only ${answered} requests were answered`)
   assert.equal(world.web.views.renewals, 4)
 })
 
