@@ -405,6 +405,33 @@ for (const [what, change, code, alert] of [
   })
 }
 
+/** The headers of a record and a handshake message. */
+const HEADERS_BYTES = 9
+
+test('TlsConnection accepts no encrypted hello of which any byte was altered on the wire', () => {
+  const options = { client: { groups: ['x25519'] }, server: { groups: ['x25519'] } } as const
+  let length = HEADERS_BYTES + 1
+  for (let place = HEADERS_BYTES; place < length; place += 5) {
+    let altered = false
+    using pair = pairOf({
+      client: { serverName: SECRET, ech: { configs: listOf(current) }, ...options.client },
+      server: { ech: { keys: [current] }, allowAnonymousClient: true, ...options.server },
+    })
+    pair.run((from, bytes) => {
+      if (from === 'server' || altered) return [bytes]
+      altered = true
+      length = bytes.length
+      bytes[place]! ^= 1
+      return [bytes]
+    })
+    assert.equal(pair.client.session, undefined, `byte ${place}`)
+    assert.equal(pair.client.error?.retryConfigs, undefined, `byte ${place}`)
+    assert.equal(failures(pair).includes('TLS_INTERNAL'), false, `byte ${place}`)
+    assert.notEqual(pair.server.session?.echAccepted, true, `byte ${place}`)
+  }
+  assert.ok(length > 300, `the hello has ${length} bytes`)
+})
+
 test('TlsConnection.server with keys refuses a hello that is meant for the inside', () => {
   const pair = pairOf({
     ech: { grease: true },

@@ -102,6 +102,27 @@ test('decodeInnerHello refuses a hello cut anywhere before its padding', () => {
     assert.throws(() => decodeInnerHello(encoded.subarray(0, length), outer), isIllegal)
 })
 
+test("decodeInnerHello either restores a mutated hello or refuses it as the peer's fault", () => {
+  const encoded = encodeInnerHello(innerNaming('a.example'), outer, 0)
+  const flips = fc.array(fc.tuple(fc.nat(encoded.length - 1), fc.integer({ min: 1, max: 255 })), {
+    minLength: 1,
+    maxLength: 4,
+  })
+  fc.assert(
+    fc.property(flips, (changes) => {
+      const mutated = encoded.slice()
+      for (const [place, mask] of changes) mutated[place]! ^= mask
+      try {
+        assert.ok(decodeInnerHello(mutated, outer).message.bytes.length > 0)
+      } catch (thrown) {
+        assert.ok(thrown instanceof TlsError, String(thrown))
+        assert.equal(thrown.blame, 'peer')
+      }
+    }),
+    { numRuns: 500 },
+  )
+})
+
 test('decodeInnerHello refuses padding that is not all zeros', () => {
   const encoded = concat(encodeInnerHello(innerNaming('a.example'), outer, 0), Uint8Array.of(0, 1, 0))
   assert.throws(() => decodeInnerHello(encoded, outer), isIllegal)
