@@ -1,4 +1,4 @@
-import type { CryptoProvider } from '../crypto/provider.ts'
+import type { CryptoProvider, PrivateKey } from '../crypto/provider.ts'
 import { parseCertificate, type Certificate } from '../pki/certificate.ts'
 import { decodePem } from '../pki/pem.ts'
 import { checkKeyMatch, decodePrivateKeyPem } from '../pki/private-key.ts'
@@ -25,7 +25,7 @@ export async function readCertificates(file: NamedFile): Promise<Certificate[]> 
 export async function readCredential(
   files: { readonly cert: NamedFile; readonly key: NamedFile },
   crypto: CryptoProvider,
-): Promise<Credential> {
+): Promise<Credential & { readonly key: PrivateKey }> {
   const chain = await readCertificates(files.cert)
   const text = await readSecretFile(files.key)
   const key = parseContents(files.key, 'a private key in PEM', () => decodePrivateKeyPem(text, crypto))

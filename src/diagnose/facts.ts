@@ -1,4 +1,4 @@
-import type { MessageDetails } from '../tls/trace.ts'
+import type { CertificateDetails, MessageDetails } from '../tls/trace.ts'
 import type { Fact, Side } from './explanation.ts'
 import { printable } from './printable.ts'
 
@@ -11,6 +11,7 @@ const MESSAGE_NAMES: Readonly<Record<string, string>> = {
   encrypted_extensions: 'EncryptedExtensions',
   certificate: 'Certificate',
   certificate_request: 'CertificateRequest',
+  compressed_certificate: 'CompressedCertificate',
   certificate_verify: 'CertificateVerify',
   finished: 'Finished',
   key_update: 'KeyUpdate',
@@ -61,6 +62,8 @@ export function factsOf(details: MessageDetails, from: Side): Fact[] {
     case 'encrypted_extensions':
       return present([
         ['ALPN', details.alpn === undefined ? 'no protocol chosen' : `${details.alpn} (chosen)`],
+        ['server shows', typeText(details.serverCertificateType)],
+        ['client shows', typeText(details.clientCertificateType)],
       ])
     case 'certificate_request':
       return present([
@@ -69,9 +72,7 @@ export function factsOf(details: MessageDetails, from: Side): Fact[] {
         ['authorities', details.authorities],
       ])
     case 'certificate':
-      return details.chain.length === 0
-        ? [{ label: 'certificate', value: `none: the ${from} has nothing to show` }]
-        : []
+      return certificateFacts(details, from)
     case 'certificate_verify':
       return [
         { label: 'signature', value: printable(details.scheme) },
@@ -88,6 +89,33 @@ export function factsOf(details: MessageDetails, from: Side): Fact[] {
     case 'other':
       return []
   }
+}
+
+function certificateFacts(
+  { chain, rawPublicKey, stapled, compression }: CertificateDetails,
+  from: Side,
+): Fact[] {
+  if (chain.length === 0 && rawPublicKey === undefined)
+    return [{ label: 'certificate', value: `none: the ${from} has nothing to show` }]
+  return present([
+    [
+      'raw public key',
+      rawPublicKey === undefined
+        ? undefined
+        : `${rawPublicKey.kind ?? rawPublicKey.algorithm}, in the place of a certificate (RFC 7250)`,
+    ],
+    ['stapled', stapled],
+    [
+      'compressed',
+      compression === undefined
+        ? undefined
+        : `with ${compression.algorithm}, from ${compression.restoredBytes} bytes (RFC 8879)`,
+    ],
+  ])
+}
+
+function typeText(type: string | undefined): string | undefined {
+  return type === 'RawPublicKey' ? 'a raw public key (RFC 7250)' : type
 }
 
 /** Leaves out what is absent or empty, and makes the rest fit for a terminal. */

@@ -113,6 +113,22 @@ const TLS_FAILURES: Readonly<Record<TlsErrorCode, FailureEntry>> = {
     remedy: 'The message names the certificate and the rule; renew or replace it at the peer.',
     stage: 3,
   },
+  TLS_BAD_COMPRESSION: {
+    title: "The peer's compressed certificate cannot be restored",
+    explanation:
+      'The peer compressed its Certificate (RFC 8879) in a way that we offered, and what came does not decompress to the length that it announces, or to more than is accepted.',
+    remedy:
+      'Check which software and version the peer runs; without compression of certificates on either side the question does not arise.',
+    stage: 3,
+  },
+  TLS_NO_COMMON_CERTIFICATE_TYPE: {
+    title: 'One side shows a certificate, the other wants a raw public key, or the reverse',
+    explanation:
+      'The two sides negotiate whether each proves itself by X.509 certificate or by key alone (RFC 7250), and their settings leave nothing in common.',
+    remedy:
+      'Give the proving side a credential of the kind that the other accepts, or have that one accept more.',
+    stage: 3,
+  },
   TLS_BAD_SIGNATURE: {
     title: 'The peer did not prove possession of its key',
     explanation:
@@ -182,6 +198,12 @@ const TLS_FAILURES: Readonly<Record<TlsErrorCode, FailureEntry>> = {
     explanation:
       'It exceeds what this endpoint accepts, a limit that keeps strangers from filling its memory.',
     remedy: 'Shorten the certificate chain of the peer: leave out the root and what is not on the path.',
+  },
+  TLS_HELD_LIMIT: {
+    title: 'More came than is held while we wait for an answer',
+    explanation:
+      'The handshake waits for something outside, such as a signature or a shared ticket store, and the peer kept sending meanwhile.',
+    remedy: 'Find out why the outside answers late, and pause the transport while the connection waits.',
   },
   TLS_FLOOD: {
     title: 'The peer sends records that carry nothing',

@@ -19,6 +19,7 @@ const MESSAGE_STAGES: Readonly<Record<string, StageNumber>> = {
   encrypted_extensions: 1,
   certificate_request: 3,
   certificate: 3,
+  compressed_certificate: 3,
   certificate_verify: 3,
   finished: 4,
 }
@@ -115,7 +116,12 @@ function place(event: TraceEvent, { perspective, order, afterMs }: Placing): Pla
     case 'identity': {
       const left = durationText(event.expiresAtMs - event.atMs)
       const anchor = event.path.at(-1)
-      const under = anchor === undefined ? '' : `, under ${nameOfCertificate(summarise(anchor))}`
+      if (anchor === undefined)
+        return check(
+          3,
+          `the ${peer} is ${printable(event.name)}: its raw public key is one that is accepted, for ${left}`,
+        )
+      const under = `, under ${nameOfCertificate(summarise(anchor))}`
       return check(
         3,
         `the ${peer} is ${printable(event.name)}: name, chain and validity hold for ${left}${under}`,

@@ -37,6 +37,8 @@ export interface EngineHandlers {
   established(session: Session): void
   data(plaintext: Uint8Array): void
   peerClosed(): void
+  /** Whether the handshake waits for somebody else than the peer. */
+  waiting(isWaiting: boolean): void
   failed(error: TlsError): void
 }
 
@@ -198,6 +200,12 @@ class EngineConnection implements SecureConnection {
         if (this.#waiting === undefined) this.#handlers!.end()
         else this.#waiting.push({ kind: 'end' })
         if (this.#ended) this.#finish()
+      },
+      waiting: (isWaiting) => {
+        // Whatever is decided elsewhere about an open connection stands.
+        if (this.#phase !== 'handshake') return
+        if (isWaiting) this.#transport.pause()
+        else this.#transport.resume()
       },
       failed: (error) => this.#fail(error),
     }

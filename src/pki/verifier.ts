@@ -6,8 +6,10 @@ export interface VerifiedPeer {
   readonly name: string
   /** The earliest end of validity on the path, in milliseconds since the Unix epoch. */
   readonly expiresAtMs: number
-  /** From the leaf to the trust anchor. */
+  /** From the leaf to the trust anchor; empty for a peer that proved a raw public key. */
   readonly path: readonly Certificate[]
+  /** DER SubjectPublicKeyInfo, for a peer that showed no certificate but this (RFC 7250). */
+  readonly rawPublicKey?: Uint8Array
 }
 
 export interface VerificationContext {
@@ -16,9 +18,9 @@ export interface VerificationContext {
   /** The name the client asked for, when it asked for one. */
   readonly serverName?: string
   readonly nowMs: number
-  /** The server's DER OCSPResponse (RFC 6960), when it was asked for and came: unverified. */
+  /** The peer's DER OCSPResponse (RFC 6960), when it was asked for and came: unverified. */
   readonly ocspResponse?: Uint8Array
-  /** The server's SignedCertificateTimestampList (RFC 6962 §3.3), when it was asked for and came: unverified. */
+  /** The peer's SignedCertificateTimestampList (RFC 6962 §3.3), when it was asked for and came: unverified. */
   readonly signedCertificateTimestamps?: Uint8Array
 }
 

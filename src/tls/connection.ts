@@ -1,13 +1,8 @@
 import { alertName, AlertDescription, AlertLevel } from './alerts.ts'
 import { clientHandshake } from './client/handshake.ts'
 import { asTlsError, TlsError } from './errors.ts'
-import {
-  HandshakeContext,
-  messageEvent,
-  type Established,
-  type Handshake,
-  type HandshakeRequest,
-} from './handshake.ts'
+import { HandshakeContext, messageEvent, type Established, type Handshake } from './handshake.ts'
+import { HandshakeDriver } from './handshake-driver.ts'
 import { MessageAssembler } from './messages/handshake-message.ts'
 import type { ClientOptions, EndpointOptions, ServerOptions } from './options.ts'
 import { PostHandshake } from './post-handshake.ts'
@@ -29,6 +24,11 @@ export interface ConnectionHandlers {
   earlyData?(plaintext: Uint8Array): void
   /** The peer ended its half in order (close_notify). */
   peerClosed(): void
+  /**
+   * Whether the handshake waits for an answer from outside (a signature, say). What comes meanwhile is held, up to a
+   * limit, so the transport should be paused.
+   */
+  waiting?(isWaiting: boolean): void
   /** The connection is over; the alert for the peer has gone to {@link output}. Nothing follows. */
   failed(error: TlsError): void
 }
@@ -51,8 +51,7 @@ export class TlsConnection implements Disposable {
   readonly #writer: RecordWriter
   readonly #assembler = new MessageAssembler()
   readonly #context: HandshakeContext
-  readonly #handshake: Handshake<Established>
-  #awaiting: IteratorResult<HandshakeRequest, Established> | undefined
+  readonly #driver: HandshakeDriver
   #postHandshake: PostHandshake | undefined
   #session: Session | undefined
   #state: State = 'idle'
@@ -60,6 +59,8 @@ export class TlsConnection implements Disposable {
   #receivedClose = false
   #sawPeerMessage = false
   #earlyBytes = 0
+  /** Whether the transport ended while an answer was awaited. */
+  #heldEnd = false
 
   /** A connection that opens the conversation, once {@link start} is called. @throws TlsError TLS_BAD_OPTIONS on start */
   static client(
@@ -86,7 +87,7 @@ export class TlsConnection implements Disposable {
     rewrite: MessageRewriter | undefined,
     begin: (hs: HandshakeContext) => Handshake<Established>,
   ) {
-    const { crypto, nowMs, keyLog, trace } = options
+    const { crypto, nowMs, keyLog, trace, certificateCompression: compressors = [] } = options
     this.#role = role
     this.#options = options
     this.#handlers = handlers
@@ -105,10 +106,11 @@ export class TlsConnection implements Disposable {
       nowMs,
       keyLog,
       trace,
+      compressors,
       rewrite,
     }
     this.#context = new HandshakeContext(services)
-    this.#handshake = begin(this.#context)
+    this.#driver = new HandshakeDriver(begin(this.#context), this.#assembler, (goOn) => this.#answered(goOn))
   }
 
   /** What the handshake settled, once it has. */
@@ -122,7 +124,7 @@ export class TlsConnection implements Disposable {
       throw new TlsError('TLS_MISUSE', `start() was called on a connection that is ${this.#state}`)
     this.#state = 'handshaking'
     try {
-      this.#awaiting = this.#handshake.next()
+      this.#driver.start()
     } catch (thrown) {
       this.#end()
       throw thrown
@@ -145,6 +147,10 @@ export class TlsConnection implements Disposable {
   /** Tells that the transport has ended: without a close_notify before it, that is a failure. */
   receiveEnd(): void {
     if (this.#state === 'over' || this.#receivedClose) return
+    if (this.#driver.isWaiting) {
+      this.#heldEnd = true
+      return
+    }
     if (this.#state === 'open') {
       this.#fail(
         new TlsError(
@@ -234,41 +240,33 @@ export class TlsConnection implements Disposable {
     }
   }
 
-  /** Answers the handshake's requests until it needs a message that has not come, or is complete. */
+  /** Runs the handshake until it needs a message or an answer that has not come, or is complete. */
   #proceed(): void {
-    while (this.#state === 'handshaking' && this.#awaiting !== undefined && !this.#awaiting.done) {
-      const request = this.#awaiting.value
-      if (request.kind === 'message') {
-        const message = this.#assembler.take()
-        if (message === undefined) break
-        this.#awaiting = this.#handshake.next(message)
-      } else {
-        this.#awaiting = this.#answer(request)
-      }
-    }
+    const established = this.#driver.advance()
     this.#writer.flush()
-    if (this.#state === 'handshaking' && this.#awaiting?.done === true) this.#establish(this.#awaiting.value)
+    if (this.#isOver) return
+    if (this.#driver.isWaiting) {
+      this.#reader.pause()
+      this.#handlers.waiting?.(true)
+    }
+    if (established !== undefined) this.#establish(established)
   }
 
-  #answer(
-    request: Exclude<HandshakeRequest, { kind: 'message' }>,
-  ): IteratorResult<HandshakeRequest, Established> {
-    try {
-      switch (request.kind) {
-        case 'credential':
-          return this.#handshake.next((this.#options as ServerOptions).credential(request.serverName))
-        case 'signature':
-          return this.#handshake.next(request.key.sign(request.parameters, request.content))
-        case 'verification':
-          return this.#handshake.next(request.verifier.verify(request.chain, request.context))
-      }
-    } catch (thrown) {
-      return this.#handshake.throw(thrown)
-    }
+  /** Goes on with an answer that was waited for, and with what the peer sent meanwhile. */
+  #answered(goOn: () => void): void {
+    this.#guard(() => {
+      goOn()
+      this.#proceed()
+      if (this.#driver.isWaiting || this.#isOver) return
+      this.#reader.resume()
+      // What was held may have made us wait again.
+      if (this.#driver.isWaiting || this.#isOver) return
+      this.#handlers.waiting?.(false)
+      if (this.#heldEnd) this.receiveEnd()
+    })
   }
 
   #establish(established: Established): void {
-    this.#awaiting = undefined
     this.#state = 'open'
     this.#session = established.session
     this.#postHandshake = new PostHandshake(
@@ -287,7 +285,7 @@ export class TlsConnection implements Disposable {
   #receiveHandshake(fragment: Uint8Array, protection: Protection): void {
     this.#sawPeerMessage = true
     this.#assembler.push(fragment)
-    if (this.#awaiting !== undefined) this.#proceed()
+    if (this.#driver.isRunning) this.#proceed()
     for (
       let message = this.#takePostHandshake();
       message !== undefined;
@@ -420,7 +418,7 @@ export class TlsConnection implements Disposable {
   #end(): void {
     if (this.#state === 'over') return
     this.#state = 'over'
-    this.#awaiting = undefined
+    this.#driver.stop()
     this.#reader[Symbol.dispose]()
     this.#writer[Symbol.dispose]()
     this.#context.wipe()

@@ -1,8 +1,13 @@
 /** Which of several credentials suits a peer, and how it signs (RFC 8446 §4.4.2.2, §4.4.2.3). */
 import { equalBytes } from '../bytes/bytes.ts'
+import type { SignatureParameters } from '../crypto/provider.ts'
+import type { Certificate } from '../pki/certificate.ts'
+import { canonicalDnsName, dnsNameCovers } from '../pki/host-name.ts'
 import { TlsError } from './errors.ts'
-import type { Credential, Credentials } from './options.ts'
+import type { Eventually } from './eventually.ts'
+import type { AnyCredential, Credentials, CredentialSource, CredentialWishes } from './options.ts'
 import {
+  CertificateType,
   isGrease,
   nameOf,
   SIGNATURE_SCHEMES,
@@ -10,55 +15,137 @@ import {
   type SignatureSchemeParameters,
 } from './registry.ts'
 
-/** What the peer says that it can verify. */
-export interface PeerAcceptance {
-  /** Code points. */
-  readonly schemes: readonly number[]
-  /** DER names of its authorities; empty when it names none. */
-  readonly authorities: readonly Uint8Array[]
-}
-
+/** What we prove ourselves with. */
 export interface ChosenCredential {
-  readonly credential: Credential
+  readonly credential: AnyCredential
   readonly scheme: SignatureSchemeParameters
 }
 
 /**
- * The first of our credentials that suits the peer, with the first of its schemes that the peer accepts.
+ * Those of `credentials` that have the name which a client asks for, by preference. A single one answers everyone, as
+ * do all of them clients that name nothing. Which of them suits the peer otherwise, the handshake finds out.
+ *
+ * @returns undefined when there is none for the name
+ */
+export function chooseCredential<Candidate extends AnyCredential>(
+  credentials: readonly Candidate[],
+  { serverName }: Pick<CredentialWishes, 'serverName'>,
+): readonly Candidate[] | undefined {
+  if (credentials.length === 1 || serverName === undefined) return credentials
+  const named = credentials.filter((credential) => hasName(credential, serverName))
+  return named.length === 0 ? undefined : named
+}
+
+/**
+ * The first of our credentials that suits the peer, with the first of its schemes that the peer accepts. Before the
+ * others come those with an authority that the peer names, and of them those whose certificates are signed as it likes.
  *
  * @param candidates at least one, by preference
- * @throws TlsError TLS_NO_COMMON_SIGNATURE_SCHEME, TLS_NO_MATCHING_ISSUER, for what keeps the last candidate out: a side
- * that was told to prove itself does not go on without proof
+ * @throws TlsError TLS_NO_COMMON_SIGNATURE_SCHEME, TLS_NO_MATCHING_ISSUER, TLS_NO_COMMON_CERTIFICATE_TYPE, for what
+ * keeps the last candidate out: a side that was told to prove itself does not go on without proof
  */
-export function suitableCredential(candidates: Credentials, peer: PeerAcceptance): ChosenCredential {
+export function suitableCredential(candidates: Credentials, wishes: CredentialWishes): ChosenCredential {
+  const usable: ChosenCredential[] = []
   let refusal: TlsError | undefined
   for (const credential of listOf(candidates)) {
-    const scheme = signatureSchemes(credential).find(({ code }) => peer.schemes.includes(code))
-    if (scheme === undefined) refusal = noCommonScheme(credential, peer)
-    else if (credential.onlyForNamedIssuers === true && !hasNamedIssuer(credential, peer))
+    const scheme = signatureSchemes(credential).find(({ code }) => wishes.schemes.includes(code))
+    if (!wishes.certificateTypes.includes(certificateTypeOf(credential)))
+      refusal = noCommonType(credential, wishes)
+    else if (scheme === undefined) refusal = noCommonScheme(credential, wishes)
+    else if (isOnlyForNamedIssuers(credential) && !hasNamedIssuer(credential, wishes))
       refusal = noNamedIssuer()
-    else return { credential, scheme }
+    else usable.push({ credential, scheme })
   }
+  const named = usable.filter(({ credential }) => hasNamedIssuer(credential, wishes))
+  const chosen = named.find(({ credential }) => isSignedAsLiked(credential, wishes)) ?? named[0] ?? usable[0]
+  if (chosen !== undefined) return chosen
   throw refusal ?? new TlsError('TLS_BAD_OPTIONS', 'The list of credentials is empty, expected at least one')
 }
 
-function listOf(candidates: Credentials): readonly Credential[] {
+/** What the source has for a peer. */
+export function credentialsFor(
+  source: CredentialSource | undefined,
+  wishes: CredentialWishes,
+): Eventually<Credentials | undefined> {
+  return typeof source === 'function' ? source(wishes) : source
+}
+
+/** One or several, as several. */
+export function listOf(candidates: Credentials): readonly AnyCredential[] {
   return 'key' in candidates ? [candidates] : candidates
 }
 
+/** How a credential proves its owner: a code point of {@link CertificateType}. */
+export function certificateTypeOf(credential: AnyCredential): number {
+  return 'rawPublicKey' in credential ? CertificateType.RawPublicKey : CertificateType.X509
+}
+
 /** What a credential signs with, by preference: TLS 1.3 ties each scheme to one kind of key. */
-function signatureSchemes({ key, signatureSchemes: names }: Credential): SignatureSchemeParameters[] {
+function signatureSchemes({ key, signatureSchemes: names }: AnyCredential): SignatureSchemeParameters[] {
   const fitting = SIGNATURE_SCHEMES.filter(({ keyKind }) => keyKind === key.kind)
   return names === undefined
     ? fitting
     : names.flatMap((name) => fitting.filter((scheme) => scheme.name === name))
 }
 
-function hasNamedIssuer({ chain }: Credential, { authorities }: PeerAcceptance): boolean {
-  return chain.some(({ issuer }) => authorities.some((name) => equalBytes(name, issuer.der)))
+/** A raw public key has no names: the client knows it. */
+function hasName(credential: AnyCredential, serverName: string): boolean {
+  const [leaf] = chainOf(credential)
+  const name = canonicalDnsName(serverName)
+  if (leaf === undefined) return true
+  return (
+    name !== undefined && leaf.subjectAltNames.dnsNames.some((presented) => dnsNameCovers(presented, name))
+  )
 }
 
-function noCommonScheme({ key }: Credential, { schemes }: PeerAcceptance): TlsError {
+function isOnlyForNamedIssuers(credential: AnyCredential): boolean {
+  return 'onlyForNamedIssuers' in credential && (credential.onlyForNamedIssuers ?? false)
+}
+
+function hasNamedIssuer(credential: AnyCredential, { certificateAuthorities }: CredentialWishes): boolean {
+  return chainOf(credential).some(({ issuer }) =>
+    certificateAuthorities.some((name) => equalBytes(name, issuer.der)),
+  )
+}
+
+/** RFC 8446 §4.2.3: the signature of a trust anchor is not checked, so it may be any. */
+function isSignedAsLiked(credential: AnyCredential, { certificateSchemes }: CredentialWishes): boolean {
+  return chainOf(credential)
+    .filter(({ issuer, subject }) => !equalBytes(issuer.der, subject.der))
+    .every(({ signature: { parameters } }) =>
+      certificateSchemes.some((code) => parameters !== undefined && codesOf(parameters).includes(code)),
+    )
+}
+
+function chainOf(credential: AnyCredential): readonly Certificate[] {
+  return 'rawPublicKey' in credential ? [] : credential.chain
+}
+
+/** The code points under which RFC 8446 §4.2.3 knows the signature of a certificate. */
+function codesOf(parameters: SignatureParameters): readonly number[] {
+  switch (parameters.kind) {
+    case 'ed25519':
+      return [0x0807]
+    case 'ecdsa':
+      return { sha256: [0x0403], sha384: [0x0503], sha512: [0x0603] }[parameters.hash]
+    case 'rsa-pkcs1':
+      return { sha256: [0x0401], sha384: [0x0501], sha512: [0x0601] }[parameters.hash]
+    case 'rsa-pss':
+      // Made by a key for any RSA signature, or by one for PSS alone.
+      return { sha256: [0x0804, 0x0809], sha384: [0x0805, 0x080a], sha512: [0x0806, 0x080b] }[parameters.hash]
+  }
+}
+
+function noCommonType(credential: AnyCredential, { certificateTypes }: CredentialWishes): TlsError {
+  const accepted = certificateTypes.map((type) => nameOf(CertificateType, type)).join(', ')
+  const own = nameOf(CertificateType, certificateTypeOf(credential))
+  return new TlsError(
+    'TLS_NO_COMMON_CERTIFICATE_TYPE',
+    `The peer accepts the certificate types ${accepted}; our credential is of the type ${own}`,
+  )
+}
+
+function noCommonScheme({ key }: AnyCredential, { schemes }: CredentialWishes): TlsError {
   const accepted = schemes
     .filter((code) => !isGrease(code))
     .map((code) => nameOf(SignatureScheme, code))

@@ -1,15 +1,21 @@
 import { DistinguishedName } from '../pki/distinguished-name.ts'
+import { parseSubjectPublicKey } from '../pki/algorithms.ts'
 import { parseCertificate } from '../pki/certificate.ts'
+import { restoreCertificate, type CertificateCompressor } from './certificate-compression.ts'
 import {
   decodeCertificate,
   decodeCertificateRequest,
   decodeCertificateVerify,
 } from './messages/authentication.ts'
 import { decodeClientHello, type ClientHello } from './messages/client-hello.ts'
+import { decodeCompressedCertificate } from './messages/compressed-certificate.ts'
 import { decodeEncryptedExtensions } from './messages/encrypted-extensions.ts'
+import type { Extensions } from './messages/extensions.ts'
 import type { HandshakeMessage } from './messages/handshake-message.ts'
 import { decodeServerHello } from './messages/server-hello.ts'
 import {
+  CertificateCompression,
+  CertificateType,
   CipherSuite,
   HandshakeType,
   NamedGroup,
@@ -19,8 +25,10 @@ import {
   type HandshakeTypeName,
 } from './registry.ts'
 import type {
+  CertificateDetails,
   CertificateRequestDetails,
   ClientHelloDetails,
+  EncryptedExtensionsDetails,
   MessageDetails,
   ServerHelloDetails,
 } from './trace.ts'
@@ -32,10 +40,19 @@ const VERSION_NAMES = {
   'TLS 1.3': ProtocolVersion.tls13,
 }
 
-/** What a message says, for a reader. Malformed ones are described as `other`: whoever rejects them says why. */
-export function describeMessage(message: HandshakeMessage): MessageDetails {
+/**
+ * What a message says, for a reader. Malformed ones are described as `other`: whoever rejects them says why.
+ *
+ * @param compressors what a CompressedCertificate may have been made with
+ */
+export function describeMessage(
+  message: HandshakeMessage,
+  compressors: readonly CertificateCompressor[] = [],
+): MessageDetails {
   try {
-    return describe(message)
+    return message.type === HandshakeType.compressed_certificate
+      ? describeCompressed(message, compressors)
+      : describe(message)
   } catch {
     return { message: 'other' }
   }
@@ -54,15 +71,13 @@ function describe({ type, body }: HandshakeMessage): MessageDetails {
         message: 'encrypted_extensions',
         extensions: extensions.names,
         ...(alpn === undefined ? {} : { alpn }),
+        ...certificateTypes(extensions),
       }
     }
     case HandshakeType.certificate_request:
       return describeCertificateRequest(body)
     case HandshakeType.certificate:
-      return {
-        message: 'certificate',
-        chain: decodeCertificate(body).entries.map((entry) => parseCertificate(entry.certificate)),
-      }
+      return describeCertificate(body)
     case HandshakeType.certificate_verify:
       return {
         message: 'certificate_verify',
@@ -79,6 +94,45 @@ function describe({ type, body }: HandshakeMessage): MessageDetails {
     default:
       return { message: 'other' }
   }
+}
+
+function certificateTypes(
+  extensions: Extensions<'encrypted_extensions'>,
+): Pick<EncryptedExtensionsDetails, 'serverCertificateType' | 'clientCertificateType'> {
+  const server = extensions.value('server_certificate_type')
+  const client = extensions.value('client_certificate_type')
+  return {
+    ...(server === undefined ? {} : { serverCertificateType: nameOf(CertificateType, server) }),
+    ...(client === undefined ? {} : { clientCertificateType: nameOf(CertificateType, client) }),
+  }
+}
+
+/** Which form it has was negotiated elsewhere; one is never well-formed as the other. */
+function describeCertificate(body: Uint8Array): CertificateDetails {
+  const { entries } = decodeCertificate(body)
+  const [first] = entries
+  if (first === undefined) return { message: 'certificate', chain: [] }
+  const stapled = first.extensions.names
+  try {
+    const chain = entries.map((entry) => parseCertificate(entry.certificate))
+    return { message: 'certificate', chain, ...(stapled.length === 0 ? {} : { stapled }) }
+  } catch (thrown) {
+    if (entries.length > 1) throw thrown
+    return { message: 'certificate', chain: [], rawPublicKey: parseSubjectPublicKey(first.certificate) }
+  }
+}
+
+function describeCompressed(
+  message: HandshakeMessage,
+  compressors: readonly CertificateCompressor[],
+): CertificateDetails {
+  const restored = restoreCertificate(message, compressors)
+  const { algorithm } = decodeCompressedCertificate(message.body)
+  const compression = {
+    algorithm: nameOf(CertificateCompression, algorithm),
+    restoredBytes: restored.bytes.length,
+  }
+  return { ...describeCertificate(restored.body), compression }
 }
 
 /** What a ClientHello says. */

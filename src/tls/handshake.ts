@@ -1,11 +1,10 @@
 /** What both sides of a handshake stand on: requests to the outside, messages, keys and the trace. */
-import type { CryptoProvider, PrivateKey, SignatureParameters } from '../crypto/provider.ts'
-import type { Certificate } from '../pki/certificate.ts'
-import type { CertificateVerifier, VerificationContext, VerifiedPeer } from '../pki/verifier.ts'
+import type { CryptoProvider } from '../crypto/provider.ts'
+import type { CertificateCompressor } from './certificate-compression.ts'
 import { describeMessage } from './describe.ts'
 import { TlsError } from './errors.ts'
 import { asMessage, type HandshakeMessage, type MessageAssembler } from './messages/handshake-message.ts'
-import type { Credentials } from './options.ts'
+import type { Eventually } from './eventually.ts'
 import type { RecordReader } from './record/reader.ts'
 import type { RecordWriter } from './record/writer.ts'
 import { HandshakeType, nameOf, type CipherSuiteParameters, type HandshakeTypeName } from './registry.ts'
@@ -13,38 +12,17 @@ import type { Session } from './session.ts'
 import { Transcript } from './transcript.ts'
 import type { Direction, Protection, TraceEvent } from './trace.ts'
 
-/** What a handshake must be given from outside before it can go on. */
+/** What a handshake must be given before it can go on. */
 export type HandshakeRequest =
   | { readonly kind: 'message' }
-  | { readonly kind: 'credential'; readonly serverName: string | undefined }
-  | {
-      readonly kind: 'signature'
-      readonly key: PrivateKey
-      readonly parameters: SignatureParameters
-      readonly content: Uint8Array
-    }
-  | {
-      readonly kind: 'verification'
-      readonly verifier: CertificateVerifier
-      readonly chain: readonly Certificate[]
-      readonly context: VerificationContext
-    }
-
-interface HandshakeAnswers {
-  message: HandshakeMessage
-  credential: Credentials | undefined
-  signature: Uint8Array
-  verification: VerifiedPeer
-}
+  | { readonly kind: 'promise'; readonly promise: Promise<unknown> }
 
 /** A handshake in progress: a procedure that pauses at each {@link HandshakeRequest}. */
 export type Handshake<Result> = Generator<HandshakeRequest, Result, unknown>
 
-/** Pauses until the outside has answered. */
-export function* ask<Request extends HandshakeRequest>(
-  request: Request,
-): Handshake<HandshakeAnswers[Request['kind']]> {
-  return (yield request) as HandshakeAnswers[Request['kind']]
+/** What the outside has answered; pauses only when it answers later. Throws what a promise is rejected with. */
+export function* settled<Value>(answer: Eventually<Value>): Handshake<Value> {
+  return answer instanceof Promise ? ((yield { kind: 'promise', promise: answer }) as Value) : answer
 }
 
 /** What a completed handshake hands over to the connection. */
@@ -68,6 +46,8 @@ export interface HandshakeServices {
   readonly nowMs: () => number
   readonly keyLog?: ((line: string) => void) | undefined
   readonly trace?: ((event: TraceEvent) => void) | undefined
+  /** Those that were offered: a trace shows what they restore. */
+  readonly compressors: readonly CertificateCompressor[]
   readonly rewrite?: ((message: Uint8Array) => Uint8Array) | undefined
 }
 
@@ -116,7 +96,7 @@ export class HandshakeContext {
   /** Like {@link expect}, but leaves the transcript to the caller. */
   *receive(...types: readonly HandshakeType[]): Handshake<HandshakeMessage> {
     this.#services.writer.flush()
-    const message = yield* ask({ kind: 'message' })
+    const message = (yield { kind: 'message' }) as HandshakeMessage
     this.#traceMessage('received', message, this.#services.reader.protection)
     if (types.some((type) => type === message.type)) return message
     const expected = types.map((type) => nameOf(HandshakeType, type)).join(' or ')
@@ -229,7 +209,7 @@ export class HandshakeContext {
 
   #traceMessage(direction: Direction, message: HandshakeMessage, protection: Protection): void {
     if (this.#services.trace === undefined) return
-    this.trace(messageEvent(direction, message, protection, this.nowMs))
+    this.trace(messageEvent(direction, message, protection, this.nowMs, this.#services.compressors))
   }
 }
 
@@ -239,6 +219,7 @@ export function messageEvent(
   message: HandshakeMessage,
   protection: Protection,
   atMs: number,
+  compressors: readonly CertificateCompressor[] = [],
 ): TraceEvent {
   return {
     kind: 'message',
@@ -248,7 +229,7 @@ export function messageEvent(
     protection,
     atMs,
     get details() {
-      return describeMessage(message)
+      return describeMessage(message, compressors)
     },
   }
 }

@@ -1,29 +1,86 @@
-import type { CryptoProvider, GroupName, PrivateKey } from '../crypto/provider.ts'
+import type { CryptoProvider, GroupName, KeyKind, SignatureParameters } from '../crypto/provider.ts'
 import type { Certificate } from '../pki/certificate.ts'
-import type { CertificateVerifier } from '../pki/verifier.ts'
+import type { CertificateVerifier, VerificationContext, VerifiedPeer } from '../pki/verifier.ts'
+import type { CertificateCompressor } from './certificate-compression.ts'
 import type { EchKey } from './ech/config.ts'
-import type { CipherSuiteName, SignatureSchemeName } from './registry.ts'
-import type { ClientTicketStore } from './session/resumption.ts'
+import type { Eventually } from './eventually.ts'
+import type { CertificateTypeName, CipherSuiteName, SignatureSchemeName } from './registry.ts'
+import type { RemoteClientTickets } from './session/resumption.ts'
 import type { TicketPolicy } from './session/ticketing.ts'
 import type { TraceEvent } from './trace.ts'
 
-/** A certificate chain with the key of its leaf. */
-export interface Credential {
-  /** Leaf first, without the anchor. */
-  readonly chain: readonly Certificate[]
-  readonly key: PrivateKey
+/** A key that signs for us; it may live elsewhere, and answer later. */
+export interface SigningKey {
+  readonly kind: KeyKind
+  /** ECDSA signatures are DER. */
+  sign(parameters: SignatureParameters, content: Uint8Array): Eventually<Uint8Array>
+}
+
+interface SigningCredential {
+  readonly key: SigningKey
   /** What it signs with, by preference. @default every scheme that fits the key */
   readonly signatureSchemes?: readonly SignatureSchemeName[]
+}
+
+/** A certificate chain with the key of its leaf. */
+export interface Credential extends SigningCredential {
+  /** Leaf first, without the anchor. */
+  readonly chain: readonly Certificate[]
   /** Whether it is only shown to peers whose certificate_authorities name an issuer of the chain. @default false */
   readonly onlyForNamedIssuers?: boolean
-  /** The DER OCSPResponse (RFC 6960) for the leaf, for clients that ask. @default none */
+  /** The DER OCSPResponse (RFC 6960) for the leaf, for peers that ask. @default none */
   readonly ocspResponse?: Uint8Array
-  /** The SignedCertificateTimestampList (RFC 6962 §3.3) for the leaf, for clients that ask. @default none */
+  /** The SignedCertificateTimestampList (RFC 6962 §3.3) for the leaf, for peers that ask. @default none */
   readonly signedCertificateTimestamps?: Uint8Array
 }
 
+/** A key by itself, known to the peer beforehand (RFC 7250). */
+export interface RawPublicKeyCredential extends SigningCredential {
+  /** DER SubjectPublicKeyInfo of the key. */
+  readonly rawPublicKey: Uint8Array
+}
+
+/** What one side shows to prove itself. */
+export type AnyCredential = Credential | RawPublicKeyCredential
+
 /** One credential, or several by preference: the first that suits the peer is shown. */
-export type Credentials = Credential | readonly Credential[]
+export type Credentials = AnyCredential | readonly AnyCredential[]
+
+/** What a peer says of the credential that it would like to see. Numbers that nobody knows are among them. */
+export interface CredentialWishes {
+  /** What a client asked a server for; always undefined when a client is to choose. */
+  readonly serverName: string | undefined
+  /** The signatures that it accepts of us, by preference: code points of `SignatureScheme`. */
+  readonly schemes: readonly number[]
+  /** The signatures that it accepts in certificates, by preference. */
+  readonly certificateSchemes: readonly number[]
+  /** Subjects of the authorities that it trusts, as DER; empty when it does not say. */
+  readonly certificateAuthorities: readonly Uint8Array[]
+  /** Code points of `CertificateType`, by preference. */
+  readonly certificateTypes: readonly number[]
+}
+
+/** What to show, or the choice of it for one peer; `chooseCredential` chooses by name. */
+export type CredentialSource =
+  | Credentials
+  | ((wishes: CredentialWishes) => Eventually<Credentials | undefined>)
+
+/** A {@link CertificateVerifier} that may ask others, and answer later. */
+export interface PeerVerifier extends Omit<CertificateVerifier, 'verify'> {
+  verify(chain: readonly Certificate[], context: VerificationContext): Eventually<VerifiedPeer>
+}
+
+/** Knows peers by their keys, without certificates. */
+export interface RawPublicKeyVerifier {
+  /**
+   * @param rawPublicKey DER SubjectPublicKeyInfo of a key that can be used; possession is proven elsewhere
+   * @returns whom the key stands for, with the key and an empty path
+   * @throws CertificateError, or TlsError with a more telling alert
+   */
+  verify(rawPublicKey: Uint8Array, context: VerificationContext): Eventually<VerifiedPeer>
+  /** Judges again for a resumption; nothing is resumed with a verifier that cannot. @throws CertificateError */
+  reverify?(peer: VerifiedPeer, context: VerificationContext): void
+}
 
 /** What both roles have in common. */
 export interface EndpointOptions {
@@ -47,6 +104,19 @@ export interface EndpointOptions {
   readonly paddingBlockBytes?: number
   /** Begins each burst with records that fit one TCP segment: less latency on slow links, more work. @default false */
   readonly smallFirstRecords?: boolean
+  /**
+   * How certificates may be compressed, by preference; peers are told (RFC 8879). `nodeCompression` has all three ways.
+   * @default not at all
+   */
+  readonly certificateCompression?: readonly CertificateCompressor[]
+  /** Asks peers for an OCSP response, which goes to the verifier. @default false */
+  readonly requestOcspResponse?: boolean
+  /** Asks peers for signed certificate timestamps, which go to the verifier. @default false */
+  readonly requestCertificateTimestamps?: boolean
+  /** Lets peers prove themselves by key alone (RFC 7250). @default by certificates only */
+  readonly rawPublicKeyVerifier?: RawPublicKeyVerifier
+  /** How peers may prove themselves, by preference. @default whatever there is a verifier for, certificates first */
+  readonly peerCertificateTypes?: readonly CertificateTypeName[]
   /** Receives lines of the SSLKEYLOGFILE format (RFC 9850). Whoever reads them reads the traffic. @default off */
   readonly keyLog?: (line: string) => void
   /** Receives an event for every step. @default off */
@@ -55,28 +125,26 @@ export interface EndpointOptions {
 
 export interface ClientOptions extends EndpointOptions {
   /** Verifies the server. */
-  readonly verifier: CertificateVerifier
+  readonly verifier: PeerVerifier
   /** A DNS name for the server_name extension. @default none sent */
   readonly serverName?: string
   /**
    * What to show a server that asks; a function is called when one does. With something to show that does not suit the
    * server, the handshake fails. @default nothing
    */
-  readonly credential?: Credentials | (() => Credentials | undefined)
+  readonly credential?: CredentialSource
+  /** How we can prove ourselves, by preference. @default as `credential` can, X.509 when it is a function */
+  readonly ownCertificateTypes?: readonly CertificateTypeName[]
   /**
    * The groups to send shares for, for callers that know what a server will choose; none asks for a HelloRetryRequest.
    * @default the preferred group, and the preferred one of the other kind, hybrid or classical
    */
   readonly keyShares?: readonly GroupName[]
-  /** Asks for an OCSP response, for the verifier to judge. @default false */
-  readonly requestOcspResponse?: boolean
-  /** Asks for certificate timestamps, for the verifier to judge. @default false */
-  readonly requestCertificateTimestamps?: boolean
   /**
    * Tickets of this one server, shown this credential. Given, connections are resumed where they can be.
    * @default every handshake is a full one
    */
-  readonly tickets?: ClientTicketStore
+  readonly tickets?: RemoteClientTickets
   /**
    * Whether to send values that mean nothing, so that peers keep ignoring what they do not know (RFC 8701), and
    * extensions in random order, so that they rely on none. @default true
@@ -115,10 +183,10 @@ export interface ServerEch {
 }
 
 export interface ServerOptions extends EndpointOptions {
-  /** Chooses what to show; `serverName` is what the client asked for. Undefined refuses with unrecognized_name. */
-  readonly credential: (serverName: string | undefined) => Credentials | undefined
-  /** Asks clients for a certificate. Without a verifier none is asked for. */
-  readonly clientVerifier?: CertificateVerifier
+  /** What to show, or the choice of it; undefined refuses with unrecognized_name. */
+  readonly credential: CredentialSource
+  /** Asks clients for a certificate. Without a verifier, of either kind, none is asked for. */
+  readonly clientVerifier?: PeerVerifier
   /** Whether a client without certificate is let in, unverified. @default false when there is a verifier */
   readonly allowAnonymousClient?: boolean
   /**

@@ -24,6 +24,7 @@ export const HandshakeType = {
   certificate_verify: 15,
   finished: 20,
   key_update: 24,
+  compressed_certificate: 25,
   message_hash: 254,
 } as const
 export type HandshakeType = (typeof HandshakeType)[keyof typeof HandshakeType]
@@ -64,6 +65,13 @@ export const ExtensionType = {
 export type ExtensionType = (typeof ExtensionType)[keyof typeof ExtensionType]
 
 export const ProtocolVersion = { tls10: 0x0301, tls12: 0x0303, tls13: 0x0304 } as const
+
+/** How a side proves itself (RFC 7250 §7); the engine knows these two. */
+export const CertificateType = { X509: 0, RawPublicKey: 2 } as const
+export type CertificateTypeName = keyof typeof CertificateType
+
+/** RFC 8879 §7.3. */
+export const CertificateCompression = { zlib: 1, brotli: 2, zstd: 3 } as const
 
 /** RFC 8446 appendix B.4. */
 export const CipherSuite = {

@@ -1,7 +1,7 @@
 import type { GroupName } from '../crypto/provider.ts'
 import type { VerifiedPeer } from '../pki/verifier.ts'
 import type { EarlyDataOutcome } from './session/early-data.ts'
-import type { Credential } from './options.ts'
+import type { AnyCredential } from './options.ts'
 import type { CipherSuiteName, SignatureSchemeName } from './registry.ts'
 
 /** What a completed handshake has settled. */
@@ -24,7 +24,7 @@ export interface Session {
   readonly peer?: VerifiedPeer
   readonly peerSignatureScheme?: SignatureSchemeName
   /** What we showed. */
-  readonly credential?: Credential
+  readonly credential?: AnyCredential
   /** Keying material bound to this connection (RFC 8446 §7.5). */
   exportKeyingMaterial(label: string, context: Uint8Array, length: number): Uint8Array
 }

@@ -2,6 +2,7 @@
  * What the engine reports of every step, for whoever explains a handshake. Events carry no secrets.
  */
 import type { GroupName } from '../crypto/provider.ts'
+import type { SubjectPublicKey } from '../pki/algorithms.ts'
 import type { Certificate } from '../pki/certificate.ts'
 import type { TlsError } from './errors.ts'
 import type { CipherSuiteName, HandshakeTypeName, SignatureSchemeName } from './registry.ts'
@@ -39,6 +40,9 @@ export interface EncryptedExtensionsDetails {
   readonly message: 'encrypted_extensions'
   readonly extensions: readonly string[]
   readonly alpn?: string
+  /** How the server is to prove itself, and the client: `X509` or `RawPublicKey`, where the client gave a choice. */
+  readonly serverCertificateType?: string
+  readonly clientCertificateType?: string
 }
 
 export interface CertificateRequestDetails {
@@ -50,8 +54,14 @@ export interface CertificateRequestDetails {
 
 export interface CertificateDetails {
   readonly message: 'certificate'
-  /** Leaf first; empty when the peer has none to offer. */
+  /** Leaf first; empty when the peer has none to offer, or shows a raw public key. */
   readonly chain: readonly Certificate[]
+  /** What is shown in the place of certificates (RFC 7250). */
+  readonly rawPublicKey?: SubjectPublicKey
+  /** The names of the extensions that come with the leaf. */
+  readonly stapled?: readonly string[]
+  /** How the message was squeezed (RFC 8879), and its length without that. */
+  readonly compression?: { readonly algorithm: string; readonly restoredBytes: number }
 }
 
 export interface CertificateVerifyDetails {
@@ -121,7 +131,7 @@ export type TraceEvent = Timed &
         /** Whether both go on from an earlier handshake, so that no certificate is shown. */
         readonly resumed: boolean
       }
-    /** The peer's chain and name hold up. */
+    /** The peer's chain and name hold up; without a path, its raw public key is one that is accepted. */
     | {
         readonly kind: 'identity'
         readonly name: string

@@ -8,6 +8,7 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/plaintext HTTP/, 'HTTP_REQUEST'],
   ],
   TLS_DECODE_ERROR: [
+    [/^ASN1_subjectPublicKeyInfo has a length of 0/, 'INVALID_RAW_PUBLIC_KEY'],
     [/^An alert has|level warning/, 'BAD_ALERT'],
     [/^(client_hello|legacy_session_id) has/, 'CLIENTHELLO_PARSE_FAILED'],
     [/^protocol_name/, 'PARSE_TLSEXT'],
@@ -44,6 +45,8 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/early data under another application protocol/, 'ALPN_MISMATCH_ON_EARLY_DATA'],
     [/early data without resuming/, 'UNEXPECTED_EXTENSION'],
     [/^The alert .* has the level/, 'UNKNOWN_ALERT_TYPE'],
+    [/^CompressedCertificate uses/, 'UNKNOWN_CERT_COMPRESSION_ALG'],
+    [/goes without saying/, 'DECODE_ERROR'],
     [/^CertificateVerify uses/, 'WRONG_SIGNATURE_TYPE'],
     [/legacy_compression_methods/, 'INVALID_COMPRESSION_LIST'],
     [/twice/, 'DUPLICATE_EXTENSION'],
@@ -74,6 +77,10 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/None of the ECH configs/, 'UNUSABLE_ECH_CONFIG_LIST'],
   ],
   TLS_EARLY_DATA_LIMIT: [[/declined/, 'TOO_MUCH_SKIPPED_EARLY_DATA']],
+  TLS_BAD_COMPRESSION: [[/at most \d+ are accepted/, 'UNCOMPRESSED_CERT_TOO_LARGE']],
+  TLS_NO_COMMON_CERTIFICATE_TYPE: [
+    [/our credential is|client's Certificate, by saying nothing/, 'UNKNOWN_CERTIFICATE_TYPE'],
+  ],
   TLS_FLOOD: [
     [/KeyUpdates/, 'TOO_MANY_KEY_UPDATES'],
     [/user_canceled/, 'TOO_MANY_WARNING_ALERTS'],
@@ -107,6 +114,8 @@ const NAMES: Readonly<Partial<Record<TlsErrorCode, string>>> = {
   TLS_UNRECOGNIZED_NAME: 'CERT_CB_ERROR',
   TLS_CERTIFICATE_REQUIRED: 'PEER_DID_NOT_RETURN_A_CERTIFICATE',
   TLS_CERTIFICATE_REJECTED: 'CERTIFICATE_VERIFY_FAILED',
+  TLS_BAD_COMPRESSION: 'CERT_DECOMPRESSION_FAILED',
+  TLS_NO_COMMON_CERTIFICATE_TYPE: 'UNSUPPORTED_CERTIFICATE',
   TLS_BAD_SIGNATURE: 'BAD_SIGNATURE',
   TLS_BAD_FINISHED: 'DIGEST_CHECK_FAILED',
   TLS_BAD_KEY_SHARE: 'BAD_ECPOINT',

@@ -24,6 +24,10 @@ const hostName = fc.stringMatching(/^[a-z0-9.-]{1,60}$/)
 const protocols = fc.array(fc.stringMatching(/^[a-z0-9/.]{1,12}$/), { minLength: 1, maxLength: 5 })
 const names = fc.array(bytes(1, 40), { minLength: 1, maxLength: 4 })
 
+const compressionAlgorithms = fc.uniqueArray(uint16, { minLength: 1, maxLength: 5 })
+/** With one that is not X.509, which alone goes without saying. */
+const certificateTypes = fc.array(uint8, { maxLength: 3 }).map((others) => [2].concat(others))
+
 type Additions<Message extends ExtendedMessage> = fc.Arbitrary<
   ((extensions: Extensions<Message>) => unknown)[]
 >
@@ -94,6 +98,11 @@ export const clientHelloExtensions: fc.Arbitrary<Extensions<'client_hello'>> = e
   uint16.map((limit) => (set) => set.add('record_size_limit', limit)),
   fc.constant((set) => set.add('post_handshake_auth', true)),
   bytes(0, 30).map((value) => (set) => set.add('padding', value)),
+  fc.constant((set) => set.add('status_request', { statusType: 'ocsp' })),
+  fc.constant((set) => set.add('signed_certificate_timestamp', true)),
+  compressionAlgorithms.map((list) => (set) => set.add('compress_certificate', list)),
+  certificateTypes.map((list) => (set) => set.add('server_certificate_type', list)),
+  certificateTypes.map((list) => (set) => set.add('client_certificate_type', list)),
 ])
 
 /** Always with a version: without one it is not TLS 1.3, and read as such. */

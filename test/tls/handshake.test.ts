@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { toHex, utf8 } from '../../src/bytes/bytes.ts'
+import type { CredentialWishes } from '../../src/tls/options.ts'
 import { TlsPair, type TlsPairOptions } from '../support/tls-pair.ts'
 import { mintWorkloads, newKey, NOW_MS } from '../support/tls-workloads.ts'
 import { mintSvid } from '../support/certificates.ts'
@@ -58,7 +59,7 @@ test('TlsConnection as server chooses its credential by the name that the client
     nowMs: NOW_MS,
   })
   const asked: unknown[] = []
-  const credential = (name: string | undefined): typeof other => {
+  const credential = ({ serverName: name }: CredentialWishes): typeof other => {
     asked.push(name)
     return name === 'cart.shop.example' ? other : workloads.server
   }

@@ -1,8 +1,10 @@
 import { formatAddress, isLoopback, type Address } from '../../config/address.ts'
 import { nativeCrypto } from '../../crypto/native-provider.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
+import { nodeCompression } from '../../net/node-compression.ts'
 import { nodeTransport } from '../../net/node-transport.ts'
 import type { Connection } from '../../net/transport.ts'
+import { chooseCredential } from '../../tls/credentials.ts'
 import type { ServerOptions } from '../../tls/options.ts'
 import { ExitCode, type Command, type CommandIo } from '../command.ts'
 import { UsageError } from '../errors.ts'
@@ -11,7 +13,6 @@ import { readEchKeys } from './ech-files.ts'
 import { readCredentials, readNegotiation, SHARED_FLAGS, SHARED_USAGE } from './flags.ts'
 import { openKeyLog } from './key-log.ts'
 import { serveConnection, type ServeSettings } from './serve-connection.ts'
-import { chooseBySni } from './sni.ts'
 import { clientVerifier } from './trust.ts'
 
 const DEFAULT_LISTEN = '127.0.0.1:4433'
@@ -92,8 +93,8 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
   if (values.http && alpn !== undefined && (alpn.length !== 1 || alpn[0] !== HTTP_ALPN))
     throw new UsageError(`--alpn: expected ${HTTP_ALPN} with --http, got ${quoted(alpn.join(','))}`)
   const credentials = await readCredentials(values, crypto)
-  const [first, ...others] = credentials
-  if (first === undefined) throw new UsageError('--cert: expected the certificate of the server, got nothing')
+  if (credentials.length === 0)
+    throw new UsageError('--cert: expected the certificate of the server, got nothing')
   const echKeys = await readEchKeys(values['ech-key'] ?? [], crypto)
   return {
     listen,
@@ -101,8 +102,9 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
     keylog: values.keylog,
     options: {
       crypto,
-      credential: chooseBySni([first, ...others]),
+      credential: (wishes) => chooseCredential(credentials, wishes),
       ...negotiation,
+      certificateCompression: nodeCompression,
       ...(values.http ? { alpn: [HTTP_ALPN] } : {}),
       ...(echKeys.length === 0 ? {} : { ech: { keys: echKeys } }),
       ...(values.ca === undefined

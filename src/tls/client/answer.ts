@@ -24,6 +24,7 @@ import {
 } from '../registry.ts'
 import type { ClientTicket } from '../session/resumption.ts'
 import { judgeAnswer } from './ech.ts'
+import type { SelectedTypes } from './authentication.ts'
 import { echoes, type Offer } from './offer.ts'
 
 /** The end of ServerHello.random when a TLS 1.3 server was talked into an older version (RFC 8446 §4.1.3). */
@@ -209,6 +210,7 @@ export interface ServerExtensions {
   readonly earlyData: boolean
   /** What to encrypt the next hello to, from a server that could not read this one. */
   readonly echRetryConfigs: Uint8Array | undefined
+  readonly selected: SelectedTypes
 }
 
 /** Awaits EncryptedExtensions and holds them against our offer. */
@@ -236,7 +238,11 @@ export function* receiveEncryptedExtensions(
       'EncryptedExtensions carries configs to retry with, although our encrypted ClientHello was accepted',
     )
   }
-  return { alpn, earlyData, echRetryConfigs }
+  const selected = {
+    server: extensions.value('server_certificate_type'),
+    client: extensions.value('client_certificate_type'),
+  }
+  return { alpn, earlyData, selected, echRetryConfigs }
 }
 
 /** RFC 8446 §4.2.10: early data was sent under the ticket's suite and protocol, and can be taken under no other. */

@@ -1,18 +1,7 @@
-import {
-  authenticatePeer,
-  authenticateSelf,
-  expectFinished,
-  sendCertificate,
-  sendFinished,
-  type AuthenticatedPeer,
-  type PeerExpectation,
-} from '../authenticate.ts'
-import { suitableCredential } from '../credentials.ts'
-import { TlsError } from '../errors.ts'
+import { expectFinished, sendFinished } from '../finished.ts'
 import type { Established, Handshake, HandshakeContext } from '../handshake.ts'
-import { decodeCertificateRequest, type CertificateRequest } from '../messages/authentication.ts'
-import { encodeMessage, type HandshakeMessage } from '../messages/handshake-message.ts'
-import type { ClientOptions, Credential } from '../options.ts'
+import { encodeMessage } from '../messages/handshake-message.ts'
+import type { ClientOptions } from '../options.ts'
 import {
   applicationExporter,
   beginApplicationPhase,
@@ -23,11 +12,12 @@ import {
 import { HandshakeType } from '../registry.ts'
 import { agree, receiveEncryptedExtensions, receiveServerHello } from './answer.ts'
 import { echRejection } from './ech.ts'
+import { answerCertificateRequest, authenticateServer } from './authentication.ts'
 import { sendClientHello, sendSecondClientHello, type Offer } from './offer.ts'
 
 /** The client's side of RFC 8446 §2, from ClientHello to Finished. */
 export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): Handshake<Established> {
-  let offer = sendClientHello(hs, options)
+  let offer = yield* sendClientHello(hs, options)
   if (offer.earlyData === 'pending') beginEarlyData(hs, offer)
   let answer = yield* receiveServerHello(hs, offer)
   offer = answer.offer
@@ -48,14 +38,18 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
   // While early data flows, we go on under its keys until the server has taken or declined it.
   if (!hs.isSendingEarlyData) hs.protectWriting(suite, handshake.secrets.client, 'handshake')
 
-  const { alpn, earlyData, echRetryConfigs } = yield* receiveEncryptedExtensions(hs, offer, agreement)
+  const { alpn, earlyData, selected, echRetryConfigs } = yield* receiveEncryptedExtensions(
+    hs,
+    offer,
+    agreement,
+  )
   if (!earlyData && hs.isSendingEarlyData) {
     hs.stopEarlyData()
     hs.protectWriting(suite, handshake.secrets.client, 'handshake')
   }
   const { server, request } =
     resumed === undefined
-      ? yield* authenticateServer(hs, offer, options)
+      ? yield* authenticateServer(hs, offer, { options, selected })
       : { server: { peer: resumed.peer!, scheme: resumed.peerSignatureScheme! }, request: undefined }
   yield* expectFinished(hs, suite, handshake.secrets.server)
 
@@ -69,7 +63,10 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
   const isRejected = offer.ech?.status === 'rejected'
   // Who we are is for the server behind the public name (RFC 9849 §6.1.7).
   const own = isRejected ? undefined : options.credential
-  const credential = request === undefined ? undefined : yield* answerCertificateRequest(hs, request, own)
+  const credential =
+    request === undefined
+      ? undefined
+      : yield* answerCertificateRequest(hs, request, { own, options, selected })
   sendFinished(hs, suite, handshake.secrets.client)
   const resumptionSecret = hs.own(master.resumptionSecret(hs.transcript.hash()))
   master.wipe()
@@ -118,71 +115,4 @@ function outcomeOf(
   if (earlyData !== 'pending') return earlyData
   if (accepted) return 'accepted'
   return resumed ? 'peer_declined' : 'session_not_resumed'
-}
-
-interface ServerAuthentication {
-  readonly server: AuthenticatedPeer
-  /** Set when the server wants to know us in turn; the answer waits for its Finished. */
-  readonly request: CertificateRequest | undefined
-}
-
-function* authenticateServer(
-  hs: HandshakeContext,
-  offer: Offer,
-  options: ClientOptions,
-): Handshake<ServerAuthentication> {
-  let message = yield* hs.expect(HandshakeType.certificate_request, HandshakeType.certificate)
-  let request: CertificateRequest | undefined
-  if (message.type === HandshakeType.certificate_request) {
-    request = readCertificateRequest(message)
-    message = yield* hs.expect(HandshakeType.certificate)
-  }
-  const server = yield* authenticatePeer(hs, message, {
-    peerRole: 'server',
-    ...expectedServer(offer, options),
-    schemes: offer.policy.schemes,
-    optional: false,
-    requestedExtensions: new Set(offer.hello.extensions.types),
-  })
-  // A peer that is not optional is authenticated or refused.
-  return { server: server!, request }
-}
-
-/** Whoever rejects our encrypted hello proves the public name, and thereby that it may (RFC 9849 §6.1.7). */
-function expectedServer(
-  { ech }: Offer,
-  { verifier, serverName, ech: options }: ClientOptions,
-): Pick<PeerExpectation, 'verifier' | 'serverName'> {
-  if (ech?.status !== 'rejected') return { verifier, serverName }
-  return { verifier: options?.publicNameVerifier ?? verifier, serverName: ech.config.publicName }
-}
-
-function readCertificateRequest({ body }: HandshakeMessage): CertificateRequest {
-  const request = decodeCertificateRequest(body)
-  if (request.context.length > 0) {
-    throw new TlsError('TLS_ILLEGAL_PARAMETER', 'CertificateRequest has a context in the handshake')
-  }
-  if (request.extensions.value('signature_algorithms') === undefined) {
-    throw new TlsError('TLS_MISSING_EXTENSION', 'CertificateRequest carries no signature_algorithms')
-  }
-  return request
-}
-
-/** Shows what suits the server, or nothing if we have nothing: then the server decides (RFC 8446 §4.4.2.4). */
-function* answerCertificateRequest(
-  hs: HandshakeContext,
-  { extensions }: CertificateRequest,
-  own: ClientOptions['credential'],
-): Handshake<Credential | undefined> {
-  const candidates = typeof own === 'function' ? own() : own
-  if (candidates === undefined) {
-    sendCertificate(hs, [])
-    return undefined
-  }
-  const chosen = suitableCredential(candidates, {
-    schemes: extensions.value('signature_algorithms') ?? [],
-    authorities: extensions.value('certificate_authorities') ?? [],
-  })
-  yield* authenticateSelf(hs, 'client', chosen)
-  return chosen.credential
 }

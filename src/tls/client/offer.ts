@@ -1,8 +1,7 @@
 import { equalBytes } from '../../bytes/bytes.ts'
 import { HASH_BYTES, type GroupName, type PendingKeyAgreement } from '../../crypto/provider.ts'
-import { CertificateError } from '../../pki/errors.ts'
 import { TlsError } from '../errors.ts'
-import type { HandshakeContext } from '../handshake.ts'
+import { settled, type Handshake, type HandshakeContext } from '../handshake.ts'
 import { earlyStage, finishedMac, type EarlyStage } from '../key-schedule.ts'
 import {
   decodeClientHello,
@@ -10,7 +9,6 @@ import {
   RANDOM_BYTES,
   type ClientHello,
 } from '../messages/client-hello.ts'
-import { OCSP_REQUEST } from '../messages/extension-codecs.ts'
 import { Extensions } from '../messages/extensions.ts'
 import type { HandshakeMessage } from '../messages/handshake-message.ts'
 import { bindersLength, PSK_DHE_KE, type OfferedPsks } from '../messages/pre-shared-key.ts'
@@ -45,6 +43,8 @@ import { drawGrease, greaseExtensions, type Grease } from './grease.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
 import type { ClientTicket } from '../session/resumption.ts'
 import { Transcript } from '../transcript.ts'
+import { isStillAccepted } from '../still-accepted.ts'
+import { offerCertificates } from './certificate-offers.ts'
 
 /** What we have said, and the secrets behind it. */
 export interface Offer {
@@ -66,9 +66,9 @@ export interface OfferedResumption {
 }
 
 /** Sends the first ClientHello. */
-export function sendClientHello(hs: HandshakeContext, options: ClientOptions): Offer {
+export function* sendClientHello(hs: HandshakeContext, options: ClientOptions): Handshake<Offer> {
   const policy = negotiationPolicy(options)
-  const resumption = chooseTicket(hs, options, policy)
+  const resumption = yield* chooseTicket(hs, options, policy)
   const earlyData = earlyDataFor(resumption, options, policy)
   const keyAgreements = offeredShares(options, policy).map((group) => hs.crypto.beginKeyAgreement(group))
   const grease = options.grease === false ? undefined : drawGrease(hs.crypto)
@@ -130,9 +130,10 @@ interface Offered extends Pick<Offer, 'policy' | 'keyAgreements'> {
 
 /** All but those that depend on a ticket. */
 function offeredExtensions(
-  { serverName, tickets, requestOcspResponse, requestCertificateTimestamps }: ClientOptions,
+  options: ClientOptions,
   { policy, keyAgreements, grease, plan }: Offered,
 ): Extensions<'client_hello'> {
+  const { serverName, tickets } = options
   const { schemes, alpn, recordSizeLimit } = policy
   const greaseShare = meaningless(grease?.group).map((group) => ({ group, share: Uint8Array.of(0) }))
   const extensions = new Extensions('client_hello')
@@ -144,9 +145,8 @@ function offeredExtensions(
     ...schemes.map(({ code }) => code),
     ...meaningless(grease?.signatureScheme),
   ])
-  if (requestOcspResponse === true) extensions.add('status_request', OCSP_REQUEST)
-  if (requestCertificateTimestamps === true) extensions.add('signed_certificate_timestamp', true)
   if (alpn.length > 0) extensions.add('application_layer_protocol_negotiation', alpn)
+  offerCertificates(extensions, options)
   extensions.add('supported_versions', [...meaningless(grease?.version), ProtocolVersion.tls13])
   extensions.add('key_share', [...greaseShare, ...keyAgreements.map(keyShareEntry)])
   if (recordSizeLimit !== undefined) extensions.add('record_size_limit', recordSizeLimit)
@@ -245,26 +245,27 @@ function bind(
 }
 
 /** A ticket whose peer would still be accepted: resumption saves the proof, not the trust. */
-function chooseTicket(
+function* chooseTicket(
   hs: HandshakeContext,
-  { tickets, verifier, serverName }: ClientOptions,
+  options: ClientOptions,
   policy: NegotiationPolicy,
-): OfferedResumption | undefined {
-  if (tickets === undefined || verifier.reverify === undefined) return undefined
+): Handshake<OfferedResumption | undefined> {
+  const { tickets, verifier, rawPublicKeyVerifier, serverName } = options
+  const rechecks = verifier.reverify !== undefined || rawPublicKeyVerifier?.reverify !== undefined
+  if (tickets === undefined || !rechecks) return undefined
   const context = {
     peerRole: 'server',
     nowMs: hs.nowMs,
     ...(serverName === undefined ? {} : { serverName }),
   } as const
-  for (let ticket = tickets.take(hs.nowMs); ticket !== undefined; ticket = tickets.take(hs.nowMs)) {
+  for (
+    let ticket = yield* settled(tickets.take(hs.nowMs));
+    ticket !== undefined;
+    ticket = yield* settled(tickets.take(hs.nowMs))
+  ) {
     const suite = policy.suites.find(({ name }) => name === ticket.cipherSuite)
     if (suite === undefined || ticket.peer === undefined || ticket.serverName !== serverName) continue
-    try {
-      verifier.reverify(ticket.peer, context)
-    } catch (thrown) {
-      if (thrown instanceof CertificateError) continue
-      throw thrown
-    }
+    if (!isStillAccepted(ticket.peer, verifier, options, context)) continue
     return { ticket, suite, stage: earlyStage(hs.crypto, suite.hash, hs.own(ticket.preSharedKey)) }
   }
   return undefined

@@ -30,7 +30,7 @@ export function encodeCertificateRequest({ context, extensions }: CertificateReq
 }
 
 export interface CertificateEntry {
-  /** DER. */
+  /** DER; of a SubjectPublicKeyInfo where raw public keys were agreed (RFC 8446 §4.4.2). */
   readonly certificate: Uint8Array
   readonly extensions: Extensions<'certificate'>
 }
@@ -41,8 +41,14 @@ export interface CertificateMessage {
   readonly entries: readonly CertificateEntry[]
 }
 
-/** @throws DecodeError; TlsError TLS_DECODE_ERROR for a longer chain than is accepted */
-export function decodeCertificate(body: Uint8Array): CertificateMessage {
+/**
+ * @param field what the entries are called, for an error
+ * @throws DecodeError; TlsError TLS_DECODE_ERROR for a longer chain than is accepted
+ */
+export function decodeCertificate(
+  body: Uint8Array,
+  field: 'cert_data' | 'ASN1_subjectPublicKeyInfo' = 'cert_data',
+): CertificateMessage {
   return readAll(body, 'certificate', (reader) => ({
     context: reader.bytes8('certificate_request_context').slice(),
     entries: reader.vector24('certificate_list', (list) => {
@@ -51,7 +57,7 @@ export function decodeCertificate(body: Uint8Array): CertificateMessage {
         if (entries.length === MAX_CHAIN_ENTRIES) {
           throw new TlsError('TLS_DECODE_ERROR', `The chain has more than ${MAX_CHAIN_ENTRIES} certificates`)
         }
-        const certificate = list.bytes24('cert_data', { min: 1 }).slice()
+        const certificate = list.bytes24(field, { min: 1 }).slice()
         entries.push({ certificate, extensions: Extensions.read(list, 'certificate') })
       }
       return entries

@@ -15,7 +15,8 @@ export interface KeyShareEntry {
   readonly share: Uint8Array
 }
 
-function codec<T>(
+/** A codec that reads all of the contents with `read`. */
+export function codec<T>(
   name: string,
   read: (reader: Reader) => T,
   write: (writer: Writer, value: T) => void,
@@ -39,6 +40,15 @@ export const flag: Codec<true> = codec(
 
 /** Contents that are not looked into. */
 export const opaque: Codec<Uint8Array> = { read: (contents) => contents, write: (value) => value }
+
+/** One one-byte number. */
+export function uint8(name: string): Codec<number> {
+  return codec(
+    name,
+    (reader) => reader.uint8(name),
+    (writer, value) => writer.uint8(value),
+  )
+}
 
 /** One two-byte number, such as the version that a server selects. */
 export function uint16(name: string): Codec<number> {
@@ -140,36 +150,6 @@ export const nameList: Codec<readonly Uint8Array[]> = codec(
   (writer, names) =>
     writer.vector16((list) => names.forEach((name) => list.vector16((contents) => contents.bytes(name)))),
 )
-
-/** The status_type of RFC 6066 §8. */
-const OCSP = 1
-
-/** A ClientHello's wish for an OCSP response, from any responder (RFC 6066 §8). */
-export const OCSP_REQUEST: Uint8Array = Uint8Array.of(OCSP, 0, 0, 0, 0)
-
-/** A DER OCSPResponse beside the certificate it is about (RFC 8446 §4.4.2.1). */
-export const ocspStatus: Codec<Uint8Array> = codec(
-  'status_request',
-  (reader) => {
-    const type = reader.uint8('status_type')
-    if (type !== OCSP) throw new TlsError('TLS_DECODE_ERROR', `status_type is ${type}, expected 1 (ocsp)`)
-    return reader.bytes24('response', { min: 1 }).slice()
-  },
-  (writer, response) => writer.uint8(OCSP).vector24((contents) => contents.bytes(response)),
-)
-
-/** A SignedCertificateTimestampList of at least one entry, which is not looked into (RFC 6962 §3.3). */
-export const timestampList: Codec<Uint8Array> = {
-  read: (contents) => {
-    readAll(contents, 'signed_certificate_timestamp', (reader) =>
-      reader.vector16('sct_list', (list) => list.each((item) => item.bytes16('serialized_sct', { min: 1 })), {
-        min: 1,
-      }),
-    )
-    return contents.slice()
-  },
-  write: (value) => value,
-}
 
 function readKeyShare(reader: Reader): KeyShareEntry {
   const bounds: LengthBounds = { min: 1 }

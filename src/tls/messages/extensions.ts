@@ -8,19 +8,26 @@ import { echClientHello, echConfirmation, echRetryConfigs, type EchClientHello }
 import { TlsError } from '../errors.ts'
 import { ExtensionType, nameOf } from '../registry.ts'
 import {
+  certificateTypeList,
+  compressionList,
+  ocspStatus,
+  statusRequest,
+  timestampList,
+  type StatusRequest,
+} from './certificate-extensions.ts'
+import {
   byteList,
   cookie,
   flag,
   keyShare,
   keyShareList,
   nameList,
-  ocspStatus,
   opaque,
   protocolList,
   serverName,
-  timestampList,
   uint16,
   uint16List,
+  uint8,
   versionList,
   type Codec,
   type KeyShareEntry,
@@ -52,16 +59,22 @@ type Numbers = readonly number[]
 /** What each extension holds in each message where it may stand (the table of RFC 8446 §4.2). */
 interface ExtensionValues {
   server_name: { client_hello: string; encrypted_extensions: true }
-  status_request: { client_hello: Uint8Array; certificate_request: Uint8Array; certificate: Uint8Array }
+  status_request: { client_hello: StatusRequest; certificate_request: true; certificate: Uint8Array }
   supported_groups: { client_hello: Numbers; encrypted_extensions: Numbers }
   signature_algorithms: { client_hello: Numbers; certificate_request: Numbers }
   application_layer_protocol_negotiation: {
     client_hello: readonly string[]
     encrypted_extensions: readonly string[]
   }
-  signed_certificate_timestamp: { client_hello: true; certificate_request: true; certificate: Uint8Array }
+  signed_certificate_timestamp: {
+    client_hello: true
+    certificate_request: true
+    certificate: Uint8Array
+  }
+  client_certificate_type: { client_hello: Numbers; encrypted_extensions: number }
+  server_certificate_type: { client_hello: Numbers; encrypted_extensions: number }
   padding: { client_hello: Uint8Array }
-  compress_certificate: { client_hello: Uint8Array; certificate_request: Uint8Array }
+  compress_certificate: { client_hello: Numbers; certificate_request: Numbers }
   record_size_limit: { client_hello: number; encrypted_extensions: number }
   pre_shared_key: { client_hello: OfferedPsks; server_hello: number }
   early_data: { client_hello: Uint8Array; encrypted_extensions: Uint8Array; new_session_ticket: Uint8Array }
@@ -92,7 +105,7 @@ type Codecs = {
 
 const EXTENSIONS: Codecs = {
   server_name: { client_hello: serverName, encrypted_extensions: flag },
-  status_request: { client_hello: opaque, certificate_request: opaque, certificate: ocspStatus },
+  status_request: { client_hello: statusRequest, certificate_request: flag, certificate: ocspStatus },
   supported_groups: {
     client_hello: uint16List('named_group_list'),
     encrypted_extensions: uint16List('named_group_list'),
@@ -102,9 +115,21 @@ const EXTENSIONS: Codecs = {
     certificate_request: uint16List('supported_signature_algorithms'),
   },
   application_layer_protocol_negotiation: { client_hello: protocolList, encrypted_extensions: protocolList },
-  signed_certificate_timestamp: { client_hello: flag, certificate_request: flag, certificate: timestampList },
+  signed_certificate_timestamp: {
+    client_hello: flag,
+    certificate_request: flag,
+    certificate: timestampList,
+  },
+  client_certificate_type: {
+    client_hello: certificateTypeList('client_certificate_type'),
+    encrypted_extensions: uint8('client_certificate_type'),
+  },
+  server_certificate_type: {
+    client_hello: certificateTypeList('server_certificate_type'),
+    encrypted_extensions: uint8('server_certificate_type'),
+  },
   padding: { client_hello: opaque },
-  compress_certificate: { client_hello: opaque, certificate_request: opaque },
+  compress_certificate: { client_hello: compressionList, certificate_request: compressionList },
   record_size_limit: {
     client_hello: uint16('record_size_limit'),
     encrypted_extensions: uint16('record_size_limit'),

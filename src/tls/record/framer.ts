@@ -21,9 +21,10 @@ export class RecordFramer {
    * Calls `take` with every whole record, header included, until it returns false. The records are views
    * that `take` may overwrite.
    *
+   * @returns how many bytes of `input` were used: all of them, unless `take` returned false
    * @throws TlsError TLS_NOT_TLS, TLS_RECORD_OVERFLOW, TLS_UNEXPECTED_MESSAGE, and whatever `take` throws
    */
-  push(input: Uint8Array, take: (record: Uint8Array) => boolean): void {
+  push(input: Uint8Array, take: (record: Uint8Array) => boolean): number {
     let offset = 0
     while (offset < input.length) {
       const rest = input.length - offset
@@ -31,14 +32,15 @@ export class RecordFramer {
         const recordBytes = this.#recordBytes(input.subarray(offset))
         if (rest >= recordBytes) {
           offset += recordBytes
-          if (!take(input.subarray(offset - recordBytes, offset))) return
+          if (!take(input.subarray(offset - recordBytes, offset))) return offset
           continue
         }
       }
       offset += this.#collect(input.subarray(offset))
       const record = this.#collected()
-      if (record !== undefined && !take(record)) return
+      if (record !== undefined && !take(record)) return offset
     }
+    return offset
   }
 
   /** Adds what the partial record lacks, and returns how much that was. */

@@ -17,6 +17,9 @@ const MAX_SKIPPED_EARLY_BYTES = 2 ** 14
 /** Alerts that end nothing and are forgiven without application data between them; the number is BoringSSL's. */
 const MAX_ALERTS = 4
 
+/** A paused transport delivers what it has read already, 64 KiB at a time; four times that is no accident. */
+const MAX_HELD_BYTES = 2 ** 18
+
 /** Where the records of a peer are delivered. Views are valid only during the call. */
 export interface RecordSink {
   handshake(fragment: Uint8Array, protection: Protection): void
@@ -38,6 +41,9 @@ export class RecordReader implements Disposable {
   #alerts = 0
   #maxPlaintextBytes = MAX_PLAINTEXT_BYTES
   #stopped = false
+  #isPaused = false
+  #held: Uint8Array[] = []
+  #heldBytes = 0
   #isDisposed = false
 
   constructor(crypto: CryptoProvider, sink: RecordSink) {
@@ -51,10 +57,26 @@ export class RecordReader implements Disposable {
 
   /** Delivers what `ciphertext` completes; its bytes are decrypted in place. @throws TlsError */
   receive(ciphertext: Uint8Array): void {
-    this.#framer.push(ciphertext, (record) => {
+    if (this.#isPaused) return this.#hold(ciphertext)
+    const taken = this.#framer.push(ciphertext, (record) => {
       this.#deliver(record)
-      return !this.#stopped
+      return !this.#stopped && !this.#isPaused
     })
+    if (this.#isPaused && taken < ciphertext.length) this.#hold(ciphertext.subarray(taken))
+  }
+
+  /** Holds what comes from here on, even the rest of what is being received. */
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  /** Delivers what was held, until paused anew. @throws TlsError */
+  resume(): void {
+    this.#isPaused = false
+    const held = this.#held
+    this.#held = []
+    this.#heldBytes = 0
+    for (const bytes of held) if (!this.#stopped) this.receive(bytes)
   }
 
   /** Reads under new keys from the next record on. */
@@ -85,7 +107,20 @@ export class RecordReader implements Disposable {
   [Symbol.dispose](): void {
     this.#stopped = true
     this.#isDisposed = true
+    this.#held = []
     this.#opener?.[Symbol.dispose]()
+  }
+
+  /** The caller's array may be used again: what is held is a copy. */
+  #hold(bytes: Uint8Array): void {
+    this.#heldBytes += bytes.length
+    if (this.#heldBytes > MAX_HELD_BYTES) {
+      throw new TlsError(
+        'TLS_HELD_LIMIT',
+        `More than ${MAX_HELD_BYTES} bytes came while an answer was awaited`,
+      )
+    }
+    this.#held.push(bytes.slice())
   }
 
   #deliver(record: Uint8Array): void {

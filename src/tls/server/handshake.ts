@@ -1,16 +1,10 @@
 import type { GroupName } from '../../crypto/provider.ts'
-import {
-  authenticatePeer,
-  authenticateSelf,
-  expectFinished,
-  sendFinished,
-  type AuthenticatedPeer,
-} from '../authenticate.ts'
-import { suitableCredential, type ChosenCredential } from '../credentials.ts'
+import type { AuthenticatedPeer } from '../authenticate-peer.ts'
+import { authenticateSelf, certificateTerms } from '../authenticate-self.ts'
 import { TlsError } from '../errors.ts'
-import { ask, type Established, type Handshake, type HandshakeContext } from '../handshake.ts'
+import { expectFinished, sendFinished } from '../finished.ts'
+import type { Established, Handshake, HandshakeContext } from '../handshake.ts'
 import { earlyStage } from '../key-schedule.ts'
-import { encodeCertificateRequest } from '../messages/authentication.ts'
 import { RANDOM_BYTES, type ClientHello } from '../messages/client-hello.ts'
 import { encodeEncryptedExtensions } from '../messages/encrypted-extensions.ts'
 import { Extensions } from '../messages/extensions.ts'
@@ -27,7 +21,14 @@ import {
 } from '../phases.ts'
 import { negotiationPolicy, plaintextLimit, type NegotiationPolicy } from '../policy.ts'
 import { MAX_PLAINTEXT_BYTES } from '../record/protection.ts'
-import { ExtensionType, HandshakeType, NamedGroup, ProtocolVersion } from '../registry.ts'
+import { HandshakeType, NamedGroup, ProtocolVersion } from '../registry.ts'
+import {
+  addChosenTypes,
+  authenticateClient,
+  chooseProofs,
+  sendCertificateRequest,
+  type Proofs,
+} from './authentication.ts'
 import { chooseProtocol, receiveClientHello, type Chosen } from './choose.ts'
 import { retryConfigsFor, withEchConfirmation } from './ech.ts'
 import { judgeEarlyData, resume, type Resumption } from './resume.ts'
@@ -39,9 +40,9 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   const { hello, suite, group } = chosen
   const serverName = hello.extensions.value('server_name')
   const alpn = chooseProtocol(hello, policy)
-  const resumption = resume(hs, options, chosen)
+  const resumption = yield* resume(hs, options, chosen)
   const earlyData = judgeEarlyData(options, chosen, resumption, alpn)
-  const own = resumption === undefined ? yield* chooseCredential(hello, serverName) : undefined
+  const proofs = resumption === undefined ? yield* chooseProofs(hello, options, serverName) : undefined
   hs.transcript.add(chosen.message.bytes)
   hs.transcript.begin(suite.hash)
   const early =
@@ -59,14 +60,14 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   const echRetryConfigs = retryConfigsFor(options.ech, chosen)
   sendEncryptedExtensions(hs, policy, {
     hello,
-    resumed,
+    proofs,
     alpn,
     earlyData: early !== undefined,
     echRetryConfigs,
   })
-  const verifier = own === undefined ? undefined : options.clientVerifier
-  if (verifier !== undefined) sendCertificateRequest(hs, policy, verifier.authorities ?? [])
-  if (own !== undefined) yield* authenticateSelf(hs, 'server', { ...own, evidence: evidenceFor(hello, own) })
+  if (proofs?.clientType !== undefined) sendCertificateRequest(hs, policy, options)
+  if (proofs !== undefined)
+    yield* authenticateSelf(hs, 'server', proofs.own, certificateTerms(hello, options))
   sendFinished(hs, suite, handshake.secrets.server)
   const { master, secrets, exporterSecret } = beginApplicationPhase(hs, handshake.stage, hello.random)
   hs.protectWriting(suite, secrets.server, 'application')
@@ -80,7 +81,9 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   }
   hs.protectReading(suite, handshake.secrets.client, 'handshake')
   const client =
-    verifier === undefined ? resumedClient(resumption) : yield* authenticateClient(hs, policy, options)
+    proofs?.clientType === undefined
+      ? resumedClient(resumption)
+      : yield* authenticateClient(hs, policy, options, proofs.clientType)
   yield* expectFinished(hs, suite, handshake.secrets.client)
   hs.stopEarlyData()
   const resumptionSecret = hs.own(master.resumptionSecret(hs.transcript.hash()))
@@ -104,7 +107,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
       echAccepted: chosen.echAccepted,
       earlyData,
       ...(resumption === undefined ? {} : { ticketAgeSkewMs: resumption.ageSkewMs }),
-      ...(own === undefined ? {} : { credential: own.credential }),
+      ...(proofs === undefined ? {} : { credential: proofs.own.credential }),
       ...(client === undefined ? {} : { peer: client.peer, peerSignatureScheme: client.scheme }),
       ...(alpn === undefined ? {} : { alpn }),
       ...(serverName === undefined ? {} : { serverName }),
@@ -148,40 +151,10 @@ function keyShareEntry(group: GroupName, share: Uint8Array): { group: number; sh
   return { group: NamedGroup[group], share }
 }
 
-function* chooseCredential(
-  { extensions }: ClientHello,
-  serverName: string | undefined,
-): Handshake<ChosenCredential> {
-  const schemes = extensions.value('signature_algorithms')
-  if (schemes === undefined) {
-    throw new TlsError('TLS_MISSING_EXTENSION', 'The client sent no signature_algorithms (RFC 8446 §9.2)')
-  }
-  const candidates = yield* ask({ kind: 'credential', serverName })
-  if (candidates === undefined) {
-    const asked = serverName === undefined ? 'a client that names no server' : `the name "${serverName}"`
-    throw new TlsError('TLS_UNRECOGNIZED_NAME', `There is no certificate for ${asked}`)
-  }
-  const authorities = extensions.value('certificate_authorities') ?? []
-  return suitableCredential(candidates, { schemes, authorities })
-}
-
-/** What the client asked for beside our certificate, as far as we have it. */
-function evidenceFor(
-  { extensions }: ClientHello,
-  { credential }: ChosenCredential,
-): Extensions<'certificate'> {
-  const { ocspResponse, signedCertificateTimestamps } = credential
-  const evidence = new Extensions('certificate')
-  if (ocspResponse !== undefined && extensions.has(ExtensionType.status_request))
-    evidence.add('status_request', ocspResponse)
-  if (signedCertificateTimestamps !== undefined && extensions.has(ExtensionType.signed_certificate_timestamp))
-    evidence.add('signed_certificate_timestamp', signedCertificateTimestamps)
-  return evidence
-}
-
 interface EncryptedAnswer {
   readonly hello: ClientHello
-  readonly resumed: boolean
+  /** Absent when a session is resumed. */
+  readonly proofs: Proofs | undefined
   readonly alpn: string | undefined
   readonly earlyData: boolean
   readonly echRetryConfigs: Uint8Array | undefined
@@ -190,11 +163,12 @@ interface EncryptedAnswer {
 function sendEncryptedExtensions(
   hs: HandshakeContext,
   { recordSizeLimit }: NegotiationPolicy,
-  { hello, resumed, alpn, earlyData, echRetryConfigs }: EncryptedAnswer,
+  { hello, proofs, alpn, earlyData, echRetryConfigs }: EncryptedAnswer,
 ): void {
   const extensions = new Extensions('encrypted_extensions')
   // RFC 6066 §3: the acknowledgement that the name chose the certificate, which a resumption has none of.
-  if (!resumed && hello.extensions.value('server_name') !== undefined) extensions.add('server_name', true)
+  if (proofs !== undefined && hello.extensions.value('server_name') !== undefined)
+    extensions.add('server_name', true)
   if (alpn !== undefined) extensions.add('application_layer_protocol_negotiation', [alpn])
   if (earlyData) extensions.add('early_data', new Uint8Array(0))
   if (echRetryConfigs !== undefined) extensions.add('encrypted_client_hello', echRetryConfigs)
@@ -206,38 +180,8 @@ function sendEncryptedExtensions(
     hs.limitWriting(plaintextLimit(peerLimit))
     hs.limitReading(ownLimit - 1)
   }
+  if (proofs !== undefined) addChosenTypes(extensions, hello, proofs)
   hs.send(encodeEncryptedExtensions(extensions))
-}
-
-function sendCertificateRequest(
-  hs: HandshakeContext,
-  { schemes }: NegotiationPolicy,
-  authorities: readonly Uint8Array[],
-): void {
-  const extensions = new Extensions('certificate_request').add(
-    'signature_algorithms',
-    schemes.map(({ code }) => code),
-  )
-  if (authorities.length > 0) extensions.add('certificate_authorities', authorities)
-  hs.send(encodeCertificateRequest({ context: new Uint8Array(0), extensions }))
-}
-
-/** We ask nothing of clients beside their certificates. */
-const NOTHING_REQUESTED: ReadonlySet<number> = new Set()
-
-function* authenticateClient(
-  hs: HandshakeContext,
-  { schemes }: NegotiationPolicy,
-  { clientVerifier, allowAnonymousClient = false }: ServerOptions,
-): Handshake<AuthenticatedPeer | undefined> {
-  return yield* authenticatePeer(hs, yield* hs.expect(HandshakeType.certificate), {
-    peerRole: 'client',
-    verifier: clientVerifier!,
-    schemes,
-    serverName: undefined,
-    optional: allowAnonymousClient,
-    requestedExtensions: NOTHING_REQUESTED,
-  })
 }
 
 /** Whom the ticket stands for. */

@@ -1,12 +1,13 @@
 import { equalBytes } from '../../bytes/bytes.ts'
-import { CertificateError } from '../../pki/errors.ts'
+import { typesOfClients } from '../certificate-types.ts'
 import { TlsError } from '../errors.ts'
-import type { HandshakeContext } from '../handshake.ts'
+import { settled, type Handshake, type HandshakeContext } from '../handshake.ts'
 import { earlyStage, finishedMac, type EarlyStage } from '../key-schedule.ts'
 import { bindersLength, PSK_DHE_KE } from '../messages/pre-shared-key.ts'
 import type { ServerOptions } from '../options.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
 import type { ServerTicketState } from '../session/resumption.ts'
+import { isStillAccepted } from '../still-accepted.ts'
 import type { Chosen } from './choose.ts'
 
 /** Each costs a look-up, or a decryption; honest clients offer one or two. */
@@ -34,7 +35,11 @@ export interface Resumption {
  *
  * @throws TlsError TLS_MISSING_EXTENSION, TLS_BAD_BINDER, TLS_ILLEGAL_PARAMETER
  */
-export function resume(hs: HandshakeContext, options: ServerOptions, chosen: Chosen): Resumption | undefined {
+export function* resume(
+  hs: HandshakeContext,
+  options: ServerOptions,
+  chosen: Chosen,
+): Handshake<Resumption | undefined> {
   const { extensions } = chosen.hello
   const offer = extensions.value('pre_shared_key')
   if (offer === undefined) return undefined
@@ -49,7 +54,7 @@ export function resume(hs: HandshakeContext, options: ServerOptions, chosen: Cho
   for (const [index, { identity, obfuscatedAge }] of offer.identities
     .slice(0, MAX_IDENTITIES_TRIED)
     .entries()) {
-    const state = options.tickets.store.redeem(identity, hs.nowMs)
+    const state = yield* settled(options.tickets.store.redeem(identity, hs.nowMs))
     if (state === undefined || !isHonoured(hs, options, chosen, state)) continue
     const stage = earlyStage(hs.crypto, chosen.suite.hash, hs.own(state.preSharedKey))
     checkBinder(hs, chosen, stage, index)
@@ -61,21 +66,16 @@ export function resume(hs: HandshakeContext, options: ServerOptions, chosen: Cho
 /** Resumption saves the proof, not the trust: whom the ticket names must still be welcome. */
 function isHonoured(
   hs: HandshakeContext,
-  { clientVerifier, allowAnonymousClient = false }: ServerOptions,
+  options: ServerOptions,
   { hello, suite }: Chosen,
   state: ServerTicketState,
 ): boolean {
   if (hashOf(state) !== suite.hash) return false
   if (state.serverName !== hello.extensions.value('server_name')) return false
-  if (state.peer === undefined) return clientVerifier === undefined || allowAnonymousClient
-  if (clientVerifier?.reverify === undefined) return false
-  try {
-    clientVerifier.reverify(state.peer, { peerRole: 'client', nowMs: hs.nowMs })
-    return true
-  } catch (thrown) {
-    if (thrown instanceof CertificateError) return false
-    throw thrown
-  }
+  const { clientVerifier, allowAnonymousClient = false } = options
+  if (state.peer === undefined) return typesOfClients(options).length === 0 || allowAnonymousClient
+  const context = { peerRole: 'client', nowMs: hs.nowMs } as const
+  return isStillAccepted(state.peer, clientVerifier, options, context)
 }
 
 function hashOf({ cipherSuite }: ServerTicketState): 'sha256' | 'sha384' {

@@ -1,5 +1,6 @@
 /** What both sides keep of a connection to resume it later (RFC 8446 §2.2). */
 import type { VerifiedPeer } from '../../pki/verifier.ts'
+import type { Eventually } from '../eventually.ts'
 import type { CipherSuiteName, SignatureSchemeName } from '../registry.ts'
 
 /** RFC 8446 §4.6.1: no ticket may live longer than seven days. */
@@ -42,6 +43,11 @@ export interface ClientTicketStore {
   take(nowMs: number): ClientTicket | undefined
 }
 
+/** A {@link ClientTicketStore} that may be elsewhere, and answer later. */
+export interface RemoteClientTickets extends Omit<ClientTicketStore, 'take'> {
+  take(nowMs: number): Eventually<ClientTicket | undefined>
+}
+
 /** Where a server keeps what its tickets stand for, or a way to seal it into them. */
 export interface ServerTicketStore {
   /** Whether a ticket can be redeemed only once: only then may it carry early data. */
@@ -49,4 +55,9 @@ export interface ServerTicketStore {
   issue(state: ServerTicketState): Uint8Array
   /** Undefined for tickets that are unknown, used, expired or not authentic. */
   redeem(ticket: Uint8Array, nowMs: number): ServerTicketState | undefined
+}
+
+/** A {@link ServerTicketStore} that may be elsewhere, such as one that replicas share, and answer later. */
+export interface RemoteTicketStore extends Omit<ServerTicketStore, 'redeem'> {
+  redeem(ticket: Uint8Array, nowMs: number): Eventually<ServerTicketState | undefined>
 }

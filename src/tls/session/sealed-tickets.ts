@@ -13,7 +13,7 @@ const AEAD = 'aes-256-gcm'
 const NAME_BYTES = 16
 
 /** The layout below; another layout gets another number, so that old tickets are refused and not misread. */
-const LAYOUT = 1
+const LAYOUT = 2
 
 /** A key that seals tickets. Replicas that share it redeem each other's. */
 export interface TicketKey {
@@ -141,18 +141,19 @@ function decodeState(encoded: Uint8Array): ServerTicketState | undefined {
   })
 }
 
-function writePeer(writer: Writer, { name, expiresAtMs, path }: VerifiedPeer): void {
+function writePeer(writer: Writer, { name, expiresAtMs, path, rawPublicKey }: VerifiedPeer): void {
   writeText(writer, name)
   writeTime(writer, expiresAtMs)
+  writer.vector16((spki) => spki.bytes(rawPublicKey ?? new Uint8Array(0)))
   for (const { der } of path) writer.vector24((certificate) => certificate.bytes(der))
 }
 
 function readPeer(reader: Reader): VerifiedPeer {
-  return {
-    name: readText(reader) ?? '',
-    expiresAtMs: readTime(reader),
-    path: reader.each((item) => parseCertificate(item.bytes24('certificate').slice())),
-  }
+  const name = readText(reader) ?? ''
+  const expiresAtMs = readTime(reader)
+  const rawPublicKey = reader.bytes16('raw_public_key').slice()
+  const path = reader.each((item) => parseCertificate(item.bytes24('certificate').slice()))
+  return { name, expiresAtMs, path, ...(rawPublicKey.length === 0 ? {} : { rawPublicKey }) }
 }
 
 /** Whole milliseconds, in 48 bits. */

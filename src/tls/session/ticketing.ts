@@ -7,13 +7,13 @@ import { ticketPreSharedKey } from '../key-schedule.ts'
 import { Extensions } from '../messages/extensions.ts'
 import type { NewSessionTicket } from '../messages/post-handshake.ts'
 import { ExtensionType } from '../registry.ts'
-import { MAX_TICKET_LIFETIME_SECONDS, type ClientTicket, type ServerTicketStore } from './resumption.ts'
+import { MAX_TICKET_LIFETIME_SECONDS, type ClientTicket, type RemoteTicketStore } from './resumption.ts'
 
 const NONCE_BYTES = 8
 
 /** What a server hands out after each handshake. */
 export interface TicketPolicy {
-  readonly store: ServerTicketStore
+  readonly store: RemoteTicketStore
   /** Tickets for each connection. @default 2 */
   readonly count?: number
   /** At most seven days, and never longer than the client's certificate. @default one hour */

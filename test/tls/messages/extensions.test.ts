@@ -24,6 +24,11 @@ const PLACES: readonly [keyof typeof ExtensionType, Partial<Record<ExtendedMessa
   ['psk_key_exchange_modes', { client_hello: '0101' }],
   ['certificate_authorities', { client_hello: '0003000130', certificate_request: '0003000130' }],
   ['post_handshake_auth', { client_hello: '' }],
+  ['status_request', { client_hello: '0100000000', certificate_request: '', certificate: '0100000130' }],
+  ['signed_certificate_timestamp', { client_hello: '', certificate_request: '', certificate: '0003000161' }],
+  ['server_certificate_type', { client_hello: '020200', encrypted_extensions: '02' }],
+  ['client_certificate_type', { client_hello: '0102', encrypted_extensions: '00' }],
+  ['compress_certificate', { client_hello: '0400020001', certificate_request: '020002' }],
   ['key_share', { client_hello: '0005001d000101', server_hello: '001d000101', hello_retry_request: '001d' }],
 ]
 
