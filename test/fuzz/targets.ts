@@ -1,6 +1,7 @@
 import { handshakeTarget } from './handshake/target.ts'
 import { fuzzWorkloads } from './handshake/scenarios.ts'
 import type { FuzzTarget } from './target.ts'
+import { echTargets } from './targets/ech.ts'
 import { identityTargets } from './targets/identity.ts'
 import { liveTraffic } from './targets/live-messages.ts'
 import { pkiTargets } from './targets/pki.ts'
@@ -17,6 +18,7 @@ export async function fuzzTargets(): Promise<readonly FuzzTarget[]> {
     handshakeTarget(workloads, 'server'),
     ...tlsRecordTargets(live),
     ...tlsMessageTargets(live),
+    ...echTargets(),
     ...(await pkiTargets(workloads)),
     ...identityTargets(workloads),
     ...policyTargets(workloads),
