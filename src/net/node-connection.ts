@@ -10,6 +10,7 @@ export class NodeConnection implements Connection {
   readonly #socket: Socket
   #handlers: ConnectionHandlers | undefined
   #error: NetError | undefined
+  #gathering = false
   #paused = false
   #aborted = false
   #closed = false
@@ -42,7 +43,19 @@ export class NodeConnection implements Connection {
 
   write(bytes: Uint8Array, ownership: 'lent' | 'given' = 'lent'): boolean {
     if (this.#socket.destroyed) return true
+    this.#gather()
     return this.#socket.write(ownership === 'given' ? bytes : Buffer.from(bytes))
+  }
+
+  /** What is written in one turn of the event loop leaves in one system call: a delivery of TLS is many records. */
+  #gather(): void {
+    if (this.#gathering) return
+    this.#gathering = true
+    this.#socket.cork()
+    process.nextTick(() => {
+      this.#gathering = false
+      this.#socket.uncork()
+    })
   }
 
   pause(): void {

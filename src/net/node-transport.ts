@@ -10,7 +10,11 @@ const BACKLOG = 1024
 /** A peer that vanished without a word is noticed after about this and a few probes more. */
 const KEEP_ALIVE_MS = 30_000
 
+/** What a slow reader makes us hold; less would stop a fast one at every delivery, which brings 64 KiB at a time. */
+const BUFFERED_BYTES = 256 * 1024
+
 const SOCKET_OPTIONS = {
+  highWaterMark: BUFFERED_BYTES,
   allowHalfOpen: true,
   noDelay: true,
   keepAlive: true,

@@ -7,7 +7,7 @@ import { nodeTransport } from '../../src/net/node-transport.ts'
 import type { Connection } from '../../src/net/transport.ts'
 import { TlsError } from '../../src/tls/errors.ts'
 import { fakeEngine, type FakeEngineOptions } from '../support/fake-engine.ts'
-import { RecordedConnection } from '../support/recorded-connection.ts'
+import { fill, RecordedConnection } from '../support/recorded-connection.ts'
 
 const LIMITS: SecureLimits = { deadlineMs: 5_000 }
 
@@ -104,18 +104,11 @@ test('SecureConnection passes backpressure on in both directions and keeps memor
   const a = new RecordedConnection(client)
   server.pause()
   const b = new RecordedConnection(server, { keep: false })
-  const block = new Uint8Array(256 * 1024)
-  let sent = 0
-  do {
-    sent += block.length
-    assert.ok(sent < 64 * 1024 * 1024, 'the sender was never told to stop')
-  } while (client.write(block))
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  const { bytes, drained } = await fill(a)
   assert.ok(b.bytes < 1024 * 1024, `${b.bytes} bytes were delivered to a paused reader`)
-  const drained = a.drained()
   server.resume()
-  await Promise.all([drained, b.received(sent)])
-  assert.equal(b.bytes, sent)
+  await Promise.all([drained, b.received(bytes)])
+  assert.equal(b.bytes, bytes)
 })
 
 async function refusal(

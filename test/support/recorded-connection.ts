@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { HandfastError } from '../../src/errors.ts'
 import type { Connection } from '../../src/net/transport.ts'
 
@@ -57,5 +58,26 @@ export class RecordedConnection {
   /** Resolves at the next drain. */
   drained(): Promise<void> {
     return new Promise((resolve) => (this.#drained = resolve))
+  }
+}
+
+/** What {@link fill} has done. */
+export interface Filled {
+  readonly bytes: number
+  /** Resolves when there is room again. */
+  readonly drained: Promise<void>
+}
+
+/** Writes until nothing more finds room: not here and not, after a moment, in the kernel. */
+export async function fill(recorded: RecordedConnection): Promise<Filled> {
+  const block = new Uint8Array(256 * 1024)
+  let bytes = 0
+  for (;;) {
+    bytes += block.length
+    if (bytes > 64 * 1024 * 1024) throw new Error('The sender was never told to stop')
+    const room = recorded.drained()
+    if (recorded.connection.write(block)) continue
+    const found = await Promise.race([room.then(() => true), delay(50, false)])
+    if (!found) return { bytes, drained: room }
   }
 }
