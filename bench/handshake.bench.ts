@@ -9,7 +9,8 @@ import { connect, createSecureContext, TLSSocket, type SecureContext } from 'nod
 import { nativeCrypto } from '../src/crypto/native-provider.ts'
 import type { GroupName } from '../src/crypto/provider.ts'
 import { encodePem } from '../src/pki/pem.ts'
-import { TlsConnection, type ConnectionHandlers } from '../src/tls/connection.ts'
+import { TlsConnection } from '../src/tls/connection.ts'
+import type { ConnectionHandlers } from '../src/tls/handlers.ts'
 import { pemOf } from '../test/support/certificates.ts'
 import { mintWorkloads, verifierFor, type Workloads } from '../test/support/tls-workloads.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { concat } from '../../src/bytes/bytes.ts'
-import type { MessageRewriter } from '../../src/tls/connection.ts'
+import type { MessageRewriter } from '../../src/tls/handlers.ts'
 import { decodeCertificateRequest, encodeCertificateRequest } from '../../src/tls/messages/authentication.ts'
 import { decodeClientHello, encodeClientHello } from '../../src/tls/messages/client-hello.ts'
 import { encodeEncryptedExtensions } from '../../src/tls/messages/encrypted-extensions.ts'
