@@ -1,4 +1,4 @@
-import { alertName, AlertDescription, AlertLevel } from './alerts.ts'
+import { AlertDescription, AlertLevel } from './alerts.ts'
 import { clientHandshake } from './client/handshake.ts'
 import { asTlsError, TlsError } from './errors.ts'
 import type { ConnectionHandlers, MessageRewriter } from './handlers.ts'
@@ -7,6 +7,7 @@ import { HandshakeDriver } from './handshake-driver.ts'
 import { MessageAssembler } from './messages/handshake-message.ts'
 import type { ClientOptions, EndpointOptions, ServerOptions } from './options.ts'
 import { PostHandshake } from './post-handshake.ts'
+import { checkAlertLevel, readAlert } from './received-alert.ts'
 import { RecordReader } from './record/reader.ts'
 import { RecordWriter } from './record/writer.ts'
 import { serverHandshake } from './server/handshake.ts'
@@ -317,24 +318,14 @@ export class TlsConnection implements Disposable {
   }
 
   #receiveAlert(fragment: Uint8Array, protection: Protection): void {
-    if (fragment.length !== 2)
-      throw new TlsError('TLS_DECODE_ERROR', `An alert has ${fragment.length} bytes, expected 2`)
-    const [level, code] = fragment as unknown as [number, number]
-    const description = alertName(code)
+    const alert = readAlert(fragment)
+    const { code, description, isPeaceful } = alert
     this.#trace({ kind: 'alert', direction: 'received', description, protection, atMs: this.#nowMs })
-    if (level !== AlertLevel.warning && level !== AlertLevel.fatal)
-      throw new TlsError(
-        'TLS_ILLEGAL_PARAMETER',
-        `The alert ${description} has the level ${level}, expected 1 or 2`,
-      )
-    // RFC 8446 §5.1: an alert that ends nothing may not stand between the pieces of a message either.
-    if (code === AlertDescription.user_canceled || code === AlertDescription.close_notify)
-      this.#refuseInterleaving(description)
+    checkAlertLevel(alert)
+    // RFC 8446 §5.1: an alert that does not end everything may not stand between the pieces of a message either.
+    if (isPeaceful) this.#refuseInterleaving(description)
     if (code === AlertDescription.user_canceled) return
     if (code === AlertDescription.close_notify) return this.#receiveClose()
-    // RFC 8446 §6: all others are fatal.
-    if (level === AlertLevel.warning)
-      throw new TlsError('TLS_DECODE_ERROR', `The alert ${description} has the level warning, expected fatal`)
     const phase = this.#state === 'open' ? 'the open connection' : 'the handshake'
     throw new TlsError('TLS_PEER_ALERT', `The peer ended ${phase} with the alert ${description}`, {
       received: description,
