@@ -60,7 +60,7 @@ const unknownExtensions: fc.Arbitrary<readonly RawExtension[]> = fc.uniqueArray(
 )
 
 /** Extensions as a peer would send them, whatever they are. */
-export function encodeExtensions(list: readonly RawExtension[]): Uint8Array<ArrayBuffer> {
+function encodeExtensions(list: readonly RawExtension[]): Uint8Array<ArrayBuffer> {
   return new Writer()
     .vector16((body) => {
       for (const { type, contents } of list) body.uint16(type).vector16((data) => data.bytes(contents))

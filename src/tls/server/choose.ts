@@ -208,7 +208,7 @@ export function chooseProtocol(hello: ClientHello, { alpn }: NegotiationPolicy):
 }
 
 /** The names of code points, for an error; values that mean nothing are left out. */
-export function names(registry: Readonly<Record<string, number>>, codes: readonly number[]): string {
+function names(registry: Readonly<Record<string, number>>, codes: readonly number[]): string {
   return codes
     .filter((code) => !isGrease(code))
     .map((code) => nameOf(registry, code))
