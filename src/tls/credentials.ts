@@ -56,7 +56,8 @@ export function suitableCredential(candidates: Credentials, wishes: CredentialWi
       refusal = noNamedIssuer()
     else usable.push({ credential, scheme })
   }
-  const named = usable.filter(({ credential }) => hasNamedIssuer(credential, wishes))
+  const isSilent = wishes.certificateAuthorities.length === 0
+  const named = usable.filter(({ credential }) => isSilent || hasNamedIssuer(credential, wishes))
   const chosen = named.find(({ credential }) => isSignedAsLiked(credential, wishes)) ?? named[0] ?? usable[0]
   if (chosen !== undefined) return chosen
   throw refusal ?? new TlsError('TLS_BAD_OPTIONS', 'The list of credentials is empty, expected at least one')
