@@ -3,7 +3,6 @@ import { nativeCrypto } from '../../crypto/native-provider.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { renderExplanation } from '../../diagnose/render.ts'
 import { HandfastError } from '../../errors.ts'
-import { nodeCompression } from '../../net/node-compression.ts'
 import { nodeTransport } from '../../net/node-transport.ts'
 import { secureClient } from '../../net/secure-connection.ts'
 import { TlsError } from '../../tls/errors.ts'
@@ -114,7 +113,6 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
       crypto,
       verifier,
       ...negotiation,
-      certificateCompression: nodeCompression,
       ...(sni === undefined ? {} : { serverName: sni }),
       ...(credential === undefined ? {} : { credential }),
       ...(echConfig === undefined ? {} : { ech: await readEch(echConfig, ca, crypto) }),

@@ -1,5 +1,7 @@
 /** What both tools of the engine take, and its reading. */
 import type { CryptoProvider, GroupName } from '../../crypto/provider.ts'
+import { nodeCompression } from '../../net/node-compression.ts'
+import type { CertificateCompressor } from '../../tls/certificate-compression.ts'
 import type { Credential } from '../../tls/options.ts'
 import { CipherSuite, type CipherSuiteName } from '../../tls/registry.ts'
 import { readCredential } from '../credentials.ts'
@@ -14,6 +16,7 @@ export const SHARED_FLAGS = {
   alpn: { type: 'string' },
   suites: { type: 'string' },
   groups: { type: 'string' },
+  'compress-certificates': { type: 'boolean' },
   keylog: { type: 'string' },
   explain: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -23,6 +26,7 @@ export const SHARED_FLAGS = {
 export const SHARED_USAGE: string = `  --alpn a,b           application protocols, by preference
   --suites A,B         cipher suites, by preference: ${Object.keys(CipherSuite).join(', ')}
   --groups A,B         key agreement groups, by preference: x25519, secp256r1, …
+  --compress-certificates  take and send certificates compressed (RFC 8879): fewer bytes, which older Wiresharks cannot read
   --keylog FILE        append the secrets of every session (SSLKEYLOGFILE format, RFC 9850), for Wireshark;
                        whoever reads the file reads the traffic`
 
@@ -33,19 +37,25 @@ export interface Negotiation {
   readonly alpn?: readonly string[]
   readonly suites?: readonly CipherSuiteName[]
   readonly groups?: readonly GroupName[]
+  readonly certificateCompression?: readonly CertificateCompressor[]
+}
+
+interface NegotiationFlags {
+  readonly alpn?: string
+  readonly suites?: string
+  readonly groups?: string
+  readonly 'compress-certificates'?: boolean
 }
 
 /** @throws UsageError */
-export function readNegotiation(
-  flags: { readonly alpn?: string; readonly suites?: string; readonly groups?: string },
-  crypto: CryptoProvider,
-): Negotiation {
+export function readNegotiation(flags: NegotiationFlags, crypto: CryptoProvider): Negotiation {
   return {
     ...(flags.alpn === undefined ? {} : { alpn: readAlpn(flags.alpn) }),
     ...(flags.suites === undefined
       ? {}
       : { suites: parseNames('--suites', flags.suites, Object.keys(CipherSuite) as CipherSuiteName[]) }),
     ...(flags.groups === undefined ? {} : { groups: parseNames('--groups', flags.groups, crypto.groups) }),
+    ...(flags['compress-certificates'] === true ? { certificateCompression: nodeCompression } : {}),
   }
 }
 

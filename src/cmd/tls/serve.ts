@@ -1,7 +1,6 @@
 import { formatAddress, isLoopback, type Address } from '../../config/address.ts'
 import { nativeCrypto } from '../../crypto/native-provider.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
-import { nodeCompression } from '../../net/node-compression.ts'
 import { nodeTransport } from '../../net/node-transport.ts'
 import type { Connection } from '../../net/transport.ts'
 import { chooseCredential } from '../../tls/credentials.ts'
@@ -104,7 +103,6 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
       crypto,
       credential: (wishes) => chooseCredential(credentials, wishes),
       ...negotiation,
-      certificateCompression: nodeCompression,
       ...(values.http ? { alpn: [HTTP_ALPN] } : {}),
       ...(echKeys.length === 0 ? {} : { ech: { keys: echKeys } }),
       ...(values.ca === undefined
