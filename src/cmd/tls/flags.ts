@@ -26,7 +26,8 @@ export const SHARED_FLAGS = {
 export const SHARED_USAGE: string = `  --alpn a,b           application protocols, by preference
   --suites A,B         cipher suites, by preference: ${Object.keys(CipherSuite).join(', ')}
   --groups A,B         key agreement groups, by preference: x25519, secp256r1, …
-  --compress-certificates  take and send certificates compressed (RFC 8879): fewer bytes, which older Wiresharks cannot read
+  --compress-certificates
+                       take and send certificates compressed (RFC 8879): fewer bytes, which older Wiresharks cannot read
   --keylog FILE        append the secrets of every session (SSLKEYLOGFILE format, RFC 9850), for Wireshark;
                        whoever reads the file reads the traffic`
 
