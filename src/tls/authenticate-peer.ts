@@ -45,13 +45,6 @@ export interface PeerExpectation {
   readonly optional: boolean
 }
 
-/** The messages that show a certificate; the compressed one only when it was offered. */
-export function certificateMessages({ certificateCompression = [] }: EndpointOptions): HandshakeType[] {
-  return certificateCompression.length === 0
-    ? [HandshakeType.certificate]
-    : [HandshakeType.certificate, HandshakeType.compressed_certificate]
-}
-
 /**
  * Judges the peer's Certificate and awaits its CertificateVerify; undefined when an optional peer shows nothing.
  *
@@ -101,15 +94,34 @@ function readShown(message: HandshakeMessage, expectation: PeerExpectation): Sho
     const spki = readRawPublicKey(entries.map(({ certificate }) => certificate))
     return { spki, extensions, verify: (context) => options.rawPublicKeyVerifier!.verify(spki, context) }
   }
-  const chain = entries.map(({ certificate }) =>
-    rejectingCertificateErrors(() => parseCertificate(certificate)),
-  )
+  const chain = entries.map(({ certificate }) => readCertificate(certificate))
   const leaf = chain[0]!
   return {
     spki: leaf.publicKey.spki,
     leaf,
     extensions,
     verify: (context) => expectation.verifier!.verify(chain, context),
+  }
+}
+
+/** A raw public key in the place of a certificate is not a bad certificate: it is none. */
+function readCertificate(der: Uint8Array): Certificate {
+  try {
+    return parseCertificate(der)
+  } catch (thrown) {
+    if (!isRawPublicKey(der)) throw asRejection(thrown)
+    throw new TlsError('TLS_DECODE_ERROR', 'Certificate holds a raw public key, but X.509 was agreed', {
+      cause: thrown,
+    })
+  }
+}
+
+function isRawPublicKey(der: Uint8Array): boolean {
+  try {
+    parseSubjectPublicKey(der)
+    return true
+  } catch {
+    return false
   }
 }
 
@@ -223,14 +235,6 @@ function importKey({ crypto }: HandshakeContext, { leaf, spki }: Shown): PublicK
       `The key of the certificate cannot be used: ${cause.message}`,
       { cause },
     )
-  }
-}
-
-function rejectingCertificateErrors<Result>(read: () => Result): Result {
-  try {
-    return read()
-  } catch (thrown) {
-    throw asRejection(thrown)
   }
 }
 

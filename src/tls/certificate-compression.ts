@@ -26,6 +26,13 @@ export interface CertificateCompressor {
   decompress(compressed: Uint8Array, length: number): Uint8Array
 }
 
+/** The messages that show a certificate; the compressed one only when it was offered. */
+export function certificateMessages(compressors: readonly CertificateCompressor[] = []): HandshakeType[] {
+  return compressors.length === 0
+    ? [HandshakeType.certificate]
+    : [HandshakeType.certificate, HandshakeType.compressed_certificate]
+}
+
 /** A Certificate message as CompressedCertificate. */
 export function compressCertificate(certificate: Uint8Array, compressor: CertificateCompressor): Uint8Array {
   const { body } = asMessage(certificate)

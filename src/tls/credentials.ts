@@ -143,6 +143,8 @@ function noCommonType(credential: AnyCredential, { certificateTypes }: Credentia
   return new TlsError(
     'TLS_NO_COMMON_CERTIFICATE_TYPE',
     `The peer accepts the certificate types ${accepted}; our credential is of the type ${own}`,
+    // RFC 7250 §4.2 has an alert for peers that gave a choice; X.509 alone is what others take, who may not know of it.
+    certificateTypes.every((type) => type === CertificateType.X509) ? { alert: 'handshake_failure' } : {},
   )
 }
 

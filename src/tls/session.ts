@@ -2,7 +2,7 @@ import type { GroupName } from '../crypto/provider.ts'
 import type { VerifiedPeer } from '../pki/verifier.ts'
 import type { EarlyDataOutcome } from './session/early-data.ts'
 import type { AnyCredential } from './options.ts'
-import type { CipherSuiteName, SignatureSchemeName } from './registry.ts'
+import type { CertificateTypeName, CipherSuiteName, SignatureSchemeName } from './registry.ts'
 
 /** What a completed handshake has settled. */
 export interface Session {
@@ -23,6 +23,8 @@ export interface Session {
   /** Absent only for a client that was let in without certificate. */
   readonly peer?: VerifiedPeer
   readonly peerSignatureScheme?: SignatureSchemeName
+  /** On a server: how it proved itself, in this handshake or in the one that is gone on from. */
+  readonly serverCertificateType?: CertificateTypeName
   /** What we showed. */
   readonly credential?: AnyCredential
   /** Keying material bound to this connection (RFC 8446 §7.5). */

@@ -3,21 +3,22 @@ import type { CryptoProvider } from '../../src/crypto/provider.ts'
 import { parseCertificate, type Certificate } from '../../src/pki/certificate.ts'
 import { decodePem } from '../../src/pki/pem.ts'
 import { decodePrivateKeyPem } from '../../src/pki/private-key.ts'
-import type { Credential } from '../../src/tls/options.ts'
+import type { AnyCredential, Credential } from '../../src/tls/options.ts'
 import { SIGNATURE_SCHEMES } from '../../src/tls/registry.ts'
 import type { CredentialFlags, Settings } from './flags.ts'
 
 /** A credential and its number among those of -new-x509-credential; the default one has -1. */
-export interface NumberedCredential extends Credential {
-  readonly number: number
-}
+export type NumberedCredential = AnyCredential & { readonly number: number }
 
 /** The credentials of the flags, by preference; the default one comes last. */
 export function readCredentials(settings: Settings, crypto: CryptoProvider): NumberedCredential[] {
   const withStaples = !settings.declineOcspCallback
   const announced = settings.credentials.map((flags, number) => ({ flags, number }))
   return [...announced, { flags: settings.defaultCredential, number: -1 }]
-    .filter(({ flags: { certFile, keyFile } }) => certFile !== undefined && keyFile !== undefined)
+    .filter(
+      ({ flags: { certFile, keyFile, newRpkCredential } }) =>
+        keyFile !== undefined && (newRpkCredential || certFile !== undefined),
+    )
     .map(({ flags, number }) => readCredential(flags, { crypto, withStaples, number }))
 }
 
@@ -37,12 +38,17 @@ function readCredential(
   { crypto, withStaples, number }: Reading,
 ): NumberedCredential {
   const { certFile, keyFile, signingPrefs, mustMatchIssuer, ocspResponse, signedCertTimestamps } = flags
-  return {
+  const key = decodePrivateKeyPem(readFileSync(keyFile!, 'latin1'), crypto)
+  const common = {
     number,
-    chain: readChain(certFile!),
-    key: decodePrivateKeyPem(readFileSync(keyFile!, 'latin1'), crypto),
-    onlyForNamedIssuers: mustMatchIssuer,
+    key,
     ...(signingPrefs.length === 0 ? {} : { signatureSchemes: schemesOf(signingPrefs) }),
+  }
+  if (flags.newRpkCredential) return { ...common, rawPublicKey: key.publicKey.spki }
+  return {
+    ...common,
+    chain: readChain(certFile!),
+    onlyForNamedIssuers: mustMatchIssuer,
     ...(ocspResponse === undefined || !withStaples
       ? {}
       : { ocspResponse: Uint8Array.fromBase64(ocspResponse) }),

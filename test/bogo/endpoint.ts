@@ -5,12 +5,13 @@ import type { CertificateVerifier, VerifiedPeer } from '../../src/pki/verifier.t
 import { TlsConnection } from '../../src/tls/connection.ts'
 import type { ConnectionHandlers } from '../../src/tls/handlers.ts'
 import { TlsError } from '../../src/tls/errors.ts'
-import type { ClientOptions, Credential, EndpointOptions, ServerOptions } from '../../src/tls/options.ts'
+import type { AnyCredential, ClientOptions, EndpointOptions, ServerOptions } from '../../src/tls/options.ts'
 import { NamedGroup, SIGNATURE_SCHEMES, type SignatureSchemeName } from '../../src/tls/registry.ts'
 import type { TicketPolicy } from '../../src/tls/session/ticketing.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
 import { readCredentials } from './credentials.ts'
 import { checkVerifiedName, clientEch, serverEch } from './ech-flags.ts'
+import { ownProofs, peerProofs } from './proofs.ts'
 import { UnsupportedFlag, type Settings } from './flags.ts'
 import type { Memory } from './memory.ts'
 
@@ -40,7 +41,7 @@ export function connect(
 function clientOptions(
   settings: Settings,
   surroundings: Surroundings,
-  credentials: readonly Credential[],
+  credentials: readonly AnyCredential[],
 ): ClientOptions {
   const { advertiseAlpn, hostName } = settings
   return {
@@ -52,6 +53,7 @@ function clientOptions(
     ...(advertiseAlpn === undefined ? {} : { alpn: protocolsOf(advertiseAlpn) }),
     ...(hostName === undefined ? {} : { serverName: hostName }),
     credential: chooser(settings, credentials),
+    ...ownProofs(settings, credentials),
     ...keySharesOf(settings),
     requestOcspResponse: settings.enableOcspStapling,
     requestCertificateTimestamps: settings.enableSignedCertTimestamps,
@@ -72,8 +74,8 @@ function keySharesOf({ curves, keyShares, noKeyShares, serverSupportedGroupsHint
 /** What stands for the callbacks that choose a certificate, and for the one of servers that chooses an OCSP response. */
 function chooser(
   { failCertCallback, failOcspCallback, server }: Settings,
-  credentials: readonly Credential[],
-): () => readonly Credential[] | undefined {
+  credentials: readonly AnyCredential[],
+): () => readonly AnyCredential[] | undefined {
   return () => {
     if (failCertCallback) throw new Error('The test wants the choice of a certificate to fail')
     if (failOcspCallback && server) throw new Error('The test wants the choice of an OCSP response to fail')
@@ -84,7 +86,7 @@ function chooser(
 function serverOptions(
   settings: Settings,
   surroundings: Surroundings,
-  credentials: readonly Credential[],
+  credentials: readonly AnyCredential[],
 ): ServerOptions {
   const { verifyPeer, requireAnyClientCertificate } = settings
   const alpn = acceptedProtocols(settings)
@@ -114,10 +116,15 @@ function ticketPolicy({ skipTicket }: Settings, { serverTickets: store }: Memory
 const DEFAULT_SCHEMES = SIGNATURE_SCHEMES.map(({ name }) => name).filter((name) => name !== 'ed25519')
 
 function endpointOptions(
-  { curves, verifyPrefs }: Settings,
-  { memory: { crypto, nowMs }, trace }: Surroundings,
+  settings: Settings,
+  { memory: { crypto, nowMs }, current, trace }: Surroundings,
 ): EndpointOptions {
+  const { curves, verifyPrefs } = settings
+  const { rawPublicKeyVerifier, ...proofs } = peerProofs(settings, crypto, () => refusalOf(current()))
+  const asks = !settings.server || settings.verifyPeer || settings.requireAnyClientCertificate
   return {
+    ...proofs,
+    ...(rawPublicKeyVerifier !== undefined && asks ? { rawPublicKeyVerifier } : {}),
     crypto,
     nowMs,
     trace,

@@ -1,7 +1,7 @@
 /** What a test expects of a handshake that succeeds. */
 import { equalBytes } from '../../src/bytes/bytes.ts'
 import { DistinguishedName } from '../../src/pki/distinguished-name.ts'
-import { CipherSuite, NamedGroup, nameOf, SignatureScheme } from '../../src/tls/registry.ts'
+import { CertificateType, CipherSuite, NamedGroup, nameOf, SignatureScheme } from '../../src/tls/registry.ts'
 import type { ClientTicket } from '../../src/tls/session/resumption.ts'
 import type { Session } from '../../src/tls/session.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
@@ -31,6 +31,11 @@ export function checkSession(
   // The machines that tests run on have AES in hardware.
   const cipher = expectCipher ?? settings.expectCipherAes
   if (cipher !== undefined) check('the cipher suite', CipherSuite[session.cipherSuite], cipher)
+  if (settings.expectPeerCertificateType !== undefined) {
+    const type =
+      session.peer?.rawPublicKey === undefined ? CertificateType.X509 : CertificateType.RawPublicKey
+    check("the type of the peer's certificate", type, settings.expectPeerCertificateType)
+  }
   if (expectCurveId !== undefined) check('the group', NamedGroup[session.group], expectCurveId)
   if (expectPeerSignatureAlgorithm !== undefined) {
     const code = peerSignatureScheme === undefined ? undefined : SignatureScheme[peerSignatureScheme]
@@ -115,7 +120,7 @@ function checkEvidence(settings: Settings, { peer, credential }: Session): void 
   if (expectSelectedCredential !== undefined)
     check(
       'the credential shown',
-      (credential as NumberedCredential | undefined)?.number,
+      (credential as NumberedCredential | undefined)?.number ?? -1,
       expectSelectedCredential,
     )
 }

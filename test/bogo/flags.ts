@@ -31,6 +31,7 @@ const TOGGLES = [
   'failOcspCallback',
   'implicitHandshake',
   'ipv6',
+  'installCertCompressionAlgs',
   'isHandshakerSupported',
   'keyUpdate',
   'keyUpdateBeforeRead',
@@ -69,11 +70,13 @@ const INTEGERS = [
   'expectCipherAes',
   'expectCipherNoAes',
   'expectCurveId',
+  'expectPeerCertificateType',
   'expectPeerSignatureAlgorithm',
   'expectSelectedCredential',
   'expectTicketAgeSkew',
   'expectVersion',
   'exportKeyingMaterial',
+  'installOneCertCompressionAlg',
   'maxVersion',
   'minVersion',
   'port',
@@ -85,6 +88,8 @@ const INTEGERS = [
 
 /** Each occurrence adds one. */
 const INTEGER_LISTS = [
+  'acceptedPeerCertTypes',
+  'availableClientCertTypes',
   'curves',
   'expectPeerVerifyPref',
   'keyShares',
@@ -100,6 +105,7 @@ const TEXTS = [
   'expectEarlyDataReason',
   'expectOcspResponse',
   'expectPeerCertFile',
+  'expectPeerRpkSha256',
   'expectServerName',
   'expectSignedCertTimestamps',
   'exportContext',
@@ -114,7 +120,7 @@ const TEXTS = [
 
 /** These belong to the credential announced last, or to the default one. */
 const CREDENTIAL_TEXTS = ['certFile', 'keyFile', 'ocspResponse', 'signedCertTimestamps'] as const
-const CREDENTIAL_TOGGLES = ['mustMatchIssuer'] as const
+const CREDENTIAL_TOGGLES = ['mustMatchIssuer', 'newRpkCredential'] as const
 const CREDENTIAL_INTEGER_LISTS = ['signingPrefs'] as const
 
 type Name<List extends readonly string[]> = List[number]
@@ -133,7 +139,7 @@ export type CredentialFlags = Readonly<CredentialValues>
 /** What one connection is to do and to expect. */
 export interface Settings extends Readonly<Flags> {
   readonly defaultCredential: CredentialFlags
-  /** Those of -new-x509-credential, by preference. */
+  /** Those of -new-x509-credential and -new-rpk-credential, by preference. */
   readonly credentials: readonly CredentialFlags[]
 }
 
@@ -187,6 +193,7 @@ function withoutPrefixes(arg: string): UnprefixedFlag {
 type ReadInto = (settings: Draft, parameter: string) => void
 
 const NEW_CREDENTIAL = 'newX509Credential'
+const NEW_RAW_KEY = 'newRpkCredential'
 
 function standsAlone(name: string): boolean {
   return (
@@ -209,6 +216,10 @@ const READERS: ReadonlyMap<string, ReadInto> = new Map<string, ReadInto>([
   ...readers(ECH_TEXT_LISTS, (settings, name, text) => void (settings[name] = [...settings[name], text])),
   ...readers(CREDENTIAL_TEXTS, (settings, name, text) => void (current(settings)[name] = text)),
   ...readers(CREDENTIAL_TOGGLES, (settings, name) => void (current(settings)[name] = true)),
+  [
+    NEW_RAW_KEY,
+    (settings) => void settings.credentials.push({ ...credentialDraft(), newRpkCredential: true }),
+  ],
   ...readers(CREDENTIAL_INTEGER_LISTS, (settings, name, text) => {
     const credential = current(settings)
     credential[name] = [...credential[name], Number(text)]

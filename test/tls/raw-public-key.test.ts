@@ -119,6 +119,8 @@ test('TlsConnection refuses a peer that can only prove itself in another way', (
   using server = new TlsPair(workloads, { server: { credential: serverKey } }).run()
   assertRefused(server, 'server', {
     ...unsupported,
+    // The client gave no choice, and may know of none.
+    alert: 'handshake_failure',
     evidence: /accepts the certificate types X509; our .* RawPublicKey/,
   })
   using client = new TlsPair(workloads, {
@@ -192,6 +194,16 @@ test('TlsConnection resumes with whom a raw public key proved, while the key is 
   assert.deepEqual([second.client.session!.resumed, second.server.session!.resumed], [true, true])
   assert.deepEqual(names(second), ['the server', 'the client'])
   assert.deepEqual(second.server.session!.peer!.rawPublicKey, clientKey.rawPublicKey)
+  assert.equal(second.server.session!.serverCertificateType, 'RawPublicKey')
+  // Silence would mean X.509, which this client does not take.
+  const answer = second.client.trace.find(
+    (event) => event.kind === 'message' && event.type === 'encrypted_extensions',
+  )
+  assert.ok(answer?.kind === 'message' && answer.details.message === 'encrypted_extensions')
+  assert.deepEqual(
+    [answer.details.serverCertificateType, answer.details.clientCertificateType],
+    ['RawPublicKey', undefined],
+  )
   using third = connect(new Map([['the server', serverKey]]))
   assert.equal(third.client.session?.resumed, false)
   assert.equal(third.server.error!.code, 'TLS_CERTIFICATE_REJECTED')
@@ -216,4 +228,21 @@ test('TlsConnection never asks the verifier of certificates about a raw public k
     })
     assert.equal(pair.client.session!.resumed, resumed)
   }
+})
+
+test('TlsConnection says so when a raw public key stands where X.509 was agreed', () => {
+  using pair = new TlsPair(workloads, {
+    rewriteServer: (message) =>
+      message[0] === HandshakeType.certificate
+        ? encodeCertificate({
+            context: new Uint8Array(0),
+            entries: [{ certificate: serverKey.rawPublicKey, extensions: new Extensions('certificate') }],
+          })
+        : message,
+  }).run()
+  assertRefused(pair, 'client', {
+    code: 'TLS_DECODE_ERROR',
+    alert: 'decode_error',
+    evidence: /holds a raw public key, but X.509 was agreed/,
+  })
 })

@@ -1,10 +1,6 @@
 /** Who the server is, and who we are to it: the client's side of RFC 8446 §4.3.2 and §4.4. */
-import {
-  authenticatePeer,
-  certificateMessages,
-  type AuthenticatedPeer,
-  type PeerExpectation,
-} from '../authenticate-peer.ts'
+import { certificateMessages } from '../certificate-compression.ts'
+import { authenticatePeer, type AuthenticatedPeer, type PeerExpectation } from '../authenticate-peer.ts'
 import { authenticateSelf, certificateTerms, sendEmptyCertificate } from '../authenticate-self.ts'
 import { checkSelectedType, ownTypes, typesOfServers, X509_ONLY } from '../certificate-types.ts'
 import { credentialsFor, suitableCredential } from '../credentials.ts'
@@ -42,7 +38,7 @@ export function* authenticateServer(
   const certificateType = checkSelectedType(selected.server, typesOfServers(options), 'server')
   // What the server explicitly selects for us must hold; what it leaves unsaid matters only if it asks.
   if (selected.client !== undefined) checkSelectedType(selected.client, ownTypes(options), 'client')
-  const certificates = certificateMessages(options)
+  const certificates = certificateMessages(options.certificateCompression)
   let message = yield* hs.expect(HandshakeType.certificate_request, ...certificates)
   let request: CertificateRequest | undefined
   if (message.type === HandshakeType.certificate_request) {

@@ -1,12 +1,8 @@
 /** Who we are to a client, and who it is: the server's side of RFC 8446 §4.3.2 and §4.4. */
-import { authenticatePeer, certificateMessages, type AuthenticatedPeer } from '../authenticate-peer.ts'
+import { certificateMessages } from '../certificate-compression.ts'
+import { authenticatePeer, type AuthenticatedPeer } from '../authenticate-peer.ts'
 import { chooseClientType, typesOfClients, X509_ONLY } from '../certificate-types.ts'
-import {
-  certificateTypeOf,
-  credentialsFor,
-  suitableCredential,
-  type ChosenCredential,
-} from '../credentials.ts'
+import { credentialsFor, suitableCredential, type ChosenCredential } from '../credentials.ts'
 import { TlsError } from '../errors.ts'
 import { settled, type Handshake, type HandshakeContext } from '../handshake.ts'
 import { encodeCertificateRequest } from '../messages/authentication.ts'
@@ -14,6 +10,8 @@ import type { ClientHello } from '../messages/client-hello.ts'
 import { Extensions } from '../messages/extensions.ts'
 import type { ServerOptions } from '../options.ts'
 import type { NegotiationPolicy } from '../policy.ts'
+import { CertificateType, type CertificateTypeName } from '../registry.ts'
+import type { ServerTicketState } from '../session/resumption.ts'
 
 /** How both sides prove themselves in a full handshake. */
 export interface Proofs {
@@ -61,14 +59,29 @@ function* chooseOwn(
   throw new TlsError('TLS_UNRECOGNIZED_NAME', `There is no certificate for ${asked}`)
 }
 
-/** Tells the client in EncryptedExtensions which types were chosen, where it offered a choice (RFC 7250 §4.2). */
+/** How we prove ourselves, or did in the handshake that is gone on from. */
+export function typeShown(
+  proofs: Proofs | undefined,
+  state: Pick<ServerTicketState, 'serverCertificateType'> | undefined,
+): CertificateTypeName {
+  if (proofs === undefined) return state?.serverCertificateType ?? 'X509'
+  return 'rawPublicKey' in proofs.own.credential ? 'RawPublicKey' : 'X509'
+}
+
+/**
+ * Tells the client in EncryptedExtensions which types were chosen, where it offered a choice (RFC 7250 §4.2). A client
+ * that resumes hears of ours again: silence would mean X.509.
+ */
 export function addChosenTypes(
   extensions: Extensions<'encrypted_extensions'>,
   hello: ClientHello,
-  { own, clientType }: Proofs,
+  {
+    serverCertificateType,
+    clientType,
+  }: { readonly serverCertificateType: CertificateTypeName; readonly clientType: number | undefined },
 ): void {
   if (hello.extensions.value('server_certificate_type') !== undefined)
-    extensions.add('server_certificate_type', certificateTypeOf(own.credential))
+    extensions.add('server_certificate_type', CertificateType[serverCertificateType])
   if (clientType !== undefined && hello.extensions.value('client_certificate_type') !== undefined)
     extensions.add('client_certificate_type', clientType)
 }
@@ -109,13 +122,17 @@ export function* authenticateClient(
   options: ServerOptions,
   certificateType: number,
 ): Handshake<AuthenticatedPeer | undefined> {
-  return yield* authenticatePeer(hs, yield* hs.expect(...certificateMessages(options)), {
-    peerRole: 'client',
-    options,
-    verifier: options.clientVerifier,
-    certificateType,
-    schemes,
-    serverName: undefined,
-    optional: options.allowAnonymousClient ?? false,
-  })
+  return yield* authenticatePeer(
+    hs,
+    yield* hs.expect(...certificateMessages(options.certificateCompression)),
+    {
+      peerRole: 'client',
+      options,
+      verifier: options.clientVerifier,
+      certificateType,
+      schemes,
+      serverName: undefined,
+      optional: options.allowAnonymousClient ?? false,
+    },
+  )
 }

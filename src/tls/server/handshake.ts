@@ -21,12 +21,13 @@ import {
 } from '../phases.ts'
 import { negotiationPolicy, plaintextLimit, type NegotiationPolicy } from '../policy.ts'
 import { MAX_PLAINTEXT_BYTES } from '../record/protection.ts'
-import { HandshakeType, NamedGroup, ProtocolVersion } from '../registry.ts'
+import { HandshakeType, NamedGroup, ProtocolVersion, type CertificateTypeName } from '../registry.ts'
 import {
   addChosenTypes,
   authenticateClient,
   chooseProofs,
   sendCertificateRequest,
+  typeShown,
   type Proofs,
 } from './authentication.ts'
 import { chooseProtocol, receiveClientHello, type Chosen } from './choose.ts'
@@ -43,6 +44,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   const resumption = yield* resume(hs, options, chosen)
   const earlyData = judgeEarlyData(options, chosen, resumption, alpn)
   const proofs = resumption === undefined ? yield* chooseProofs(hello, options, serverName) : undefined
+  const serverCertificateType = typeShown(proofs, resumption?.state)
   hs.transcript.add(chosen.message.bytes)
   hs.transcript.begin(suite.hash)
   const early =
@@ -61,6 +63,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   sendEncryptedExtensions(hs, policy, {
     hello,
     proofs,
+    serverCertificateType,
     alpn,
     earlyData: early !== undefined,
     echRetryConfigs,
@@ -107,6 +110,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
       echAccepted: chosen.echAccepted,
       earlyData,
       ...(resumption === undefined ? {} : { ticketAgeSkewMs: resumption.ageSkewMs }),
+      serverCertificateType,
       ...(proofs === undefined ? {} : { credential: proofs.own.credential }),
       ...(client === undefined ? {} : { peer: client.peer, peerSignatureScheme: client.scheme }),
       ...(alpn === undefined ? {} : { alpn }),
@@ -155,6 +159,7 @@ interface EncryptedAnswer {
   readonly hello: ClientHello
   /** Absent when a session is resumed. */
   readonly proofs: Proofs | undefined
+  readonly serverCertificateType: CertificateTypeName
   readonly alpn: string | undefined
   readonly earlyData: boolean
   readonly echRetryConfigs: Uint8Array | undefined
@@ -163,7 +168,7 @@ interface EncryptedAnswer {
 function sendEncryptedExtensions(
   hs: HandshakeContext,
   { recordSizeLimit }: NegotiationPolicy,
-  { hello, proofs, alpn, earlyData, echRetryConfigs }: EncryptedAnswer,
+  { hello, proofs, serverCertificateType, alpn, earlyData, echRetryConfigs }: EncryptedAnswer,
 ): void {
   const extensions = new Extensions('encrypted_extensions')
   // RFC 6066 §3: the acknowledgement that the name chose the certificate, which a resumption has none of.
@@ -180,7 +185,7 @@ function sendEncryptedExtensions(
     hs.limitWriting(plaintextLimit(peerLimit))
     hs.limitReading(ownLimit - 1)
   }
-  if (proofs !== undefined) addChosenTypes(extensions, hello, proofs)
+  addChosenTypes(extensions, hello, { serverCertificateType, clientType: proofs?.clientType })
   hs.send(encodeEncryptedExtensions(extensions))
 }
 

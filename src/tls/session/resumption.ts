@@ -1,7 +1,7 @@
 /** What both sides keep of a connection to resume it later (RFC 8446 §2.2). */
 import type { VerifiedPeer } from '../../pki/verifier.ts'
 import type { Eventually } from '../eventually.ts'
-import type { CipherSuiteName, SignatureSchemeName } from '../registry.ts'
+import type { CertificateTypeName, CipherSuiteName, SignatureSchemeName } from '../registry.ts'
 
 /** RFC 8446 §4.6.1: no ticket may live longer than seven days. */
 export const MAX_TICKET_LIFETIME_SECONDS: number = 7 * 24 * 60 * 60
@@ -15,6 +15,8 @@ interface ResumptionState {
   /** Whom the certificate proved when there was one; a resumption proves the same and no more. */
   readonly peer?: VerifiedPeer
   readonly peerSignatureScheme?: SignatureSchemeName
+  /** How the server proved itself; only a server keeps it. @default X509 */
+  readonly serverCertificateType?: CertificateTypeName
   /** Obscures the ticket's age on the wire. */
   readonly ageAdd: number
   /** Early data that the server takes with this ticket; 0 is none. */

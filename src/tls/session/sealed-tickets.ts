@@ -6,7 +6,7 @@ import { AEAD_NONCE_BYTES, AEAD_TAG_BYTES, type CryptoProvider } from '../../cry
 import { parseCertificate } from '../../pki/certificate.ts'
 import { CertificateError } from '../../pki/errors.ts'
 import type { VerifiedPeer } from '../../pki/verifier.ts'
-import { CIPHER_SUITES, SIGNATURE_SCHEMES } from '../registry.ts'
+import { CertificateType, CIPHER_SUITES, SIGNATURE_SCHEMES } from '../registry.ts'
 import type { ServerTicketState, ServerTicketStore } from './resumption.ts'
 
 const AEAD = 'aes-256-gcm'
@@ -92,6 +92,7 @@ function encodeState(state: ServerTicketState): Uint8Array {
   writeText(writer, state.serverName)
   writeText(writer, state.alpn)
   writer.uint16(SIGNATURE_SCHEMES.find(({ name }) => name === state.peerSignatureScheme)?.code ?? 0)
+  writer.uint8(CertificateType[state.serverCertificateType ?? 'X509'])
   writer.vector24((peer) => {
     if (state.peer !== undefined) writePeer(peer, state.peer)
   })
@@ -122,6 +123,7 @@ function decodeState(encoded: Uint8Array): ServerTicketState | undefined {
     const alpn = readText(reader)
     const scheme = reader.uint16('signature_scheme')
     const peerSignatureScheme = SIGNATURE_SCHEMES.find(({ code }) => code === scheme)?.name
+    const isRaw = reader.uint8('server_certificate_type') === CertificateType.RawPublicKey
     const peer = reader.vector24('peer', (contents) =>
       contents.remaining === 0 ? undefined : readPeer(contents),
     )
@@ -136,6 +138,7 @@ function decodeState(encoded: Uint8Array): ServerTicketState | undefined {
       ...(serverName === undefined ? {} : { serverName }),
       ...(alpn === undefined ? {} : { alpn }),
       ...(peerSignatureScheme === undefined ? {} : { peerSignatureScheme }),
+      serverCertificateType: isRaw ? 'RawPublicKey' : 'X509',
       ...(peer === undefined ? {} : { peer }),
     }
   })

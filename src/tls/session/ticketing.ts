@@ -82,7 +82,10 @@ export function keepTicket(
   }
 }
 
-type Resumable = Pick<ClientTicket, 'cipherSuite' | 'serverName' | 'alpn' | 'peer' | 'peerSignatureScheme'>
+type Resumable = Pick<
+  ClientTicket,
+  'cipherSuite' | 'serverName' | 'alpn' | 'peer' | 'peerSignatureScheme' | 'serverCertificateType'
+>
 
 function resumable({
   cipherSuite,
@@ -90,6 +93,7 @@ function resumable({
   alpn,
   peer,
   peerSignatureScheme,
+  serverCertificateType,
 }: Established['session']): Resumable {
   return {
     cipherSuite,
@@ -97,5 +101,6 @@ function resumable({
     ...(alpn === undefined ? {} : { alpn }),
     ...(peer === undefined ? {} : { peer }),
     ...(peerSignatureScheme === undefined ? {} : { peerSignatureScheme }),
+    ...(serverCertificateType === undefined ? {} : { serverCertificateType }),
   }
 }
