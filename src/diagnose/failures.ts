@@ -160,11 +160,20 @@ const TLS_FAILURES: Readonly<Record<TlsErrorCode, FailureEntry>> = {
     stage: 4,
   },
   TLS_BAD_BINDER: {
-    title: 'The client could not prove that the ticket it offers is its own',
+    title: 'The client could not prove that the pre-shared key it offers is its own',
     explanation:
-      'A resumption is bound to the handshake by a binder made with the key of the ticket; this one does not match, so nothing was resumed.',
-    remedy: 'Check which software the client runs; a stolen or altered ticket looks the same.',
+      'A ticket, or a key that both sides were given, is bound to the handshake by a binder made with the key; this one does not match.',
+    remedy:
+      'With a ticket, check which software the client runs: a stolen or altered ticket looks the same. With an external pre-shared key, compare the key and its hash on both sides; the identity does match.',
     stage: 2,
+  },
+  TLS_NO_COMMON_PSK: {
+    title: 'No common pre-shared key',
+    explanation:
+      'The server accepts only keys that both sides were given beforehand, or the client only such keys, and none is on both lists. Identity, context, protocol and hash of an imported key (RFC 9258) must match byte for byte, and it must be offered with a key agreement.',
+    remedy:
+      'Compare the identities and contexts of the external keys on both sides, or give the server a certificate that the client accepts.',
+    stage: 1,
   },
   TLS_EARLY_DATA_LIMIT: {
     title: 'The client sent more early data than is accepted',

@@ -8,6 +8,7 @@ import {
   type StageNumber,
 } from './explanation.ts'
 import { countedHello, type Findings } from './findings.ts'
+import { identityText } from './identity-text.ts'
 import { printable } from './printable.ts'
 import type { PlacedStep } from './steps.ts'
 import { millisecondsText } from './time-text.ts'
@@ -103,6 +104,11 @@ function identities(found: Findings): string | undefined {
     const us = shown === undefined ? '' : `; the ${perspective} shows ${shown}`
     return `the ${peer} is ${printable(identity.name)}${us}`
   }
+  const externalPsk = found.agreed?.externalPsk
+  if (externalPsk !== undefined)
+    return found.transcript
+      ? `not by name: both hold the pre-shared key ${identityText(externalPsk)}${found.agreed?.resumed === true ? ', as an earlier handshake proved' : ''}; no certificate is shown`
+      : undefined
   if (found.agreed?.resumed === true)
     return found.transcript
       ? 'as an earlier handshake proved: this one resumes it, which saves the proof, not the trust'

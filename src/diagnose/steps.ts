@@ -2,6 +2,7 @@ import type { ClientHelloDetails, Direction, TraceEvent } from '../tls/trace.ts'
 import { summarise, nameOfCertificate } from './certificates.ts'
 import { otherSide, type Side, type StageNumber, type Step } from './explanation.ts'
 import { factsOf, messageName } from './facts.ts'
+import { identityText } from './identity-text.ts'
 import { printable } from './printable.ts'
 import { durationText } from './time-text.ts'
 
@@ -111,7 +112,9 @@ function place(event: TraceEvent, { perspective, order, afterMs }: Placing): Pla
         2,
         event.resumed
           ? `both mix the secret of an earlier session with that of the two public ${event.group} shares`
-          : `both derive the same secret from the two public ${event.group} shares; neither sends it`,
+          : event.externalPsk !== undefined
+            ? `both mix the pre-shared key ${identityText(event.externalPsk)} with the secret of the two public ${event.group} shares`
+            : `both derive the same secret from the two public ${event.group} shares; neither sends it`,
       )
     case 'identity': {
       const left = durationText(event.expiresAtMs - event.atMs)

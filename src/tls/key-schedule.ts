@@ -10,6 +10,7 @@ import { HASH_BYTES, type CryptoProvider, type HashName } from '../crypto/provid
 const LABEL = {
   externalBinder: 'ext binder',
   resumptionBinder: 'res binder',
+  importedBinder: 'imp binder',
   clientEarlyTraffic: 'c e traffic',
   earlyExporterMaster: 'e exp master',
   derived: 'derived',
@@ -40,7 +41,13 @@ export function earlyStage(crypto: CryptoProvider, hash: HashName, preSharedKey?
 }
 
 /** Where a pre-shared key comes from: its binders differ, so that one cannot pass for the other. */
-export type PreSharedKeyOrigin = 'resumption' | 'external'
+export type PreSharedKeyOrigin = 'resumption' | 'external' | 'imported'
+
+const BINDER_LABEL = {
+  resumption: LABEL.resumptionBinder,
+  external: LABEL.externalBinder,
+  imported: LABEL.importedBinder,
+} as const
 
 class Stage {
   protected readonly crypto: CryptoProvider
@@ -70,13 +77,16 @@ class Stage {
   wipe(): void {
     this.#secret.fill(0)
   }
+
+  [Symbol.dispose](): void {
+    this.wipe()
+  }
 }
 
 export class EarlyStage extends Stage {
-  /** The key of the Finished-like MAC that binds a pre-shared key to a ClientHello (RFC 8446 §4.2.11.2). */
+  /** The key of the Finished-like MAC that binds a pre-shared key to a ClientHello (RFC 8446 §4.2.11.2, RFC 9258 §5.2). */
   binderKey(origin: PreSharedKeyOrigin): Uint8Array {
-    const label = origin === 'resumption' ? LABEL.resumptionBinder : LABEL.externalBinder
-    return this.derive(label, this.crypto.digest(this.hash, NOTHING))
+    return this.derive(BINDER_LABEL[origin], this.crypto.digest(this.hash, NOTHING))
   }
 
   /** The secret that protects early data, from the transcript up to ClientHello. */

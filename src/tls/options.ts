@@ -5,6 +5,7 @@ import type { CertificateCompressor } from './certificate-compression.ts'
 import type { EchKey } from './ech/config.ts'
 import type { Eventually } from './eventually.ts'
 import type { CertificateTypeName, CipherSuiteName, SignatureSchemeName } from './registry.ts'
+import type { ExternalPsk } from './session/external-psk.ts'
 import type { RemoteClientTickets } from './session/resumption.ts'
 import type { TicketPolicy } from './session/ticketing.ts'
 import type { TraceEvent } from './trace.ts'
@@ -126,6 +127,13 @@ export interface EndpointOptions {
 export interface ClientOptions extends EndpointOptions {
   /** Verifies the server. */
   readonly verifier: PeerVerifier
+  /**
+   * Keys that this server was given too, by preference; it must take one of them, or the ticket of a connection by one.
+   * Nobody shows a certificate then, and the session has no `peer`. @default certificates only
+   */
+  readonly externalPsks?: readonly ExternalPsk[]
+  /** Whether a server that takes none of `externalPsks` may prove itself to `verifier` instead. @default false */
+  readonly orCertificate?: boolean
   /** A DNS name for the server_name extension. @default none sent */
   readonly serverName?: string
   /**
@@ -183,8 +191,17 @@ export interface ServerEch {
 }
 
 export interface ServerOptions extends EndpointOptions {
-  /** What to show, or the choice of it; undefined refuses with unrecognized_name. */
-  readonly credential: CredentialSource
+  /**
+   * What to show, or the choice of it; undefined refuses with unrecognized_name. Without a source, only keys of
+   * `externalPsks` lead to a connection.
+   */
+  readonly credential?: CredentialSource
+  /**
+   * Keys that clients were given too, by our preference; what the client has none of goes on by certificate. Clients
+   * are not asked for theirs with such a key, also when there is a verifier, and the session has no `peer`.
+   * @default certificates only
+   */
+  readonly externalPsks?: readonly ExternalPsk[]
   /** Asks clients for a certificate. Without a verifier, of either kind, none is asked for. */
   readonly clientVerifier?: PeerVerifier
   /** Whether a client without certificate is let in, unverified. @default false when there is a verifier */

@@ -85,7 +85,7 @@ export interface CipherSuiteParameters {
   readonly name: CipherSuiteName
   readonly code: number
   readonly aead: AeadName
-  readonly hash: HashName
+  readonly hash: Extract<HashName, 'sha256' | 'sha384'>
   /** Records that one key may protect before the safety margin is gone (RFC 8446 §5.5). */
   readonly recordLimit: number
 }

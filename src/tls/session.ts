@@ -20,8 +20,16 @@ export interface Session {
   readonly alpn?: string
   /** What the client asked for. */
   readonly serverName?: string
-  /** Absent only for a client that was let in without certificate. */
+  /**
+   * Absent for a client that was let in without certificate, and wherever `externalPsk` is set: such a key proves no
+   * name, so that whoever demands a peer refuses the connection.
+   */
   readonly peer?: VerifiedPeer
+  /**
+   * The external identity of the key, given to both sides beforehand, that the connection rests on, also by the
+   * handshake that it resumes. It stands for everyone who holds the key.
+   */
+  readonly externalPsk?: Uint8Array
   readonly peerSignatureScheme?: SignatureSchemeName
   /** On a server: how it proved itself, in this handshake or in the one that is gone on from. */
   readonly serverCertificateType?: CertificateTypeName

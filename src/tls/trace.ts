@@ -130,6 +130,8 @@ export type TraceEvent = Timed &
         readonly group: GroupName
         /** Whether both go on from an earlier handshake, so that no certificate is shown. */
         readonly resumed: boolean
+        /** The external identity of the key, given to both beforehand, that the connection or its first one rests on. */
+        readonly externalPsk?: Uint8Array
       }
     /** The peer's chain and name hold up; without a path, its raw public key is one that is accepted. */
     | {

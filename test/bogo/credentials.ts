@@ -5,6 +5,7 @@ import { decodePem } from '../../src/pki/pem.ts'
 import { decodePrivateKeyPem } from '../../src/pki/private-key.ts'
 import type { AnyCredential, Credential } from '../../src/tls/options.ts'
 import { SIGNATURE_SCHEMES } from '../../src/tls/registry.ts'
+import type { ExternalPsk } from '../../src/tls/session/external-psk.ts'
 import type { CredentialFlags, Settings } from './flags.ts'
 
 /** A credential and its number among those of -new-x509-credential; the default one has -1. */
@@ -20,6 +21,28 @@ export function readCredentials(settings: Settings, crypto: CryptoProvider): Num
         keyFile !== undefined && (newRpkCredential || certFile !== undefined),
     )
     .map(({ flags, number }) => readCredential(flags, { crypto, withStaples, number }))
+}
+
+/** A key that both sides were given, and its number among the credentials. */
+export interface NumberedPsk extends ExternalPsk {
+  readonly number: number
+}
+
+/** The keys of the flags, by preference; undefined when there are none. */
+export function readExternalPsks({ credentials }: Settings): NumberedPsk[] | undefined {
+  const psks = credentials.flatMap(
+    ({ pskImporterKey, pskImporterIdentity, pskImporterContext, pskImporterSha384 }, number) =>
+      pskImporterKey === undefined
+        ? []
+        : {
+            number,
+            key: Uint8Array.fromBase64(pskImporterKey),
+            identity: Uint8Array.fromBase64(pskImporterIdentity ?? ''),
+            context: Uint8Array.fromBase64(pskImporterContext ?? ''),
+            hash: pskImporterSha384 ? ('sha384' as const) : ('sha256' as const),
+          },
+  )
+  return psks.length === 0 ? undefined : psks
 }
 
 /** The certificates of a PEM file, leaf first. */

@@ -9,7 +9,7 @@ import type { AnyCredential, ClientOptions, EndpointOptions, ServerOptions } fro
 import { NamedGroup, SIGNATURE_SCHEMES, type SignatureSchemeName } from '../../src/tls/registry.ts'
 import type { TicketPolicy } from '../../src/tls/session/ticketing.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
-import { readCredentials } from './credentials.ts'
+import { readCredentials, readExternalPsks } from './credentials.ts'
 import { checkVerifiedName, clientEch, serverEch } from './ech-flags.ts'
 import { ownProofs, peerProofs } from './proofs.ts'
 import { UnsupportedFlag, type Settings } from './flags.ts'
@@ -44,6 +44,7 @@ function clientOptions(
   credentials: readonly AnyCredential[],
 ): ClientOptions {
   const { advertiseAlpn, hostName } = settings
+  const psks = readExternalPsks(settings)
   return {
     ...endpointOptions(settings, surroundings),
     verifier: verifierOf(settings, surroundings),
@@ -54,6 +55,7 @@ function clientOptions(
     ...(hostName === undefined ? {} : { serverName: hostName }),
     credential: chooser(settings, credentials),
     ...ownProofs(settings, credentials),
+    ...(psks === undefined ? {} : { externalPsks: psks, orCertificate: settings.verifyPeer }),
     ...keySharesOf(settings),
     requestOcspResponse: settings.enableOcspStapling,
     requestCertificateTimestamps: settings.enableSignedCertTimestamps,
@@ -90,10 +92,12 @@ function serverOptions(
 ): ServerOptions {
   const { verifyPeer, requireAnyClientCertificate } = settings
   const alpn = acceptedProtocols(settings)
+  const psks = readExternalPsks(settings)
   const asksClients = verifyPeer || requireAnyClientCertificate
   return {
     ...endpointOptions(settings, surroundings),
-    credential: chooser(settings, credentials),
+    ...(psks === undefined ? {} : { externalPsks: psks }),
+    ...(psks !== undefined && credentials.length === 0 ? {} : { credential: chooser(settings, credentials) }),
     alwaysSendChangeCipherSpec: true,
     ...serverEch(settings, surroundings.memory.crypto),
     ...(settings.noTicket ? {} : { tickets: ticketPolicy(settings, surroundings.memory) }),

@@ -40,7 +40,7 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/pre-shared key \d+, expected none/, 'UNEXPECTED_EXTENSION'],
     [/identities and/, 'PSK_IDENTITY_BINDER_COUNT_MISMATCH'],
     [/pre_shared_key is not the last/, 'PRE_SHARED_KEY_MUST_BE_LAST'],
-    [/^The server resumes a/, 'OLD_SESSION_PRF_HASH_MISMATCH'],
+    [/^The server takes a sha/, 'OLD_SESSION_PRF_HASH_MISMATCH'],
     [/early data under another cipher suite/, 'CIPHER_MISMATCH_ON_EARLY_DATA'],
     [/early data under another application protocol/, 'ALPN_MISMATCH_ON_EARLY_DATA'],
     [/early data without resuming/, 'UNEXPECTED_EXTENSION'],
@@ -76,6 +76,7 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
     [/list of ECH configs/, 'INVALID_ECH_CONFIG_LIST'],
     [/None of the ECH configs/, 'UNUSABLE_ECH_CONFIG_LIST'],
   ],
+  TLS_NO_COMMON_PSK: [[/psk_dhe_ke/, 'NO_SUPPORTED_PSK_MODE']],
   TLS_EARLY_DATA_LIMIT: [[/declined/, 'TOO_MUCH_SKIPPED_EARLY_DATA']],
   TLS_BAD_COMPRESSION: [[/at most \d+ are accepted/, 'UNCOMPRESSED_CERT_TOO_LARGE']],
   TLS_NO_COMMON_CERTIFICATE_TYPE: [
@@ -93,6 +94,7 @@ const DISTINCTIONS: Readonly<Partial<Record<TlsErrorCode, readonly (readonly [Re
 }
 
 const NAMES: Readonly<Partial<Record<TlsErrorCode, string>>> = {
+  TLS_NO_COMMON_PSK: 'PSK_IDENTITY_NOT_FOUND',
   TLS_ECH_REJECTED: 'ECH_REJECTED',
   TLS_ECH_UNREADABLE: 'DECRYPTION_FAILED',
   TLS_BAD_BINDER: 'DIGEST_CHECK_FAILED',

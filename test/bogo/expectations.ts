@@ -5,7 +5,7 @@ import { CertificateType, CipherSuite, NamedGroup, nameOf, SignatureScheme } fro
 import type { ClientTicket } from '../../src/tls/session/resumption.ts'
 import type { Session } from '../../src/tls/session.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
-import { readChain, type NumberedCredential } from './credentials.ts'
+import { readChain, readExternalPsks, type NumberedCredential } from './credentials.ts'
 import { namesOf, type StapledPeer } from './endpoint.ts'
 import type { Settings } from './flags.ts'
 
@@ -45,7 +45,8 @@ export function checkSession(
     check('the server name', session.serverName, settings.expectServerName)
   if (settings.expectVersion !== undefined) check('the version', 0x0304, settings.expectVersion)
   if (settings.requireAnyClientCertificate || !settings.server)
-    check('whether the peer is known', session.peer !== undefined, true)
+    check('whether the peer is known', (session.peer ?? session.externalPsk) !== undefined, true)
+  if (settings.expectNoPeerCert) check('whether the peer is known by name', session.peer !== undefined, false)
   if (expectPeerCertFile !== undefined) {
     const expected = readChain(expectPeerCertFile)
     const path = session.peer?.path ?? []
@@ -110,7 +111,7 @@ export function checkTicket(settings: Settings, ticket: ClientTicket | undefined
   check('whether it takes early data', ticket.maxEarlyDataBytes > 0, expectTicketSupportsEarlyData)
 }
 
-function checkEvidence(settings: Settings, { peer, credential }: Session): void {
+function checkEvidence(settings: Settings, { peer, credential, externalPsk }: Session): void {
   const { expectOcspResponse, expectSignedCertTimestamps, expectSelectedCredential } = settings
   const stapled: StapledPeer | undefined = peer
   if (expectOcspResponse !== undefined)
@@ -120,7 +121,9 @@ function checkEvidence(settings: Settings, { peer, credential }: Session): void 
   if (expectSelectedCredential !== undefined)
     check(
       'the credential shown',
-      (credential as NumberedCredential | undefined)?.number ?? -1,
+      externalPsk === undefined
+        ? ((credential as NumberedCredential | undefined)?.number ?? -1)
+        : readExternalPsks(settings)?.find(({ identity }) => equalBytes(identity, externalPsk))?.number,
       expectSelectedCredential,
     )
 }

@@ -20,6 +20,7 @@ const TOGGLES = [
   'expectHrr',
   'expectNoHrr',
   'expectNoOfferEarlyData',
+  'expectNoPeerCert',
   'expectNoSession',
   'expectNoSessionId',
   'expectRejectEarlyData',
@@ -119,8 +120,21 @@ const TEXTS = [
 ] as const
 
 /** These belong to the credential announced last, or to the default one. */
-const CREDENTIAL_TEXTS = ['certFile', 'keyFile', 'ocspResponse', 'signedCertTimestamps'] as const
-const CREDENTIAL_TOGGLES = ['mustMatchIssuer', 'newRpkCredential'] as const
+const CREDENTIAL_TEXTS = [
+  'certFile',
+  'keyFile',
+  'ocspResponse',
+  'pskImporterContext',
+  'pskImporterIdentity',
+  'pskImporterKey',
+  'signedCertTimestamps',
+] as const
+const CREDENTIAL_TOGGLES = [
+  'mustMatchIssuer',
+  'newRpkCredential',
+  'pskImporterSha256',
+  'pskImporterSha384',
+] as const
 const CREDENTIAL_INTEGER_LISTS = ['signingPrefs'] as const
 
 type Name<List extends readonly string[]> = List[number]
@@ -139,7 +153,7 @@ export type CredentialFlags = Readonly<CredentialValues>
 /** What one connection is to do and to expect. */
 export interface Settings extends Readonly<Flags> {
   readonly defaultCredential: CredentialFlags
-  /** Those of -new-x509-credential and -new-rpk-credential, by preference. */
+  /** Those of -new-x509-credential, -new-rpk-credential and -new-psk-credential, by preference. */
   readonly credentials: readonly CredentialFlags[]
 }
 
@@ -192,18 +206,17 @@ function withoutPrefixes(arg: string): UnprefixedFlag {
 
 type ReadInto = (settings: Draft, parameter: string) => void
 
-const NEW_CREDENTIAL = 'newX509Credential'
+const NEW_CREDENTIALS = ['newX509Credential', 'newPskCredential'] as const
 const NEW_RAW_KEY = 'newRpkCredential'
 
 function standsAlone(name: string): boolean {
-  return (
-    name === NEW_CREDENTIAL ||
-    [...TOGGLES, ...ECH_TOGGLES, ...CREDENTIAL_TOGGLES].some((toggle) => toggle === name)
+  return [...NEW_CREDENTIALS, ...TOGGLES, ...ECH_TOGGLES, ...CREDENTIAL_TOGGLES].some(
+    (toggle) => toggle === name,
   )
 }
 
 const READERS: ReadonlyMap<string, ReadInto> = new Map<string, ReadInto>([
-  [NEW_CREDENTIAL, (settings) => void settings.credentials.push(credentialDraft())],
+  ...readers(NEW_CREDENTIALS, (settings) => void settings.credentials.push(credentialDraft())),
   ...readers(TOGGLES, (settings, name) => void (settings[name] = true)),
   ...readers(INTEGERS, (settings, name, text) => void (settings[name] = Number(text))),
   ...readers(

@@ -22,10 +22,12 @@ import {
   ProtocolVersion,
   type CipherSuiteParameters,
 } from '../registry.ts'
+import type { Session } from '../session.ts'
 import type { ClientTicket } from '../session/resumption.ts'
 import { judgeAnswer } from './ech.ts'
 import type { SelectedTypes } from './authentication.ts'
 import { echoes, type Offer } from './offer.ts'
+import type { OfferedPsk } from './psks.ts'
 
 /** The end of ServerHello.random when a TLS 1.3 server was talked into an older version (RFC 8446 §4.1.3). */
 const DOWNGRADE_SENTINEL = Uint8Array.fromHex('444f574e475244')
@@ -91,7 +93,7 @@ function countedOffer(
   const status = judgeAnswer(hs, { ech, hello }, answer, suite)
   if (status === 'accepted') return { ...offer, ech: { ...ech, status } }
   hs.transcript = ech.outerTranscript
-  return { ...offer, hello: ech.outer, resumption: undefined, ech: { ...ech, status } }
+  return { ...offer, hello: ech.outer, psks: [], ech: { ...ech, status } }
 }
 
 function checkVersion(hello: ServerHello | HelloRetryRequest): void {
@@ -149,8 +151,8 @@ export interface Agreement {
   readonly sharedSecret: Uint8Array
   /** What the key schedule begins with. */
   readonly stage: EarlyStage
-  /** The ticket that is resumed from, if one is. */
-  readonly resumed: ClientTicket | undefined
+  /** The pre-shared key that it begins with, if the server took one. */
+  readonly psk: OfferedPsk | undefined
 }
 
 /** From here on both sides can derive keys. */
@@ -159,7 +161,7 @@ export function agree(hs: HandshakeContext, { offer, hello }: ServerAnswer): Agr
   if (hello.kind !== 'server_hello')
     throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'A second HelloRetryRequest came')
   const suite = chosenSuite(offer, hello.cipherSuite)
-  const resumed = resumedTicket(offer, hello, suite)
+  const psk = selectedPsk(offer, hello, suite)
   const share = hello.extensions.value('key_share')
   if (share === undefined) throw new TlsError('TLS_MISSING_EXTENSION', 'ServerHello carries no key_share')
   const pending = offer.keyAgreements.find(({ group }) => NamedGroup[group] === share.group)
@@ -171,37 +173,51 @@ export function agree(hs: HandshakeContext, { offer, hello }: ServerAnswer): Agr
   }
   const { group } = pending
   const sharedSecret = pending.complete(share.share)
-  const stage = resumed === undefined ? earlyStage(hs.crypto, suite.hash) : offer.resumption!.stage
+  for (const other of offer.psks) if (other !== psk) other.stage.wipe()
   hs.trace({
     kind: 'agreed',
     version: 'TLS 1.3',
     cipherSuite: suite.name,
     group,
-    resumed: resumed !== undefined,
+    resumed: psk?.origin === 'resumption',
+    ...externalOf(psk),
     atMs: hs.nowMs,
   })
-  return { suite, group, sharedSecret, stage, resumed: resumed?.ticket }
+  const stage = psk?.stage ?? earlyStage(hs.crypto, suite.hash)
+  return { suite, group, sharedSecret, stage, psk }
 }
 
-function resumedTicket(
-  { resumption }: Offer,
+function selectedPsk(
+  { psks, ech, acceptsCertificates }: Offer,
   hello: ServerHello,
   suite: CipherSuiteParameters,
-): Offer['resumption'] {
+): OfferedPsk | undefined {
   const selected = hello.extensions.value('pre_shared_key')
-  if (selected === undefined) return undefined
-  if (selected !== 0 || resumption === undefined) {
-    const expected = resumption === undefined ? 'none' : 0
+  if (selected === undefined) {
+    // Whoever rejects our encrypted hello proves the public name, and that by certificate.
+    if (acceptsCertificates || ech?.status === 'rejected') return undefined
+    throw new TlsError(
+      'TLS_MISSING_EXTENSION',
+      'ServerHello carries no pre_shared_key, and the server must take one of ours',
+    )
+  }
+  const psk = psks[selected]
+  if (psk === undefined) {
+    const expected = psks.length === 0 ? 'none' : psks.length === 1 ? '0' : `0 to ${psks.length - 1}`
     throw new TlsError(
       'TLS_ILLEGAL_PARAMETER',
       `The server selected pre-shared key ${selected}, expected ${expected}`,
     )
   }
-  if (resumption.suite.hash === suite.hash) return resumption
-  throw new TlsError(
-    'TLS_ILLEGAL_PARAMETER',
-    `The server resumes a ${resumption.suite.hash} ticket with ${suite.name}`,
-  )
+  if (psk.hash === suite.hash) return psk
+  const what = psk.origin === 'resumption' ? 'ticket' : 'pre-shared key'
+  throw new TlsError('TLS_ILLEGAL_PARAMETER', `The server takes a ${psk.hash} ${what} with ${suite.name}`)
+}
+
+/** The key given beforehand that the connection rests on, itself or by the handshake that it resumes. */
+export function externalOf(psk: OfferedPsk | undefined): Pick<Session, 'externalPsk'> {
+  const externalPsk = psk?.origin === 'resumption' ? psk.ticket.externalPsk : psk?.external.identity
+  return externalPsk === undefined ? {} : { externalPsk }
 }
 
 export interface ServerExtensions {
@@ -217,7 +233,7 @@ export interface ServerExtensions {
 export function* receiveEncryptedExtensions(
   hs: HandshakeContext,
   offer: Offer,
-  { suite, resumed }: Agreement,
+  { suite, psk }: Agreement,
 ): Handshake<ServerExtensions> {
   const { body } = yield* hs.expect(HandshakeType.encrypted_extensions)
   const extensions = decodeEncryptedExtensions(body)
@@ -230,7 +246,7 @@ export function* receiveEncryptedExtensions(
   }
   const alpn = selectedProtocol(extensions.value('application_layer_protocol_negotiation'), offer)
   const earlyData = extensions.has(ExtensionType.early_data)
-  if (earlyData) checkSameSession(resumed, { suite, alpn })
+  if (earlyData) checkSameSession(psk?.origin === 'resumption' ? psk.ticket : undefined, { suite, alpn })
   const echRetryConfigs = extensions.value('encrypted_client_hello')
   if (echRetryConfigs !== undefined && offer.ech?.status === 'accepted') {
     throw new TlsError(

@@ -1,3 +1,4 @@
+import type { AuthenticatedPeer } from '../authenticate-peer.ts'
 import { expectFinished, sendFinished } from '../finished.ts'
 import type { Established, Handshake, HandshakeContext } from '../handshake.ts'
 import { encodeMessage } from '../messages/handshake-message.ts'
@@ -10,10 +11,12 @@ import {
   endHandshakePhase,
 } from '../phases.ts'
 import { HandshakeType } from '../registry.ts'
-import { agree, receiveEncryptedExtensions, receiveServerHello } from './answer.ts'
+import type { ClientTicket } from '../session/resumption.ts'
+import { agree, externalOf, receiveEncryptedExtensions, receiveServerHello } from './answer.ts'
 import { echRejection } from './ech.ts'
 import { answerCertificateRequest, authenticateServer } from './authentication.ts'
 import { sendClientHello, sendSecondClientHello, type Offer } from './offer.ts'
+import { offeredTicket } from './psks.ts'
 
 /** The client's side of RFC 8446 §2, from ClientHello to Finished. */
 export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): Handshake<Established> {
@@ -30,7 +33,8 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
     offer = answer.offer
   }
   const agreement = agree(hs, answer)
-  const { suite, group, resumed } = agreement
+  const { suite, group, psk } = agreement
+  const resumed = psk?.origin === 'resumption' ? psk.ticket : undefined
   const { random, sessionId } = offer.hello
   const handshake = beginHandshakePhase(hs, agreement, random)
   hs.protectReading(suite, handshake.secrets.server, 'handshake')
@@ -48,9 +52,9 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
     hs.protectWriting(suite, handshake.secrets.client, 'handshake')
   }
   const { server, request } =
-    resumed === undefined
+    psk === undefined
       ? yield* authenticateServer(hs, offer, { options, selected })
-      : { server: { peer: resumed.peer!, scheme: resumed.peerSignatureScheme! }, request: undefined }
+      : { server: resumedServer(resumed), request: undefined }
   yield* expectFinished(hs, suite, handshake.secrets.server)
 
   const { master, secrets, exporterSecret } = beginApplicationPhase(hs, handshake.stage, random)
@@ -87,10 +91,10 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
       cipherSuite: suite.name,
       group,
       resumed: resumed !== undefined,
+      ...externalOf(psk),
       echAccepted: offer.ech !== undefined,
       earlyData: outcomeOf(offer, { accepted: earlyData, resumed: resumed !== undefined }),
-      peer: server.peer,
-      peerSignatureScheme: server.scheme,
+      ...(server === undefined ? {} : { peer: server.peer, peerSignatureScheme: server.scheme }),
       ...(alpn === undefined ? {} : { alpn }),
       ...(options.serverName === undefined ? {} : { serverName: options.serverName }),
       ...(credential === undefined ? {} : { credential }),
@@ -99,9 +103,15 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
   }
 }
 
+/** Whom the ticket stands for. */
+function resumedServer(ticket: ClientTicket | undefined): AuthenticatedPeer | undefined {
+  const { peer, peerSignatureScheme: scheme } = ticket ?? {}
+  return peer === undefined || scheme === undefined ? undefined : { peer, scheme }
+}
+
 /** From here until the server's answer, data goes out under keys that nothing but the ticket made. */
-function beginEarlyData(hs: HandshakeContext, { hello, resumption }: Offer): void {
-  const { suite, stage, ticket } = resumption!
+function beginEarlyData(hs: HandshakeContext, { hello, psks }: Offer): void {
+  const { suite, stage, ticket } = offeredTicket(psks)!
   const { secret } = beginEarlyPhase(hs, { suite, stage }, hello.random)
   if (hello.sessionId.length > 0) hs.sendChangeCipherSpec()
   hs.protectWriting(suite, secret, 'early')

@@ -1,17 +1,11 @@
 import { equalBytes } from '../../bytes/bytes.ts'
-import { HASH_BYTES, type GroupName, type PendingKeyAgreement } from '../../crypto/provider.ts'
+import type { GroupName, PendingKeyAgreement } from '../../crypto/provider.ts'
 import { TlsError } from '../errors.ts'
-import { settled, type Handshake, type HandshakeContext } from '../handshake.ts'
-import { earlyStage, finishedMac, type EarlyStage } from '../key-schedule.ts'
-import {
-  decodeClientHello,
-  encodeClientHello,
-  RANDOM_BYTES,
-  type ClientHello,
-} from '../messages/client-hello.ts'
+import type { Handshake, HandshakeContext } from '../handshake.ts'
+import { decodeClientHello, RANDOM_BYTES, type ClientHello } from '../messages/client-hello.ts'
 import { Extensions } from '../messages/extensions.ts'
 import type { HandshakeMessage } from '../messages/handshake-message.ts'
-import { bindersLength, PSK_DHE_KE, type OfferedPsks } from '../messages/pre-shared-key.ts'
+import { PSK_DHE_KE } from '../messages/pre-shared-key.ts'
 import type { HelloRetryRequest } from '../messages/server-hello.ts'
 import type { ClientOptions } from '../options.ts'
 import {
@@ -22,13 +16,7 @@ import {
   suiteOf,
   type NegotiationPolicy,
 } from '../policy.ts'
-import {
-  ExtensionType,
-  NamedGroup,
-  nameOf,
-  ProtocolVersion,
-  type CipherSuiteParameters,
-} from '../registry.ts'
+import { ExtensionType, NamedGroup, nameOf, ProtocolVersion } from '../registry.ts'
 import {
   ECH_PLACEHOLDER,
   greaseEch,
@@ -41,10 +29,17 @@ import {
 } from './ech.ts'
 import { drawGrease, greaseExtensions, type Grease } from './grease.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
-import type { ClientTicket } from '../session/resumption.ts'
 import { Transcript } from '../transcript.ts'
-import { isStillAccepted } from '../still-accepted.ts'
 import { offerCertificates } from './certificate-offers.ts'
+import {
+  acceptsCertificates,
+  boundHello,
+  choosePsks,
+  offeredTicket,
+  prunedPsks,
+  unboundPsks,
+  type OfferedPsk,
+} from './psks.ts'
 
 /** What we have said, and the secrets behind it. */
 export interface Offer {
@@ -53,23 +48,19 @@ export interface Offer {
   readonly hello: ClientHello
   readonly ech: OfferedEch | undefined
   readonly keyAgreements: readonly PendingKeyAgreement[]
-  readonly resumption: OfferedResumption | undefined
+  /** With ECH that was rejected, none. */
+  readonly psks: readonly OfferedPsk[]
+  /** Whether the server may do without any of them, and prove itself by certificate. */
+  readonly acceptsCertificates: boolean
   /** `pending` while early data may flow and the server has not answered. */
   readonly earlyData: EarlyDataOutcome | 'pending'
-}
-
-/** A ticket that is being offered. */
-export interface OfferedResumption {
-  readonly ticket: ClientTicket
-  readonly suite: CipherSuiteParameters
-  readonly stage: EarlyStage
 }
 
 /** Sends the first ClientHello. */
 export function* sendClientHello(hs: HandshakeContext, options: ClientOptions): Handshake<Offer> {
   const policy = negotiationPolicy(options)
-  const resumption = yield* chooseTicket(hs, options, policy)
-  const earlyData = earlyDataFor(resumption, options, policy)
+  const psks = yield* choosePsks(hs, options, policy)
+  const earlyData = earlyDataFor(psks, options, policy)
   const keyAgreements = offeredShares(options, policy).map((group) => hs.crypto.beginKeyAgreement(group))
   const grease = options.grease === false ? undefined : drawGrease(hs.crypto)
   const plan = planEch(hs, options.ech)
@@ -85,17 +76,23 @@ export function* sendClientHello(hs: HandshakeContext, options: ClientOptions): 
     compressionMethods: Uint8Array.of(0),
     extensions: grease === undefined ? extensions : greaseExtensions(hs.crypto, extensions, grease),
   }
-  const offer = { policy, keyAgreements, resumption, earlyData }
+  const offer = {
+    policy,
+    keyAgreements,
+    psks,
+    acceptsCertificates: acceptsCertificates(options),
+    earlyData,
+  }
   switch (plan.kind) {
     case 'encrypt':
-      return { ...offer, ...sendFirstEncrypted(hs, { hello, plan, resumption }, options) }
+      return { ...offer, ...sendFirstEncrypted(hs, { hello, plan, psks }, options) }
     case 'grease': {
       hs.trace({ kind: 'ech', outcome: 'greased', atMs: hs.nowMs })
-      const psks = resumption === undefined ? undefined : unboundPsks(hs, resumption)
-      return { ...offer, ech: undefined, hello: sendHello(hs, greaseEch(hs.crypto, hello, psks), resumption) }
+      const unbound = psks.length === 0 ? undefined : unboundPsks(hs, psks)
+      return { ...offer, ech: undefined, hello: sendHello(hs, greaseEch(hs.crypto, hello, unbound), psks) }
     }
     case 'none':
-      return { ...offer, ech: undefined, hello: sendHello(hs, hello, resumption) }
+      return { ...offer, ech: undefined, hello: sendHello(hs, hello, psks) }
   }
 }
 
@@ -105,8 +102,8 @@ function sendFirstEncrypted(
   {
     hello,
     plan: { sealing },
-    resumption,
-  }: Pick<Offer, 'hello' | 'resumption'> & { readonly plan: Extract<EchPlan, { kind: 'encrypt' }> },
+    psks,
+  }: Pick<Offer, 'hello' | 'psks'> & { readonly plan: Extract<EchPlan, { kind: 'encrypt' }> },
   { serverName }: ClientOptions,
 ): Pick<Offer, 'hello' | 'ech'> {
   const { publicName } = sealing.config
@@ -115,7 +112,7 @@ function sendFirstEncrypted(
   const inner = innerHello(hello, { random: hello.random, serverName: name })
   const outer = { ...hello, random: outerRandom(hs.crypto) }
   const outerTranscript = new Transcript(hs.crypto)
-  const sent = sendEncryptedHello(hs, sealing, { outer, inner: boundHello(hs, inner, resumption) })
+  const sent = sendEncryptedHello(hs, sealing, { outer, inner: boundHello(hs, inner, psks) })
   outerTranscript.add(sent.outerBytes)
   return {
     hello: sent.hello,
@@ -128,12 +125,12 @@ interface Offered extends Pick<Offer, 'policy' | 'keyAgreements'> {
   readonly plan: EchPlan
 }
 
-/** All but those that depend on a ticket. */
+/** All but those that depend on what is offered to go on from. */
 function offeredExtensions(
   options: ClientOptions,
   { policy, keyAgreements, grease, plan }: Offered,
 ): Extensions<'client_hello'> {
-  const { serverName, tickets } = options
+  const { serverName, tickets, externalPsks } = options
   const { schemes, alpn, recordSizeLimit } = policy
   const greaseShare = meaningless(grease?.group).map((group) => ({ group, share: Uint8Array.of(0) }))
   const extensions = new Extensions('client_hello')
@@ -141,16 +138,21 @@ function offeredExtensions(
   const shownName = plan.kind === 'encrypt' ? plan.sealing.config.publicName : serverName
   if (shownName !== undefined) extensions.add('server_name', checkServerName(shownName))
   extensions.add('supported_groups', [...meaningless(grease?.group), ...groupCodes(policy.groups)])
-  extensions.add('signature_algorithms', [
-    ...schemes.map(({ code }) => code),
-    ...meaningless(grease?.signatureScheme),
-  ])
+  // Who rejects an encrypted hello can prove the public name by certificate only.
+  const readsCertificates = acceptsCertificates(options) || plan.kind === 'encrypt'
+  if (readsCertificates) {
+    extensions.add('signature_algorithms', [
+      ...schemes.map(({ code }) => code),
+      ...meaningless(grease?.signatureScheme),
+    ])
+    offerCertificates(extensions, options)
+  }
   if (alpn.length > 0) extensions.add('application_layer_protocol_negotiation', alpn)
-  offerCertificates(extensions, options)
   extensions.add('supported_versions', [...meaningless(grease?.version), ProtocolVersion.tls13])
   extensions.add('key_share', [...greaseShare, ...keyAgreements.map(keyShareEntry)])
   if (recordSizeLimit !== undefined) extensions.add('record_size_limit', recordSizeLimit)
-  if (tickets !== undefined) extensions.add('psk_key_exchange_modes', [PSK_DHE_KE])
+  if (tickets !== undefined || externalPsks !== undefined)
+    extensions.add('psk_key_exchange_modes', [PSK_DHE_KE])
   return extensions
 }
 
@@ -165,26 +167,25 @@ export function sendSecondClientHello(
   retry: HelloRetryRequest,
   message: HandshakeMessage,
 ): Offer {
-  const { policy } = first
-  const { hash } = suiteOf(retry.cipherSuite, policy.suites)!
-  hs.transcript.collapse(hash)
+  const { policy, acceptsCertificates } = first
+  const suite = suiteOf(retry.cipherSuite, policy.suites)!
+  hs.transcript.collapse(suite.hash)
   hs.transcript.add(message.bytes)
   const group = retry.extensions.value('key_share')
   const keyAgreements = retriedShares(hs, first, group)
   const cookie = retry.extensions.value('cookie')
-  // RFC 8446 §4.1.4: a ticket under another hash than the server's can no longer be bound.
-  const resumption = first.resumption?.suite.hash === hash ? first.resumption : undefined
+  const psks = prunedPsks(first.psks, suite)
   const earlyData = first.earlyData === 'pending' ? 'hello_retry_request' : first.earlyData
-  const offer = { policy, keyAgreements, resumption, earlyData }
+  const offer = { policy, keyAgreements, psks, acceptsCertificates, earlyData }
   if (first.ech?.status !== 'accepted') {
-    return { ...offer, ech: first.ech, hello: sendHello(hs, renewed(first.hello), resumption) }
+    return { ...offer, ech: first.ech, hello: sendHello(hs, renewed(first.hello), psks) }
   }
   // Of the first encapsulation the server has the keys by now (RFC 9849 §6.1.5).
   const ech = { ...first.ech, enc: new Uint8Array(0) }
   const outer = renewed(ech.outer)
   const serverName = first.hello.extensions.value('server_name')
   const inner = innerHello(outer, { random: first.hello.random, serverName })
-  const sent = sendEncryptedHello(hs, ech, { outer, inner: boundHello(hs, inner, resumption) })
+  const sent = sendEncryptedHello(hs, ech, { outer, inner: boundHello(hs, inner, psks) })
   return { ...offer, ech: { ...ech, outer: sent.outer }, hello: sent.hello }
 
   function renewed(hello: ClientHello): ClientHello {
@@ -197,88 +198,19 @@ export function sendSecondClientHello(
   }
 }
 
-/** Sends a ClientHello, bound to the ticket that it offers. Yields it as it went out. */
-function sendHello(
-  hs: HandshakeContext,
-  hello: ClientHello,
-  resumption: OfferedResumption | undefined,
-): ClientHello {
-  return decodeClientHello(hs.send(boundHello(hs, hello, resumption)).body)
-}
-
-/** A ClientHello message that offers the ticket, if there is one. */
-function boundHello(
-  hs: HandshakeContext,
-  hello: ClientHello,
-  resumption: OfferedResumption | undefined,
-): Uint8Array {
-  if (resumption === undefined) return encodeClientHello(hello)
-  const psks = unboundPsks(hs, resumption)
-  const message = encodeClientHello({
-    ...hello,
-    extensions: Extensions.from(hello.extensions).add('pre_shared_key', psks),
-  })
-  const binder = bind(hs, resumption, message.subarray(0, message.length - bindersLength(psks)))
-  message.set(binder, message.length - binder.length)
-  return message
-}
-
-/** The offer of a ticket, with zeros in place of its binder. */
-function unboundPsks(hs: HandshakeContext, { ticket, suite }: OfferedResumption): OfferedPsks {
-  const age = Math.max(0, Math.floor(hs.nowMs - ticket.receivedAtMs))
-  return {
-    identities: [{ identity: ticket.ticket, obfuscatedAge: (age + ticket.ageAdd) % 2 ** 32 }],
-    binders: [new Uint8Array(HASH_BYTES[suite.hash])],
-  }
-}
-
-/** RFC 8446 §4.2.11.2. */
-function bind(
-  hs: HandshakeContext,
-  { suite, stage }: OfferedResumption,
-  truncatedHello: Uint8Array,
-): Uint8Array {
-  const key = stage.binderKey('resumption')
-  const binder = finishedMac(hs.crypto, suite.hash, key, hs.transcript.hashWith(suite.hash, truncatedHello))
-  key.fill(0)
-  return binder
-}
-
-/** A ticket whose peer would still be accepted: resumption saves the proof, not the trust. */
-function* chooseTicket(
-  hs: HandshakeContext,
-  options: ClientOptions,
-  policy: NegotiationPolicy,
-): Handshake<OfferedResumption | undefined> {
-  const { tickets, verifier, rawPublicKeyVerifier, serverName } = options
-  const rechecks = verifier.reverify !== undefined || rawPublicKeyVerifier?.reverify !== undefined
-  if (tickets === undefined || !rechecks) return undefined
-  const context = {
-    peerRole: 'server',
-    nowMs: hs.nowMs,
-    ...(serverName === undefined ? {} : { serverName }),
-  } as const
-  for (
-    let ticket = yield* settled(tickets.take(hs.nowMs));
-    ticket !== undefined;
-    ticket = yield* settled(tickets.take(hs.nowMs))
-  ) {
-    const suite = policy.suites.find(({ name }) => name === ticket.cipherSuite)
-    if (suite === undefined || ticket.peer === undefined || ticket.serverName !== serverName) continue
-    if (!isStillAccepted(ticket.peer, verifier, options, context)) continue
-    return { ticket, suite, stage: earlyStage(hs.crypto, suite.hash, hs.own(ticket.preSharedKey)) }
-  }
-  return undefined
+/** Sends a ClientHello, bound to the keys that it offers. Yields it as it went out. */
+function sendHello(hs: HandshakeContext, hello: ClientHello, psks: readonly OfferedPsk[]): ClientHello {
+  return decodeClientHello(hs.send(boundHello(hs, hello, psks)).body)
 }
 
 function earlyDataFor(
-  resumption: OfferedResumption | undefined,
+  psks: readonly OfferedPsk[],
   { earlyData = false }: ClientOptions,
   { alpn }: NegotiationPolicy,
 ): Offer['earlyData'] {
   if (!earlyData) return 'disabled'
-  if (resumption === undefined) return 'no_session_offered'
-  const { ticket } = resumption
+  const { ticket } = offeredTicket(psks) ?? {}
+  if (ticket === undefined) return 'no_session_offered'
   if (ticket.maxEarlyDataBytes === 0) return 'unsupported_for_session'
   if (ticket.alpn !== undefined && !alpn.includes(ticket.alpn)) return 'alpn_mismatch'
   return 'pending'

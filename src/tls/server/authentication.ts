@@ -59,12 +59,15 @@ function* chooseOwn(
   throw new TlsError('TLS_UNRECOGNIZED_NAME', `There is no certificate for ${asked}`)
 }
 
-/** How we prove ourselves, or did in the handshake that is gone on from. */
+/** How we prove ourselves, or did in the handshake that is gone on from; undefined where a key alone connects. */
 export function typeShown(
   proofs: Proofs | undefined,
-  state: Pick<ServerTicketState, 'serverCertificateType'> | undefined,
-): CertificateTypeName {
-  if (proofs === undefined) return state?.serverCertificateType ?? 'X509'
+  state: Pick<ServerTicketState, 'serverCertificateType' | 'externalPsk'> | undefined,
+): CertificateTypeName | undefined {
+  if (proofs === undefined)
+    return state === undefined || state.externalPsk !== undefined
+      ? undefined
+      : (state.serverCertificateType ?? 'X509')
   return 'rawPublicKey' in proofs.own.credential ? 'RawPublicKey' : 'X509'
 }
 
@@ -78,9 +81,12 @@ export function addChosenTypes(
   {
     serverCertificateType,
     clientType,
-  }: { readonly serverCertificateType: CertificateTypeName; readonly clientType: number | undefined },
+  }: {
+    readonly serverCertificateType: CertificateTypeName | undefined
+    readonly clientType: number | undefined
+  },
 ): void {
-  if (hello.extensions.value('server_certificate_type') !== undefined)
+  if (serverCertificateType !== undefined && hello.extensions.value('server_certificate_type') !== undefined)
     extensions.add('server_certificate_type', CertificateType[serverCertificateType])
   if (clientType !== undefined && hello.extensions.value('client_certificate_type') !== undefined)
     extensions.add('client_certificate_type', clientType)

@@ -35,6 +35,8 @@ export interface Chosen {
   readonly suite: CipherSuiteParameters
   readonly group: GroupName
   readonly share: Uint8Array
+  /** Before a HelloRetryRequest that this connection has sent. */
+  readonly firstHello: ClientHello | undefined
   /** Whether it took a HelloRetryRequest. */
   readonly retried: boolean
   /** Whether the client said, in its first hello, that it sends early data. */
@@ -63,7 +65,8 @@ export function* receiveClientHello(
   const share = shareOf(hello, group)
   const announcesEarlyData = hello.extensions.has(ExtensionType.early_data)
   const settled = { announcesEarlyData, echAccepted, echRejected }
-  if (share !== undefined) return { hello, message, suite, group, share, retried: false, ...settled }
+  if (share !== undefined)
+    return { hello, firstHello: undefined, message, suite, group, share, retried: false, ...settled }
   hs.expectPause('a ClientHello that must be sent again')
   hs.transcript.add(message.bytes)
   const sent = sendHelloRetryRequest(hs, first, { suite, group, cookieKey })
@@ -77,7 +80,7 @@ export function* receiveClientHello(
   if (sent !== undefined && (echoed === undefined || !equalBytes(echoed, sent))) {
     throw new TlsError('TLS_ILLEGAL_PARAMETER', 'The second ClientHello does not echo the cookie')
   }
-  return { ...retried(secondHello, second.message, { suite, group }), ...settled }
+  return { ...retried(secondHello, second.message, { suite, group }), firstHello: hello, ...settled }
 }
 
 interface RetriedHello {
@@ -97,7 +100,12 @@ function resumeRetry(
   hs.transcript.restart(suite.hash, helloHash)
   hs.transcript.add(encodeRetry(hs, hello, { suite, group, cookie, confirmation: undefined }))
   // The first hello is known by its hash only; early data that follows the second would be against the rules.
-  const settled = { announcesEarlyData: false, echAccepted: false, echRejected: false }
+  const settled = {
+    firstHello: undefined,
+    announcesEarlyData: false,
+    echAccepted: false,
+    echRejected: false,
+  }
   return { ...retried(hello, message, { suite, group }), ...settled }
 }
 
@@ -105,7 +113,7 @@ function retried(
   hello: ClientHello,
   message: HandshakeMessage,
   { suite, group }: Pick<Chosen, 'suite' | 'group'>,
-): Omit<Chosen, 'announcesEarlyData' | 'echAccepted' | 'echRejected'> {
+): Pick<Chosen, 'hello' | 'message' | 'suite' | 'group' | 'share' | 'retried'> {
   const share = shareOf(hello, group)
   if (share === undefined || hello.extensions.value('key_share')!.length > 1) {
     throw new TlsError(

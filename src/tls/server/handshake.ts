@@ -22,6 +22,8 @@ import {
 import { negotiationPolicy, plaintextLimit, type NegotiationPolicy } from '../policy.ts'
 import { MAX_PLAINTEXT_BYTES } from '../record/protection.ts'
 import { HandshakeType, NamedGroup, ProtocolVersion, type CertificateTypeName } from '../registry.ts'
+import type { Session } from '../session.ts'
+import { checkExternalPsks } from '../session/external-psk.ts'
 import {
   addChosenTypes,
   authenticateClient,
@@ -32,30 +34,38 @@ import {
 } from './authentication.ts'
 import { chooseProtocol, receiveClientHello, type Chosen } from './choose.ts'
 import { retryConfigsFor, withEchConfirmation } from './ech.ts'
-import { judgeEarlyData, resume, type Resumption } from './resume.ts'
+import { selectPsk, type SelectedPsk } from './psks.ts'
+import { judgeEarlyData, type SelectedTicket } from './resume.ts'
 
 /** The server's side of RFC 8446 §2, from ClientHello to Finished. */
 export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): Handshake<Established> {
   const policy = negotiationPolicy(options)
+  checkProofs(options)
   const chosen = yield* receiveClientHello(hs, policy, options)
   const { hello, suite, group } = chosen
   const serverName = hello.extensions.value('server_name')
   const alpn = chooseProtocol(hello, policy)
-  const resumption = yield* resume(hs, options, chosen)
-  const earlyData = judgeEarlyData(options, chosen, resumption, alpn)
-  const proofs = resumption === undefined ? yield* chooseProofs(hello, options, serverName) : undefined
-  const serverCertificateType = typeShown(proofs, resumption?.state)
+  const psk = yield* selectPsk(hs, options, chosen)
+  const ticket = psk?.origin === 'resumption' ? psk : undefined
+  const earlyData = judgeEarlyData(options, chosen, ticket, alpn)
+  const proofs = psk === undefined ? yield* chooseProofs(hello, options, serverName) : undefined
+  const serverCertificateType = typeShown(proofs, ticket?.state)
   hs.transcript.add(chosen.message.bytes)
   hs.transcript.begin(suite.hash)
   const early =
-    earlyData === 'accepted'
-      ? beginEarlyPhase(hs, { suite, stage: resumption!.stage }, hello.random)
-      : undefined
+    earlyData === 'accepted' ? beginEarlyPhase(hs, { suite, stage: ticket!.stage }, hello.random) : undefined
 
-  const sharedSecret = sendServerHello(hs, chosen, resumption)
-  const resumed = resumption !== undefined
-  hs.trace({ kind: 'agreed', version: 'TLS 1.3', cipherSuite: suite.name, group, resumed, atMs: hs.nowMs })
-  const stage = resumption?.stage ?? earlyStage(hs.crypto, suite.hash)
+  const sharedSecret = sendServerHello(hs, chosen, psk)
+  const outcome = { resumed: ticket !== undefined, ...externalOf(psk) }
+  hs.trace({
+    kind: 'agreed',
+    version: 'TLS 1.3',
+    cipherSuite: suite.name,
+    group,
+    ...outcome,
+    atMs: hs.nowMs,
+  })
+  const stage = psk?.stage ?? earlyStage(hs.crypto, suite.hash)
   const handshake = beginHandshakePhase(hs, { stage, sharedSecret }, hello.random)
   if (hello.sessionId.length > 0 || options.alwaysSendChangeCipherSpec === true) hs.sendChangeCipherSpec()
   hs.protectWriting(suite, handshake.secrets.server, 'handshake')
@@ -85,7 +95,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   hs.protectReading(suite, handshake.secrets.client, 'handshake')
   const client =
     proofs?.clientType === undefined
-      ? resumedClient(resumption)
+      ? resumedClient(ticket)
       : yield* authenticateClient(hs, policy, options, proofs.clientType)
   yield* expectFinished(hs, suite, handshake.secrets.client)
   hs.stopEarlyData()
@@ -106,11 +116,11 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
       version: 'TLS 1.3',
       cipherSuite: suite.name,
       group,
-      resumed,
+      ...outcome,
       echAccepted: chosen.echAccepted,
       earlyData,
-      ...(resumption === undefined ? {} : { ticketAgeSkewMs: resumption.ageSkewMs }),
-      serverCertificateType,
+      ...(ticket === undefined ? {} : { ticketAgeSkewMs: ticket.ageSkewMs }),
+      ...(serverCertificateType === undefined ? {} : { serverCertificateType }),
       ...(proofs === undefined ? {} : { credential: proofs.own.credential }),
       ...(client === undefined ? {} : { peer: client.peer, peerSignatureScheme: client.scheme }),
       ...(alpn === undefined ? {} : { alpn }),
@@ -120,6 +130,19 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   }
 }
 
+/** @throws TlsError TLS_BAD_OPTIONS */
+function checkProofs({ credential, externalPsks }: ServerOptions): void {
+  checkExternalPsks(externalPsks)
+  if (credential === undefined && externalPsks === undefined)
+    throw new TlsError('TLS_BAD_OPTIONS', 'Neither credential nor externalPsks is given, expected one')
+}
+
+/** The key given beforehand that the connection rests on, itself or by the handshake that it resumes. */
+function externalOf(psk: SelectedPsk | undefined): Pick<Session, 'externalPsk'> {
+  const externalPsk = psk?.origin === 'resumption' ? psk.state.externalPsk : psk?.external.identity
+  return externalPsk === undefined ? {} : { externalPsk }
+}
+
 /** RFC 8446 §4.5. */
 function checkEndOfEarlyData({ body }: HandshakeMessage): void {
   if (body.length === 0) return
@@ -127,17 +150,13 @@ function checkEndOfEarlyData({ body }: HandshakeMessage): void {
 }
 
 /** Yields the shared secret. */
-function sendServerHello(
-  hs: HandshakeContext,
-  chosen: Chosen,
-  resumption: Resumption | undefined,
-): Uint8Array {
+function sendServerHello(hs: HandshakeContext, chosen: Chosen, psk: SelectedPsk | undefined): Uint8Array {
   const { hello, suite, group, share } = chosen
   const agreement = hs.crypto.answerKeyAgreement(group, share)
   const extensions = new Extensions('server_hello')
     .add('key_share', keyShareEntry(group, agreement.share))
     .add('supported_versions', ProtocolVersion.tls13)
-  if (resumption !== undefined) extensions.add('pre_shared_key', resumption.index)
+  if (psk !== undefined) extensions.add('pre_shared_key', psk.index)
   const answer = {
     kind: 'server_hello',
     legacyVersion: ProtocolVersion.tls12,
@@ -157,9 +176,9 @@ function keyShareEntry(group: GroupName, share: Uint8Array): { group: number; sh
 
 interface EncryptedAnswer {
   readonly hello: ClientHello
-  /** Absent when a session is resumed. */
+  /** Absent with a pre-shared key. */
   readonly proofs: Proofs | undefined
-  readonly serverCertificateType: CertificateTypeName
+  readonly serverCertificateType: CertificateTypeName | undefined
   readonly alpn: string | undefined
   readonly earlyData: boolean
   readonly echRetryConfigs: Uint8Array | undefined
@@ -190,7 +209,7 @@ function sendEncryptedExtensions(
 }
 
 /** Whom the ticket stands for. */
-function resumedClient(resumption: Resumption | undefined): AuthenticatedPeer | undefined {
-  const { peer, peerSignatureScheme: scheme } = resumption?.state ?? {}
+function resumedClient(ticket: SelectedTicket | undefined): AuthenticatedPeer | undefined {
+  const { peer, peerSignatureScheme: scheme } = ticket?.state ?? {}
   return peer === undefined || scheme === undefined ? undefined : { peer, scheme }
 }

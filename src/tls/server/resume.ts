@@ -1,11 +1,10 @@
-import { equalBytes } from '../../bytes/bytes.ts'
 import { typesOfClients } from '../certificate-types.ts'
-import { TlsError } from '../errors.ts'
 import { settled, type Handshake, type HandshakeContext } from '../handshake.ts'
-import { earlyStage, finishedMac, type EarlyStage } from '../key-schedule.ts'
-import { bindersLength, PSK_DHE_KE } from '../messages/pre-shared-key.ts'
+import { earlyStage } from '../key-schedule.ts'
 import type { ServerOptions } from '../options.ts'
+import type { BindingKey } from '../psk-binder.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
+import { isStillConfigured } from '../session/external-psk.ts'
 import type { ServerTicketState } from '../session/resumption.ts'
 import { isStillAccepted } from '../still-accepted.ts'
 import type { Chosen } from './choose.ts'
@@ -20,45 +19,35 @@ const MAX_IDENTITIES_TRIED = 5
  */
 const FRESHNESS_WINDOW_MS = 60_000
 
-/** A ticket that is resumed from. */
-export interface Resumption {
-  readonly state: ServerTicketState
+/** A key of the client's list. */
+export interface Selected extends BindingKey {
   /** Its place in the client's list. */
   readonly index: number
-  readonly stage: EarlyStage
+}
+
+/** A ticket that is resumed from. */
+export interface SelectedTicket extends Selected {
+  readonly origin: 'resumption'
+  readonly state: ServerTicketState
   /** The age of the ticket by the client's clock, minus that by ours, in milliseconds. */
   readonly ageSkewMs: number
 }
 
-/**
- * Chooses the first of the client's tickets that may still be honoured; none means a full handshake.
- *
- * @throws TlsError TLS_MISSING_EXTENSION, TLS_BAD_BINDER, TLS_ILLEGAL_PARAMETER
- */
-export function* resume(
+/** The first of the client's tickets that may still be honoured; its binder is still to be checked. */
+export function* redeemTicket(
   hs: HandshakeContext,
   options: ServerOptions,
   chosen: Chosen,
-): Handshake<Resumption | undefined> {
-  const { extensions } = chosen.hello
-  const offer = extensions.value('pre_shared_key')
-  if (offer === undefined) return undefined
-  const modes = extensions.value('psk_key_exchange_modes')
-  if (modes === undefined) {
-    throw new TlsError(
-      'TLS_MISSING_EXTENSION',
-      'The client offers pre_shared_key without psk_key_exchange_modes (RFC 8446 §4.2.9)',
-    )
-  }
-  if (options.tickets === undefined || !modes.includes(PSK_DHE_KE)) return undefined
-  for (const [index, { identity, obfuscatedAge }] of offer.identities
-    .slice(0, MAX_IDENTITIES_TRIED)
-    .entries()) {
+): Handshake<SelectedTicket | undefined> {
+  const { identities } = chosen.hello.extensions.value('pre_shared_key') ?? { identities: [] }
+  if (options.tickets === undefined) return undefined
+  const { hash } = chosen.suite
+  for (const [index, { identity, obfuscatedAge }] of identities.slice(0, MAX_IDENTITIES_TRIED).entries()) {
     const state = yield* settled(options.tickets.store.redeem(identity, hs.nowMs))
     if (state === undefined || !isHonoured(hs, options, chosen, state)) continue
-    const stage = earlyStage(hs.crypto, chosen.suite.hash, hs.own(state.preSharedKey))
-    checkBinder(hs, chosen, stage, index)
-    return { state, index, stage, ageSkewMs: ageSkew(state, obfuscatedAge, hs.nowMs) }
+    const stage = hs.own(earlyStage(hs.crypto, hash, hs.own(state.preSharedKey)))
+    const ageSkewMs = ageSkew(state, obfuscatedAge, hs.nowMs)
+    return { origin: 'resumption', state, index, hash, stage, ageSkewMs }
   }
   return undefined
 }
@@ -73,6 +62,7 @@ function isHonoured(
   if (hashOf(state) !== suite.hash) return false
   if (state.serverName !== hello.extensions.value('server_name')) return false
   const { clientVerifier, allowAnonymousClient = false } = options
+  if (state.externalPsk !== undefined) return isStillConfigured(options.externalPsks, state.externalPsk)
   if (state.peer === undefined) return typesOfClients(options).length === 0 || allowAnonymousClient
   const context = { peerRole: 'client', nowMs: hs.nowMs } as const
   return isStillAccepted(state.peer, clientVerifier, options, context)
@@ -80,22 +70,6 @@ function isHonoured(
 
 function hashOf({ cipherSuite }: ServerTicketState): 'sha256' | 'sha384' {
   return cipherSuite === 'TLS_AES_256_GCM_SHA384' ? 'sha384' : 'sha256'
-}
-
-/** The binder proves that the client has the key of the ticket (RFC 8446 §4.2.11.2). */
-function checkBinder(
-  hs: HandshakeContext,
-  { hello, message, suite }: Chosen,
-  stage: EarlyStage,
-  index: number,
-): void {
-  const { binders } = hello.extensions.value('pre_shared_key')!
-  const truncated = message.bytes.subarray(0, message.bytes.length - bindersLength({ binders }))
-  const key = stage.binderKey('resumption')
-  const expected = finishedMac(hs.crypto, suite.hash, key, hs.transcript.hashWith(suite.hash, truncated))
-  key.fill(0)
-  if (equalBytes(binders[index]!, expected)) return
-  throw new TlsError('TLS_BAD_BINDER', 'The client offers a ticket and cannot prove that it has its key')
 }
 
 function ageSkew({ issuedAtMs, ageAdd }: ServerTicketState, obfuscatedAge: number, nowMs: number): number {
@@ -107,16 +81,17 @@ function ageSkew({ issuedAtMs, ageAdd }: ServerTicketState, obfuscatedAge: numbe
 export function judgeEarlyData(
   options: ServerOptions,
   { hello, suite, retried, announcesEarlyData }: Chosen,
-  resumption: Resumption | undefined,
+  ticket: SelectedTicket | undefined,
   alpn: string | undefined,
 ): EarlyDataOutcome {
   const { earlyData, tickets } = options
   if (earlyData === undefined) return 'disabled'
   if (hello.extensions.value('pre_shared_key') === undefined) return 'no_session_offered'
-  if (resumption === undefined) return 'session_not_resumed'
+  // Early data rests on what an earlier handshake agreed; a key given beforehand says nothing about it.
+  if (ticket === undefined) return 'session_not_resumed'
   if (retried) return 'hello_retry_request'
   if (!announcesEarlyData) return 'disabled'
-  const { state, index, ageSkewMs } = resumption
+  const { state, index, ageSkewMs } = ticket
   // Early data is sealed under the first ticket; another one says nothing about it.
   if (index !== 0) return 'session_not_resumed'
   if (tickets?.store.isSingleUse !== true) return 'replayable_ticket'

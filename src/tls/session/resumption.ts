@@ -14,6 +14,8 @@ interface ResumptionState {
   readonly alpn?: string
   /** Whom the certificate proved when there was one; a resumption proves the same and no more. */
   readonly peer?: VerifiedPeer
+  /** The external identity of the key that the first handshake rested on, when no certificate proved anybody. */
+  readonly externalPsk?: Uint8Array
   readonly peerSignatureScheme?: SignatureSchemeName
   /** How the server proved itself; only a server keeps it. @default X509 */
   readonly serverCertificateType?: CertificateTypeName

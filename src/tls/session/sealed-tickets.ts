@@ -13,7 +13,7 @@ const AEAD = 'aes-256-gcm'
 const NAME_BYTES = 16
 
 /** The layout below; another layout gets another number, so that old tickets are refused and not misread. */
-const LAYOUT = 2
+const LAYOUT = 3
 
 /** A key that seals tickets. Replicas that share it redeem each other's. */
 export interface TicketKey {
@@ -93,6 +93,8 @@ function encodeState(state: ServerTicketState): Uint8Array {
   writeText(writer, state.alpn)
   writer.uint16(SIGNATURE_SCHEMES.find(({ name }) => name === state.peerSignatureScheme)?.code ?? 0)
   writer.uint8(CertificateType[state.serverCertificateType ?? 'X509'])
+  // An identity has one byte at least.
+  writer.vector16((identity) => identity.bytes(state.externalPsk ?? new Uint8Array(0)))
   writer.vector24((peer) => {
     if (state.peer !== undefined) writePeer(peer, state.peer)
   })
@@ -124,6 +126,7 @@ function decodeState(encoded: Uint8Array): ServerTicketState | undefined {
     const scheme = reader.uint16('signature_scheme')
     const peerSignatureScheme = SIGNATURE_SCHEMES.find(({ code }) => code === scheme)?.name
     const isRaw = reader.uint8('server_certificate_type') === CertificateType.RawPublicKey
+    const externalPsk = reader.bytes16('external_psk').slice()
     const peer = reader.vector24('peer', (contents) =>
       contents.remaining === 0 ? undefined : readPeer(contents),
     )
@@ -139,6 +142,7 @@ function decodeState(encoded: Uint8Array): ServerTicketState | undefined {
       ...(alpn === undefined ? {} : { alpn }),
       ...(peerSignatureScheme === undefined ? {} : { peerSignatureScheme }),
       serverCertificateType: isRaw ? 'RawPublicKey' : 'X509',
+      ...(externalPsk.length === 0 ? {} : { externalPsk }),
       ...(peer === undefined ? {} : { peer }),
     }
   })

@@ -64,8 +64,8 @@ export function keepTicket(
   { lifetimeSeconds, ageAdd, nonce, ticket, extensions }: NewSessionTicket,
   { crypto, nowMs }: { readonly crypto: CryptoProvider; readonly nowMs: number },
 ): ClientTicket | undefined {
-  const { peer } = session
-  if (lifetimeSeconds === 0 || peer === undefined) return undefined
+  const { peer, externalPsk } = session
+  if (lifetimeSeconds === 0 || (peer === undefined && externalPsk === undefined)) return undefined
   const seconds = Math.min(lifetimeSeconds, MAX_TICKET_LIFETIME_SECONDS)
   const earlyData = extensions.contents(ExtensionType.early_data)
   return {
@@ -74,7 +74,7 @@ export function keepTicket(
     preSharedKey: ticketPreSharedKey(crypto, suite.hash, resumptionSecret, nonce),
     ageAdd,
     receivedAtMs: nowMs,
-    expiresAtMs: Math.min(nowMs + seconds * 1000, peer.expiresAtMs),
+    expiresAtMs: Math.min(nowMs + seconds * 1000, peer?.expiresAtMs ?? Infinity),
     maxEarlyDataBytes:
       earlyData === undefined
         ? 0
@@ -84,7 +84,13 @@ export function keepTicket(
 
 type Resumable = Pick<
   ClientTicket,
-  'cipherSuite' | 'serverName' | 'alpn' | 'peer' | 'peerSignatureScheme' | 'serverCertificateType'
+  | 'cipherSuite'
+  | 'serverName'
+  | 'alpn'
+  | 'peer'
+  | 'peerSignatureScheme'
+  | 'serverCertificateType'
+  | 'externalPsk'
 >
 
 function resumable({
@@ -94,6 +100,7 @@ function resumable({
   peer,
   peerSignatureScheme,
   serverCertificateType,
+  externalPsk,
 }: Established['session']): Resumable {
   return {
     cipherSuite,
@@ -102,5 +109,6 @@ function resumable({
     ...(peer === undefined ? {} : { peer }),
     ...(peerSignatureScheme === undefined ? {} : { peerSignatureScheme }),
     ...(serverCertificateType === undefined ? {} : { serverCertificateType }),
+    ...(externalPsk === undefined ? {} : { externalPsk }),
   }
 }

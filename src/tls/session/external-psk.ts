@@ -1,0 +1,85 @@
+/** Keys that both sides were given beforehand, made fit for each hash by the importer of RFC 9258. */
+import { equalBytes } from '../../bytes/bytes.ts'
+import { Writer } from '../../bytes/writer.ts'
+import { hkdfExtract } from '../../crypto/hkdf.ts'
+import { HASH_BYTES, type CryptoProvider } from '../../crypto/provider.ts'
+import { TlsError } from '../errors.ts'
+import { hkdfExpandLabel } from '../key-schedule.ts'
+import { ProtocolVersion, type CipherSuiteParameters } from '../registry.ts'
+
+/** A key that both sides hold, and what they call it. */
+export interface ExternalPsk {
+  /** 1 to 4,096 bytes; observers of the ClientHello can read them. */
+  readonly identity: Uint8Array
+  /** Secret, of high entropy: a password can be guessed from one handshake (RFC 9257 §4.2). Never wiped by the engine. */
+  readonly key: Uint8Array
+  /** What the importer derives with; both sides must say the same. */
+  readonly hash: 'sha256' | 'sha384'
+  /** What else both sides know of the key's use, such as their roles; at most 4,096 bytes. @default empty */
+  readonly context?: Uint8Array
+}
+
+/** A key as TLS 1.3 uses it, under one hash. */
+export interface ImportedPsk {
+  /** The ImportedIdentity, which stands in the ClientHello. */
+  readonly identity: Uint8Array
+  /** Secret, as long as the hash; whoever imports it wipes it. */
+  readonly key: Uint8Array
+}
+
+/** The hashes of TLS 1.3's suites. */
+export type TargetHash = CipherSuiteParameters['hash']
+
+/** TLS KDF identifiers of RFC 9258 §10. */
+const TARGET_KDF: Readonly<Record<TargetHash, number>> = { sha256: 1, sha384: 2 }
+
+/** An identity goes into each ClientHello, and into the tickets of its connections: neither should grow large. */
+const MAX_IDENTITY_BYTES = 4096
+
+const NOTHING = new Uint8Array(0)
+
+/** The ImportedIdentity of a key for suites of `targetHash` (RFC 9258 §5.1). */
+export function importedIdentity({ identity, context }: ExternalPsk, targetHash: TargetHash): Uint8Array {
+  return new Writer()
+    .vector16((external) => external.bytes(identity))
+    .vector16((shared) => shared.bytes(context ?? NOTHING))
+    .uint16(ProtocolVersion.tls13)
+    .uint16(TARGET_KDF[targetHash])
+    .finish()
+}
+
+/** Derives the key for suites of `targetHash` (RFC 9258 §5.1). */
+export function importPsk(crypto: CryptoProvider, psk: ExternalPsk, targetHash: TargetHash): ImportedPsk {
+  const { key, hash } = psk
+  const identity = importedIdentity(psk, targetHash)
+  const extracted = hkdfExtract(crypto, hash, NOTHING, key)
+  const context = crypto.digest(hash, identity)
+  const imported = hkdfExpandLabel(crypto, hash, extracted, 'derived psk', context, HASH_BYTES[targetHash])
+  extracted.fill(0)
+  return { identity, key: imported }
+}
+
+/** Holds the keys of an endpoint against what the wire can carry. @throws TlsError TLS_BAD_OPTIONS */
+export function checkExternalPsks(psks: readonly ExternalPsk[] | undefined): void {
+  if (psks === undefined) return
+  if (psks.length === 0)
+    throw new TlsError('TLS_BAD_OPTIONS', 'externalPsks is empty, expected at least one key')
+  for (const [index, psk] of psks.entries()) {
+    const { identity, context = NOTHING, key } = psk
+    const name = `externalPsks[${index}]`
+    if (identity.length === 0 || identity.length > MAX_IDENTITY_BYTES || context.length > MAX_IDENTITY_BYTES)
+      throw new TlsError(
+        'TLS_BAD_OPTIONS',
+        `${name} has an identity of ${identity.length} bytes and a context of ${context.length}, expected 1 to ${MAX_IDENTITY_BYTES} and at most ${MAX_IDENTITY_BYTES}`,
+      )
+    if (key.length === 0) throw new TlsError('TLS_BAD_OPTIONS', `${name} has an empty key`)
+    const imported = importedIdentity(psk, 'sha256')
+    if (psks.slice(0, index).some((other) => equalBytes(importedIdentity(other, 'sha256'), imported)))
+      throw new TlsError('TLS_BAD_OPTIONS', `${name} has the identity and context of another one`)
+  }
+}
+
+/** Whether an earlier connection's key, by its external identity, is still among `psks`. */
+export function isStillConfigured(psks: readonly ExternalPsk[] | undefined, identity: Uint8Array): boolean {
+  return psks?.some((psk) => equalBytes(psk.identity, identity)) ?? false
+}
