@@ -1,26 +1,28 @@
 import { AEAD_KEY_BYTES, type AeadName } from './provider.ts'
 
-/** A private copy of an AEAD key that is wiped when its owner is disposed of. */
-export class OwnedAeadKey {
-  #bytes: Uint8Array | undefined
+/** One direction of an AEAD that holds a private copy of its key, and wipes it when it is disposed of. */
+export class KeyedAead implements Disposable {
+  protected readonly aead: AeadName
+  #key: Uint8Array | undefined
 
   /** @throws RangeError for a key of the wrong length */
   constructor(aead: AeadName, key: Uint8Array) {
     const expected = AEAD_KEY_BYTES[aead]
     if (key.length !== expected)
       throw new RangeError(`The key for ${aead} has ${key.length} bytes, expected ${expected}`)
-    this.#bytes = Uint8Array.from(key)
+    this.aead = aead
+    this.#key = Uint8Array.from(key)
   }
 
-  /** @throws ReferenceError after {@link wipe} */
-  get bytes(): Uint8Array {
-    if (this.#bytes === undefined) throw new ReferenceError('The AEAD context was used after it was freed')
-    return this.#bytes
+  /** @throws ReferenceError after disposal */
+  protected get key(): Uint8Array {
+    if (this.#key === undefined) throw new ReferenceError('The AEAD context was used after it was freed')
+    return this.#key
   }
 
-  /** Idempotent. */
-  wipe(): void {
-    this.#bytes?.fill(0)
-    this.#bytes = undefined
+  /** Wipes the key. Idempotent. */
+  [Symbol.dispose](): void {
+    this.#key?.fill(0)
+    this.#key = undefined
   }
 }

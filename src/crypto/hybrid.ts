@@ -1,7 +1,7 @@
 /** X25519MLKEM768: ML-KEM-768 and X25519 side by side, so that a secret falls only with both (draft-ietf-tls-ecdhe-mlkem). */
 import { concat } from '../bytes/bytes.ts'
 import { checkShareLength, singleUse } from './key-share.ts'
-import type { CompletedKeyAgreement, PendingKeyAgreement } from './provider.ts'
+import type { CompletedKeyAgreement, GroupName, PendingKeyAgreement } from './provider.ts'
 
 /** The encapsulation key and the ciphertext of ML-KEM-768 (FIPS 203 §8). */
 const KEM_KEY_BYTES = 1184
@@ -34,16 +34,27 @@ export function beginHybrid(kem: MlKem768, ecdh: PendingKeyAgreement): PendingKe
   }
 }
 
-/** The responder's whole. */
-export function answerHybrid(
+/** The responder's whole, in any group of a provider that begins with `begin`. */
+export function answerBy(
+  { begin, kem }: { readonly begin: (group: GroupName) => PendingKeyAgreement; readonly kem: MlKem768 },
+  group: GroupName,
+  peerShare: Uint8Array,
+): CompletedKeyAgreement {
+  if (group === 'X25519MLKEM768') return answerHybrid(kem, begin('x25519'), peerShare)
+  // In Diffie-Hellman both sides do the same.
+  const ours = begin(group)
+  return { share: ours.share, secret: ours.complete(peerShare) }
+}
+
+function answerHybrid(
   kem: MlKem768,
-  answerX25519: (peerShare: Uint8Array) => CompletedKeyAgreement,
+  ecdh: PendingKeyAgreement,
   peerShare: Uint8Array,
 ): CompletedKeyAgreement {
   checkShareLength('X25519MLKEM768', peerShare, KEM_KEY_BYTES + X25519_BYTES)
-  const ecdh = answerX25519(peerShare.subarray(KEM_KEY_BYTES))
+  const ecdhSecret = ecdh.complete(peerShare.subarray(KEM_KEY_BYTES))
   const { ciphertext, secret } = kem.encapsulate(peerShare.subarray(0, KEM_KEY_BYTES))
-  return { share: concat(ciphertext, ecdh.share), secret: join(secret, ecdh.secret) }
+  return { share: concat(ciphertext, ecdh.share), secret: join(secret, ecdhSecret) }
 }
 
 /** Both halves of a hybrid secret in one buffer; the halves are wiped. */

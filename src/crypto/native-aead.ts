@@ -6,60 +6,38 @@ import {
 } from 'node:crypto'
 
 import { checkOpenBounds, checkSealBounds } from '../native/aead-bounds.ts'
-import { OwnedAeadKey } from './aead-key.ts'
-import { AEAD_TAG_BYTES, type AeadName, type AeadOpener, type AeadSealer } from './provider.ts'
+import { KeyedAead } from './aead-key.ts'
+import { AEAD_TAG_BYTES, type AeadOpener, type AeadSealer } from './provider.ts'
 
 /**
  * Record protection by node:crypto, for a Node whose OpenSSL cannot be reached directly. It makes a new cipher and
  * new buffers for every record, which is what costs.
  */
-export class NodeSealer implements AeadSealer {
-  readonly #aead: AeadName
-  readonly #key: OwnedAeadKey
-
-  /** @throws RangeError for a key of the wrong length */
-  constructor(aead: AeadName, key: Uint8Array) {
-    this.#aead = aead
-    this.#key = new OwnedAeadKey(aead, key)
-  }
-
+export class NodeSealer extends KeyedAead implements AeadSealer {
   /** @throws RangeError, ReferenceError as {@link AeadSealer.seal} documents */
   seal(nonce: Uint8Array, additionalData: Uint8Array, plaintext: Uint8Array, output: Uint8Array): number {
-    const key = this.#key.bytes
+    const { key } = this
     checkSealBounds(nonce, additionalData, plaintext, output)
     const { length } = plaintext
     // The types know two kinds of AEAD; both take the same arguments.
-    const cipher = createCipheriv(this.#aead as CipherGCMTypes, key, nonce, { authTagLength: AEAD_TAG_BYTES })
+    const cipher = createCipheriv(this.aead as CipherGCMTypes, key, nonce, { authTagLength: AEAD_TAG_BYTES })
     cipher.setAAD(additionalData, { plaintextLength: length })
     output.set(cipher.update(plaintext))
     cipher.final()
     output.set(cipher.getAuthTag(), length)
     return length + AEAD_TAG_BYTES
   }
-
-  [Symbol.dispose](): void {
-    this.#key.wipe()
-  }
 }
 
 /** The counterpart of {@link NodeSealer}. */
-export class NodeOpener implements AeadOpener {
-  readonly #aead: AeadName
-  readonly #key: OwnedAeadKey
-
-  /** @throws RangeError for a key of the wrong length */
-  constructor(aead: AeadName, key: Uint8Array) {
-    this.#aead = aead
-    this.#key = new OwnedAeadKey(aead, key)
-  }
-
+export class NodeOpener extends KeyedAead implements AeadOpener {
   /** @throws RangeError, ReferenceError as {@link AeadOpener.open} documents */
   open(nonce: Uint8Array, additionalData: Uint8Array, ciphertext: Uint8Array, output: Uint8Array): number {
-    const key = this.#key.bytes
+    const { key } = this
     const length = ciphertext.length - AEAD_TAG_BYTES
     if (length < 0) return -1
     checkOpenBounds(nonce, additionalData, ciphertext, output)
-    const decipher = createDecipheriv(this.#aead as CipherChaCha20Poly1305Types, key, nonce, {
+    const decipher = createDecipheriv(this.aead as CipherChaCha20Poly1305Types, key, nonce, {
       authTagLength: AEAD_TAG_BYTES,
     })
     decipher.setAAD(additionalData, { plaintextLength: length })
@@ -75,9 +53,5 @@ export class NodeOpener implements AeadOpener {
     output.set(plaintext)
     plaintext.fill(0)
     return length
-  }
-
-  [Symbol.dispose](): void {
-    this.#key.wipe()
   }
 }

@@ -9,7 +9,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 
-import { answerHybrid, beginHybrid, type MlKem768 } from './hybrid.ts'
+import { answerBy, beginHybrid, type MlKem768 } from './hybrid.ts'
 import {
   checkShareLength,
   checkUncompressedPoint,
@@ -43,10 +43,7 @@ export function begin(group: GroupName): PendingKeyAgreement {
 
 /** {@link CryptoProvider.answerKeyAgreement} on node:crypto. */
 export function answer(group: GroupName, peerShare: Uint8Array): CompletedKeyAgreement {
-  if (group === 'X25519MLKEM768') return answerHybrid(MLKEM768, (share) => answer('x25519', share), peerShare)
-  // In Diffie-Hellman both sides do the same.
-  const ours = begin(group)
-  return { share: ours.share, secret: ours.complete(peerShare) }
+  return answerBy({ begin, kem: MLKEM768 }, group, peerShare)
 }
 
 /** Raw keys in and out: of the ways to X25519 in node:crypto, the one without DER costs the least. */

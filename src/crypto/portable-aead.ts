@@ -2,54 +2,32 @@ import { gcm } from '@noble/ciphers/aes.js'
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 
 import { checkOpenBounds, checkSealBounds } from '../native/aead-bounds.ts'
-import { OwnedAeadKey } from './aead-key.ts'
-import { AEAD_TAG_BYTES, type AeadName, type AeadOpener, type AeadSealer } from './provider.ts'
+import { KeyedAead } from './aead-key.ts'
+import { AEAD_TAG_BYTES, type AeadOpener, type AeadSealer } from './provider.ts'
 
-/** The key's length, which {@link OwnedAeadKey} checks, settles which AES it is. */
+/** The key's length, which {@link KeyedAead} checks, settles which AES it is. */
 const CIPHERS = { 'aes-128-gcm': gcm, 'aes-256-gcm': gcm, 'chacha20-poly1305': chacha20poly1305 } as const
 
 /** Record protection by noble-ciphers. */
-export class PortableSealer implements AeadSealer {
-  readonly #aead: AeadName
-  readonly #key: OwnedAeadKey
-
-  /** @throws RangeError for a key of the wrong length */
-  constructor(aead: AeadName, key: Uint8Array) {
-    this.#aead = aead
-    this.#key = new OwnedAeadKey(aead, key)
-  }
-
+export class PortableSealer extends KeyedAead implements AeadSealer {
   /** @throws RangeError, ReferenceError as {@link AeadSealer.seal} documents */
   seal(nonce: Uint8Array, additionalData: Uint8Array, plaintext: Uint8Array, output: Uint8Array): number {
-    const key = this.#key.bytes
+    const { key } = this
     checkSealBounds(nonce, additionalData, plaintext, output)
-    const sealed = CIPHERS[this.#aead](key, nonce, additionalData).encrypt(plaintext)
+    const sealed = CIPHERS[this.aead](key, nonce, additionalData).encrypt(plaintext)
     output.set(sealed)
     return sealed.length
-  }
-
-  [Symbol.dispose](): void {
-    this.#key.wipe()
   }
 }
 
 /** The counterpart of {@link PortableSealer}. */
-export class PortableOpener implements AeadOpener {
-  readonly #aead: AeadName
-  readonly #key: OwnedAeadKey
-
-  /** @throws RangeError for a key of the wrong length */
-  constructor(aead: AeadName, key: Uint8Array) {
-    this.#aead = aead
-    this.#key = new OwnedAeadKey(aead, key)
-  }
-
+export class PortableOpener extends KeyedAead implements AeadOpener {
   /** @throws RangeError, ReferenceError as {@link AeadOpener.open} documents */
   open(nonce: Uint8Array, additionalData: Uint8Array, ciphertext: Uint8Array, output: Uint8Array): number {
-    const key = this.#key.bytes
+    const { key } = this
     if (ciphertext.length < AEAD_TAG_BYTES) return -1
     checkOpenBounds(nonce, additionalData, ciphertext, output)
-    const cipher = CIPHERS[this.#aead](key, nonce, additionalData)
+    const cipher = CIPHERS[this.aead](key, nonce, additionalData)
     let plaintext: Uint8Array
     try {
       plaintext = cipher.decrypt(ciphertext)
@@ -61,9 +39,5 @@ export class PortableOpener implements AeadOpener {
     output.set(plaintext)
     plaintext.fill(0)
     return plaintext.length
-  }
-
-  [Symbol.dispose](): void {
-    this.#key.wipe()
   }
 }

@@ -2,7 +2,7 @@ import { x25519 } from '@noble/curves/ed25519.js'
 import { p256, p384 } from '@noble/curves/nist.js'
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
 
-import { answerHybrid, beginHybrid, type MlKem768 } from './hybrid.ts'
+import { answerBy, beginHybrid, type MlKem768 } from './hybrid.ts'
 import {
   checkShareLength,
   checkUncompressedPoint,
@@ -34,12 +34,7 @@ export function begin(group: GroupName): PendingKeyAgreement {
 
 /** {@link CryptoProvider.answerKeyAgreement} on noble-curves. */
 export function answer(group: GroupName, peerShare: Uint8Array): CompletedKeyAgreement {
-  if (group === 'X25519MLKEM768') {
-    return answerHybrid(MLKEM768, (share) => answer('x25519', share), peerShare)
-  }
-  // In Diffie-Hellman both sides do the same.
-  const ours = begin(group)
-  return { share: ours.share, secret: ours.complete(peerShare) }
+  return answerBy({ begin, kem: MLKEM768 }, group, peerShare)
 }
 
 function beginX25519(): PendingKeyAgreement {
