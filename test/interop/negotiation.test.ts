@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import test from 'node:test'
 import { CATALOG, meshFiles, type MeshFiles } from '../cmd/tls-files.ts'
 import { spiffeIdOfPem } from './matrix.ts'
@@ -210,7 +211,13 @@ test(
       await server.saw(new RegExp(`^${word} to OpenSSL$`, 'm'), 'stdout')
       server.write(`${word} from OpenSSL\n`)
       await client.saw(new RegExp(`^${word} from OpenSSL$`, 'm'), 'stdout')
-      if (update !== undefined) server.write(`${update}\n`)
+      if (update === undefined) continue
+      server.write(`${update}\n`)
+      // Once what was sent after it is here, the KeyUpdate has been here too: our next word comes after it for certain.
+      // OpenSSL takes a command only as the start of what it reads, so it gets a moment to read this one alone.
+      await delay(250)
+      server.write(`after ${word}\n`)
+      await client.saw(new RegExp(`^after ${word}$`, 'm'), 'stdout')
     }
     client.end()
     const { code, stderr } = await client.ended()
