@@ -9,6 +9,9 @@ const FOLDER = join(import.meta.dirname, '../../../shared/vectors/rfc8448')
 /** Why the traces cannot be replayed here, or false. */
 export const skipTraces: string | false = existsSync(FOLDER) ? false : 'the RFC 8448 traces are not present'
 
+/** The clock of whoever recorded the first trace; any would do. */
+export const TRACE_TIME_MS = 1_651_826_546_000
+
 /** The fields of one trace, as bytes. */
 export type Trace = Readonly<Record<string, Uint8Array>>
 
@@ -34,14 +37,21 @@ export function readTraceCertificate(file: string): Uint8Array {
 
 /** Where a replayed endpoint takes its randomness from. */
 interface ReplayPools {
-  /** What random() gives. @default zeros: the messages that hold them are replaced */
-  readonly random?: Uint8Array
+  /** What random() gives, draw by draw. @default zeros: the messages that hold them are replaced */
+  readonly random?: readonly Uint8Array[]
   /** Ephemeral private keys, in the order of their use. */
   readonly keys: Uint8Array
 }
 
 /** The provider, except that randomness comes from a trace. */
 export function replayCrypto(base: CryptoProvider, { random, keys }: ReplayPools): CryptoProvider {
+  const draws = random?.values()
+  const draw = (length: number): Uint8Array => {
+    if (draws === undefined) return new Uint8Array(length)
+    const { value } = draws.next()
+    if (value?.length !== length) throw new RangeError(`The trace draws ${value?.length} bytes, we ${length}`)
+    return value.slice()
+  }
   let offset = 0
   const take = (length: number): Uint8Array => {
     offset += length
@@ -66,7 +76,7 @@ export function replayCrypto(base: CryptoProvider, { random, keys }: ReplayPools
   return {
     name: base.name,
     groups: ['x25519', 'secp256r1'],
-    random: (length) => random?.slice(0, length) ?? new Uint8Array(length),
+    random: draw,
     hash: (name) => base.hash(name),
     digest: (name, bytes) => base.digest(name, bytes),
     hmac: (hash, key, message) => base.hmac(hash, key, message),

@@ -9,7 +9,8 @@ import type { NewSessionTicket } from '../messages/post-handshake.ts'
 import { ExtensionType } from '../registry.ts'
 import { MAX_TICKET_LIFETIME_SECONDS, type ClientTicket, type RemoteTicketStore } from './resumption.ts'
 
-const NONCE_BYTES = 8
+/** Tickets of one connection differ by it (RFC 8446 §4.6.1); it need not be secret, so it counts them. */
+const NONCE_BYTES = 2
 
 /** What a server hands out after each handshake. */
 export interface TicketPolicy {
@@ -41,8 +42,8 @@ export function issueTickets(
   const seconds = Math.min(wanted, left)
   if (seconds <= 0) return []
   const earlyBytes = store.isSingleUse ? maxEarlyDataBytes : 0
-  return Array.from({ length: count }, () => {
-    const nonce = crypto.random(NONCE_BYTES)
+  return Array.from({ length: count }, (_, index) => {
+    const nonce = new Writer(NONCE_BYTES).uint16(index).finish()
     const ageAdd = new DataView(crypto.random(4).buffer).getUint32(0)
     const ticket = store.issue({
       ...resumable(session),
