@@ -22,6 +22,11 @@ export interface NamedFile {
  * @throws ConfigError CONFIG_MISSING_FILE, CONFIG_UNREADABLE
  */
 export async function readOperatorFile(file: NamedFile): Promise<string> {
+  return (await readOperatorBytes(file)).toString('utf8')
+}
+
+/** The contents of a file, whatever they are. @throws ConfigError CONFIG_MISSING_FILE, CONFIG_UNREADABLE */
+export async function readOperatorBytes(file: NamedFile): Promise<Buffer> {
   return readChecked(file, 'a readable file', () => {})
 }
 
@@ -31,7 +36,10 @@ export async function readOperatorFile(file: NamedFile): Promise<string> {
  * @throws ConfigError CONFIG_MISSING_FILE, CONFIG_UNREADABLE, CONFIG_INSECURE_PERMISSIONS
  */
 export async function readSecretFile(file: NamedFile): Promise<string> {
-  return readChecked(file, 'a file that only its owner can read', (mode) => checkPrivate(file, mode))
+  const contents = await readChecked(file, 'a file that only its owner can read', (mode) =>
+    checkPrivate(file, mode),
+  )
+  return contents.toString('utf8')
 }
 
 /**
@@ -72,7 +80,7 @@ async function readChecked(
   file: NamedFile,
   expected: string,
   check: (mode: number) => void,
-): Promise<string> {
+): Promise<Buffer> {
   let handle: FileHandle | undefined
   try {
     handle = await open(file.path, 'r')
@@ -85,7 +93,7 @@ async function readChecked(
         got: `${stats.size}`,
       })
     check(stats.mode)
-    return await handle.readFile('utf8')
+    return await handle.readFile()
   } catch (thrown) {
     throw thrown instanceof ConfigError ? thrown : systemRefusal(file, expected, thrown)
   } finally {

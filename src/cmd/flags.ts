@@ -73,6 +73,13 @@ export function parseDurationMs(flag: string, text: string): number {
   return durationMs
 }
 
+/** A whole number from 0 to `max`. @throws UsageError */
+export function parseCount(flag: string, text: string, max: number): number {
+  const count = Number(text)
+  if (/^\d{1,15}$/.test(text) && count <= max) return count
+  throw new UsageError(`${flag}: expected a number from 0 to ${max}, got ${quoted(text)}`)
+}
+
 /**
  * Names separated by commas, each out of `known`, none twice.
  *

@@ -1,3 +1,4 @@
+import { concat } from '../bytes/bytes.ts'
 import { formatAddress, type Address } from '../config/address.ts'
 import type { HandfastError } from '../errors.ts'
 import { TlsError } from '../tls/errors.ts'
@@ -9,6 +10,12 @@ import type { Connection, ConnectionHandlers } from './transport.ts'
 /** A connection whose bytes travel inside TLS. Its clean end is close_notify; a bare TCP end is an error. */
 export interface SecureConnection extends Connection {
   readonly session: Session
+  /** On a server: what the client sent before it was known, so that it may be a replay. `data` brings only the rest. */
+  readonly earlyData: Uint8Array
+  /** On a client: how much of its early data went out. Unless the session says that it was accepted, it is lost. */
+  readonly earlyBytesSent: number
+  /** Replaces the key we send under and asks the peer to do the same (RFC 8446 §4.6.3), while both halves are open. */
+  updateKeys(): void
 }
 
 export interface SecureLimits {
@@ -18,12 +25,24 @@ export interface SecureLimits {
   readonly onFailure?: (error: HandfastError, trace: readonly TraceEvent[]) => void
 }
 
+/** How a client begins. */
+export interface ClientStart extends SecureLimits {
+  /**
+   * Goes out with the first flight as far as a ticket lets it, where the engine is to send early data: whoever records
+   * it can replay it. @default nothing
+   */
+  readonly earlyData?: Uint8Array
+}
+
 /** What of a TLS engine is used here. */
 export interface Engine {
   start(): void
   receive(ciphertext: Uint8Array): void
   receiveEnd(): void
   send(plaintext: Uint8Array): void
+  /** Yields how many bytes went out. */
+  sendEarly(plaintext: Uint8Array): number
+  updateKeys(wish: { readonly requestPeer: boolean }): void
   close(): void
   /** Ends with an alert, and `failed`. */
   fail(error: TlsError): void
@@ -36,6 +55,7 @@ export interface EngineHandlers {
   output(ciphertext: Uint8Array): void
   established(session: Session): void
   data(plaintext: Uint8Array): void
+  earlyData(plaintext: Uint8Array): void
   peerClosed(): void
   /** Whether the handshake waits for somebody else than the peer. */
   waiting(isWaiting: boolean): void
@@ -64,11 +84,11 @@ const MAX_LINGER_BYTES = 1024 * 1024
  */
 export function runEngine(
   connection: Connection,
-  limits: SecureLimits,
+  start: ClientStart,
   makeEngine: MakeEngine,
 ): Promise<SecureConnection> {
   return new Promise((resolve, reject) => {
-    new EngineConnection(connection, limits, { resolve, reject }).run(makeEngine)
+    new EngineConnection(connection, start, { resolve, reject }).run(makeEngine, start.earlyData)
   })
 }
 
@@ -97,6 +117,8 @@ class EngineConnection implements SecureConnection {
   #engine!: Engine
   #phase: Phase = 'handshake'
   #session: Session | undefined
+  #earlyBytesSent = 0
+  readonly #earlyData: Uint8Array[] = []
   #handlers: ConnectionHandlers | undefined
   #waiting: Waiting[] | undefined = []
   #writable = true
@@ -117,10 +139,11 @@ class EngineConnection implements SecureConnection {
     this.#deadline = setTimeout(() => this.#late(), limits.deadlineMs)
   }
 
-  run(makeEngine: MakeEngine): void {
+  run(makeEngine: MakeEngine, earlyData: Uint8Array | undefined): void {
     try {
       this.#engine = makeEngine(this.#engineHandlers(), (event) => this.#record(event))
       this.#engine.start()
+      if (earlyData !== undefined) this.#earlyBytesSent = this.#engine.sendEarly(earlyData)
     } catch (thrown) {
       this.#phase = 'over'
       clearTimeout(this.#deadline)
@@ -135,6 +158,18 @@ class EngineConnection implements SecureConnection {
   get session(): Session {
     if (this.#session === undefined) throw new TlsError('TLS_MISUSE', 'The handshake is not complete')
     return this.#session
+  }
+
+  get earlyData(): Uint8Array {
+    return concat(...this.#earlyData)
+  }
+
+  get earlyBytesSent(): number {
+    return this.#earlyBytesSent
+  }
+
+  updateKeys(): void {
+    if (this.#phase === 'open' && !this.#ended) this.#engine.updateKeys({ requestPeer: true })
   }
 
   attach(handlers: ConnectionHandlers): void {
@@ -193,6 +228,9 @@ class EngineConnection implements SecureConnection {
         if (this.#phase !== 'open') return
         if (this.#waiting === undefined) this.#handlers!.data(plaintext)
         else this.#waiting.push({ kind: 'data', bytes: plaintext.slice() })
+      },
+      earlyData: (plaintext) => {
+        this.#earlyData.push(plaintext.slice())
       },
       peerClosed: () => {
         if (this.#phase !== 'open') return

@@ -1,7 +1,7 @@
 import { TlsConnection } from '../tls/connection.ts'
 import type { ClientOptions, ServerOptions } from '../tls/options.ts'
 import type { TraceEvent } from '../tls/trace.ts'
-import { runEngine, type SecureConnection, type SecureLimits } from './engine-connection.ts'
+import { runEngine, type ClientStart, type SecureConnection, type SecureLimits } from './engine-connection.ts'
 import type { Connection } from './transport.ts'
 
 /**
@@ -14,9 +14,9 @@ import type { Connection } from './transport.ts'
 export function secureClient(
   connection: Connection,
   options: ClientOptions,
-  limits: SecureLimits,
+  start: ClientStart,
 ): Promise<SecureConnection> {
-  return runEngine(connection, limits, (handlers, trace) =>
+  return runEngine(connection, start, (handlers, trace) =>
     TlsConnection.client({ ...options, trace: both(trace, options.trace) }, handlers),
   )
 }

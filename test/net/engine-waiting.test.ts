@@ -44,6 +44,8 @@ function run(transport: Connection): {
     receive: nothing,
     receiveEnd: nothing,
     send: nothing,
+    sendEarly: () => 0,
+    updateKeys: nothing,
     close: nothing,
     fail: nothing,
     [Symbol.dispose]: nothing,

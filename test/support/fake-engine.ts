@@ -73,6 +73,12 @@ class FakeEngine implements Engine {
     }
   }
 
+  sendEarly(): number {
+    return 0
+  }
+
+  updateKeys(): void {}
+
   close(): void {
     this.#output(Kind.close, new Uint8Array())
   }

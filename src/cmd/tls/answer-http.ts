@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { identityText } from '../../diagnose/identity-text.ts'
 import { momentText } from '../../diagnose/time-text.ts'
 import { ConnectionDuplex } from '../../net/duplex.ts'
 import type { SecureConnection } from '../../net/engine-connection.ts'
@@ -16,7 +17,7 @@ export async function answerHttp(connection: SecureConnection, signal: AbortSign
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
     requests++
     request.resume()
-    const body = describeSession(connection.session)
+    const body = describeSession(connection)
     response.writeHead(200, {
       'content-type': 'text/plain; charset=utf-8',
       'content-length': Buffer.byteLength(body),
@@ -25,6 +26,8 @@ export async function answerHttp(connection: SecureConnection, signal: AbortSign
     response.end(body)
   })
   const stream = new ConnectionDuplex(connection)
+  // Every request is answered alike and changes nothing, so that one which came early needs no care (RFC 8470 §3).
+  if (connection.earlyData.length > 0) stream.push(connection.earlyData)
   const leave = (): void => {
     stream.end()
   }
@@ -43,18 +46,26 @@ export async function answerHttp(connection: SecureConnection, signal: AbortSign
   }
 }
 
-function describeSession(session: Session): string {
-  const { version, cipherSuite, group, alpn, serverName, peer, peerSignatureScheme } = session
+function describeSession({ session, earlyData }: SecureConnection): string {
+  const { version, cipherSuite, group, alpn, serverName, resumed } = session
+  const { peer, peerSignatureScheme } = session
   const rows: [string, string][] = [
     ['version', version],
     ['cipher suite', cipherSuite],
     ['group', group],
     ['server name', serverName ?? 'none asked for'],
     ['ALPN', alpn ?? 'none agreed'],
-    ['client', peer?.name ?? 'showed no certificate'],
+    ['resumed', resumed ? 'yes' : 'no'],
+    ['early data', `${session.earlyData}, ${earlyData.length} bytes`],
+    ['client', clientText(session)],
   ]
   if (peer !== undefined) rows.push(['known until', momentText(peer.expiresAtMs)])
   if (peerSignatureScheme !== undefined) rows.push(['proven by', peerSignatureScheme])
   const lines = rows.map(([label, value]) => `${label.padEnd(14)}${value}`)
   return `This is Handfast's own TLS 1.3 engine.\n\n${lines.join('\n')}\n`
+}
+
+function clientText({ peer, externalPsk }: Session): string {
+  if (externalPsk !== undefined) return `holds the pre-shared key ${identityText(externalPsk)}`
+  return peer?.name ?? 'showed no certificate'
 }

@@ -8,9 +8,14 @@ const FAREWELL_MS = 500
  * Sends standard input to the peer and the peer's bytes to standard output until the peer has ended its half; then
  * ours ends too.
  *
+ * @param first goes before standard input
  * @throws HandfastError when the connection broke
  */
-export async function converse(connection: Connection, { stdin, stdout, signal }: CommandIo): Promise<void> {
+export async function converse(
+  connection: Connection,
+  { stdin, stdout, signal }: CommandIo,
+  first: Uint8Array,
+): Promise<void> {
   const { promise: over, resolve, reject } = Promise.withResolvers<void>()
   let farewell: NodeJS.Timeout | undefined
   const send = (chunk: Uint8Array | string): void => {
@@ -37,8 +42,11 @@ export async function converse(connection: Connection, { stdin, stdout, signal }
     drain: () => stdin.resume(),
     closed: (error) => (error === undefined ? resolve() : reject(error)),
   })
+  if (first.length > 0) connection.write(first)
   stdin.on('data', send)
-  stdin.once('end', endOurs)
+  // It may have been read to its end already, as early data.
+  if (stdin.readableEnded) endOurs()
+  else stdin.once('end', endOurs)
   signal.addEventListener('abort', leave, { once: true })
   if (signal.aborted) leave()
   try {

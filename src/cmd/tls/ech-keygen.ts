@@ -6,7 +6,7 @@ import { isPublicName } from '../../tls/ech/public-name.ts'
 import { ConfigError } from '../../config/errors.ts'
 import { ExitCode, type Command, type CommandIo } from '../command.ts'
 import { UsageError } from '../errors.ts'
-import { parseFlags, quoted, required } from '../flags.ts'
+import { parseCount, parseFlags, quoted, required } from '../flags.ts'
 import { echKeyFile } from './ech-files.ts'
 
 /** One byte of the config says it (RFC 9849 §4). */
@@ -37,21 +37,17 @@ the owner only. The config alone goes to standard output, in base64: what client
     if (!isPublicName(publicName))
       throw new UsageError(`--public-name: expected a DNS name, got ${quoted(publicName)}`)
     const path = required('--output', values.output, 'a file to keep the key in')
-    const maximumNameLength = parseNameLength(values['maximum-name-length'])
+    const maximumNameLength = parseCount(
+      '--maximum-name-length',
+      values['maximum-name-length'],
+      MAX_NAME_LENGTH,
+    )
     const { scalar, ...made } = makeEchConfig(nativeCrypto(), { publicName, maximumNameLength })
     await write(path, echKeyFile(made, scalar))
     io.stdout.write(`${encodeEchConfigList([made.config]).toBase64()}\n`)
     io.stderr.write(`handfast: The key is in ${path}\n`)
     return ExitCode.success
   },
-}
-
-function parseNameLength(text: string): number {
-  const length = Number(text)
-  if (/^\d+$/.test(text) && length <= MAX_NAME_LENGTH) return length
-  throw new UsageError(
-    `--maximum-name-length: expected a number from 0 to ${MAX_NAME_LENGTH}, got ${quoted(text)}`,
-  )
 }
 
 async function write(path: string, text: string): Promise<void> {

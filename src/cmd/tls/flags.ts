@@ -17,6 +17,10 @@ export const SHARED_FLAGS = {
   suites: { type: 'string' },
   groups: { type: 'string' },
   'compress-certificates': { type: 'boolean' },
+  'psk-identity': { type: 'string' },
+  'psk-file': { type: 'string' },
+  'psk-hash': { type: 'string' },
+  'key-update': { type: 'boolean' },
   keylog: { type: 'string' },
   explain: { type: 'boolean' },
   json: { type: 'boolean' },
@@ -28,6 +32,12 @@ export const SHARED_USAGE: string = `  --alpn a,b           application protocol
   --groups A,B         key agreement groups, by preference: x25519, secp256r1, …
   --compress-certificates
                        take and send certificates compressed (RFC 8879): fewer bytes, which older Wiresharks cannot read
+  --psk-file FILE      rest on a key that both sides were given beforehand instead of certificates: at least 16 bytes in
+                       hexadecimal (openssl rand -hex 32), in a file readable by its owner only; imported as RFC 9258
+                       says, which the other side must do too
+  --psk-identity ID    what both sides call that key; observers can read it
+  --psk-hash HASH      what it is imported with: sha256 (default) or sha384
+  --key-update         renew the keys right after the handshake, and ask the peer to do the same
   --keylog FILE        append the secrets of every session (SSLKEYLOGFILE format, RFC 9850), for Wireshark;
                        whoever reads the file reads the traffic`
 

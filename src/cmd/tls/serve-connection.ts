@@ -1,5 +1,6 @@
 import { formatAddress } from '../../config/address.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
+import { identityText } from '../../diagnose/identity-text.ts'
 import { printable } from '../../diagnose/printable.ts'
 import { renderExplanation } from '../../diagnose/render.ts'
 import { HandfastError } from '../../errors.ts'
@@ -26,6 +27,8 @@ export interface ServeSettings {
   readonly http: boolean
   readonly explain: boolean
   readonly json: boolean
+  /** Whether to renew the keys after each handshake. */
+  readonly keyUpdate: boolean
 }
 
 interface ServedConnection extends ServeSettings {
@@ -57,7 +60,8 @@ export async function serveConnection(raw: Connection, served: ServedConnection)
         { deadlineMs: HANDSHAKE_DEADLINE_MS },
       ),
     )
-    log(sessionText(connection.session))
+    log(sessionText(connection))
+    if (served.keyUpdate) connection.updateKeys()
     explain()
     log(await use(connection, { http, signal }))
     return true
@@ -89,14 +93,21 @@ async function use(
 }
 
 /** A session in one line. */
-function sessionText(session: Session): string {
-  const { version, cipherSuite, group, alpn, serverName, peer } = session
+function sessionText({ session, earlyData }: SecureConnection): string {
+  const { version, cipherSuite, group, alpn, serverName, resumed } = session
   return [
     version,
     cipherSuite,
     group,
+    ...(resumed ? ['resumed'] : []),
     ...(alpn === undefined ? [] : [`ALPN ${printable(alpn)}`]),
     ...(serverName === undefined ? [] : [`server name ${printable(serverName)}`]),
-    peer === undefined ? 'client without certificate' : `client ${printable(peer.name)}`,
+    clientText(session),
+    ...(earlyData.length === 0 ? [] : [`${earlyData.length} bytes of early data`]),
   ].join(', ')
+}
+
+function clientText({ peer, externalPsk }: Session): string {
+  if (externalPsk !== undefined) return `client with the pre-shared key ${identityText(externalPsk)}`
+  return peer === undefined ? 'client without certificate' : `client ${printable(peer.name)}`
 }

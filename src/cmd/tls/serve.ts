@@ -4,7 +4,7 @@ import type { CryptoProvider } from '../../crypto/provider.ts'
 import { nodeTransport } from '../../net/node-transport.ts'
 import type { Connection } from '../../net/transport.ts'
 import { chooseCredential } from '../../tls/credentials.ts'
-import type { ServerOptions } from '../../tls/options.ts'
+import type { CredentialWishes, ServerOptions } from '../../tls/options.ts'
 import { ExitCode, type Command, type CommandIo } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { parseFlags, parseHostPort, quoted } from '../flags.ts'
@@ -12,6 +12,8 @@ import { readEchKeys } from './ech-files.ts'
 import { readCredentials, readNegotiation, SHARED_FLAGS, SHARED_USAGE } from './flags.ts'
 import { openKeyLog } from './key-log.ts'
 import { serveConnection, type ServeSettings } from './serve-connection.ts'
+import { readExternalPsk } from './pre-shared-key.ts'
+import { readTickets, TICKET_FLAGS, TICKET_USAGE } from './tickets.ts'
 import { clientVerifier } from './trust.ts'
 
 const DEFAULT_LISTEN = '127.0.0.1:4433'
@@ -19,10 +21,12 @@ const DEFAULT_LISTEN = '127.0.0.1:4433'
 /** The only protocol that `--http` speaks, by its ALPN name (RFC 7301 §6). */
 const HTTP_ALPN = 'http/1.1'
 
+const COOKIE_KEY_BYTES = 32
+
 /** `handfast tls serve` */
 export const tlsServe: Command = {
   summary: 'Serve TLS 1.3 with the engine of the mesh: echo, or HTTP; --explain shows each handshake',
-  usage: `Usage: handfast tls serve --cert FILE --key FILE [FLAGS]
+  usage: `Usage: handfast tls serve (--cert FILE --key FILE | --psk-identity ID --psk-file FILE) [FLAGS]
 
 Serves TLS 1.3 with Handfast's own engine and sends back what comes. Each connection's outcome is logged on standard
 error. Beyond loopback it only listens with --require-client-cert.
@@ -45,6 +49,10 @@ Whom to trust
 
 The handshake
 ${SHARED_USAGE}
+  --retry-cookie       put what a HelloRetryRequest must remember into a cookie that the client brings back
+
+Letting clients come back
+${TICKET_USAGE}
 
 What to show
   --explain            each handshake, step by step, on standard error
@@ -64,7 +72,7 @@ interface Plan {
   readonly once: boolean
   readonly keylog: string | undefined
   readonly options: Omit<ServerOptions, 'nowMs' | 'trace'>
-  readonly settings: Pick<ServeSettings, 'http' | 'explain' | 'json'>
+  readonly settings: Pick<ServeSettings, 'http' | 'explain' | 'json' | 'keyUpdate'>
 }
 
 async function readPlan(args: readonly string[], crypto: CryptoProvider): Promise<Plan> {
@@ -76,6 +84,8 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
       'require-client-cert': { type: 'boolean', default: false },
       once: { type: 'boolean', default: false },
       http: { type: 'boolean', default: false },
+      'retry-cookie': { type: 'boolean', default: false },
+      ...TICKET_FLAGS,
     },
   })
   const requireClient = values['require-client-cert']
@@ -92,8 +102,14 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
   if (values.http && alpn !== undefined && (alpn.length !== 1 || alpn[0] !== HTTP_ALPN))
     throw new UsageError(`--alpn: expected ${HTTP_ALPN} with --http, got ${quoted(alpn.join(','))}`)
   const credentials = await readCredentials(values, crypto)
-  if (credentials.length === 0)
+  const externalPsk = await readExternalPsk(values)
+  if (credentials.length === 0 && externalPsk === undefined)
     throw new UsageError('--cert: expected the certificate of the server, got nothing')
+  if (requireClient && externalPsk !== undefined)
+    throw new UsageError(
+      '--require-client-cert: expected no --psk-file, got one: who has the key shows no certificate',
+    )
+  const tickets = await readTickets(values, crypto)
   const echKeys = await readEchKeys(values['ech-key'] ?? [], crypto)
   return {
     listen,
@@ -101,7 +117,12 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
     keylog: values.keylog,
     options: {
       crypto,
-      credential: (wishes) => chooseCredential(credentials, wishes),
+      ...(credentials.length === 0
+        ? {}
+        : { credential: (wishes: CredentialWishes) => chooseCredential(credentials, wishes) }),
+      ...(externalPsk === undefined ? {} : { externalPsks: [externalPsk] }),
+      ...(values['retry-cookie'] ? { cookieKey: crypto.random(COOKIE_KEY_BYTES) } : {}),
+      ...tickets,
       ...negotiation,
       ...(values.http ? { alpn: [HTTP_ALPN] } : {}),
       ...(echKeys.length === 0 ? {} : { ech: { keys: echKeys } }),
@@ -109,7 +130,12 @@ async function readPlan(args: readonly string[], crypto: CryptoProvider): Promis
         ? {}
         : { clientVerifier: await clientVerifier(values.ca, crypto), allowAnonymousClient: !requireClient }),
     },
-    settings: { http: values.http, explain: values.explain === true, json: values.json === true },
+    settings: {
+      http: values.http,
+      explain: values.explain === true,
+      json: values.json === true,
+      keyUpdate: values['key-update'] === true,
+    },
   }
 }
 

@@ -59,15 +59,17 @@ export async function publicNameVerifier(
 export async function clientVerifier(ca: string, crypto: CryptoProvider): Promise<CertificateVerifier> {
   const anchors = await readAnchors(ca)
   const byName = hostnameVerifier({ anchors, crypto })
+  const verifierFor = ({ subjectAltNames }: Certificate): CertificateVerifier => {
+    const uri = subjectAltNames.uris.find((name) => name.startsWith('spiffe://'))
+    if (uri === undefined) return byName
+    const { trustDomain } = SpiffeId.parse(uri)
+    const bundles = TrustBundles.of(trustBundle(trustDomain, anchors))
+    return svidVerifier({ bundles: () => bundles, crypto })
+  }
   return {
     authorities: anchors.map(({ subject }) => subject.der),
-    verify(chain, context) {
-      const uri = chain[0]!.subjectAltNames.uris.find((name) => name.startsWith('spiffe://'))
-      if (uri === undefined) return byName.verify(chain, context)
-      const { trustDomain } = SpiffeId.parse(uri)
-      const bundles = TrustBundles.of(trustBundle(trustDomain, anchors))
-      return svidVerifier({ bundles: () => bundles, crypto }).verify(chain, context)
-    },
+    verify: (chain, context) => verifierFor(chain[0]!).verify(chain, context),
+    reverify: (peer, context) => verifierFor(peer.path[0]!).reverify!(peer, context),
   }
 }
 

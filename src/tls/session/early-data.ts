@@ -17,3 +17,9 @@ export type EarlyDataOutcome =
   | 'ticket_age_skew'
   /** The ticket can be redeemed more than once, so that nothing would stop a replay. */
   | 'replayable_ticket'
+
+/**
+ * The most early data that a server should announce: declined records are skipped up to 16 KiB with their overhead, and
+ * beyond that the connection fails. The number is BoringSSL's.
+ */
+export const MAX_EARLY_DATA_BYTES = 14_336

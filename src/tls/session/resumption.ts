@@ -6,7 +6,8 @@ import type { CertificateTypeName, CipherSuiteName, SignatureSchemeName } from '
 /** RFC 8446 §4.6.1: no ticket may live longer than seven days. */
 export const MAX_TICKET_LIFETIME_SECONDS: number = 7 * 24 * 60 * 60
 
-interface ResumptionState {
+/** What both halves have in common. */
+export interface ResumptionState {
   /** Secret: whoever has it can resume. */
   readonly preSharedKey: Uint8Array
   readonly cipherSuite: CipherSuiteName
