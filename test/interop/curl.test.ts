@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { PeerProcess, probe } from '../support/peers.ts'
 import { WEB } from '../cmd/tls-files.ts'
 import { spiffeIdOfPem, testServe } from './matrix.ts'
-import { OPENSSL_GROUPS, opensslGroup } from './openssl.ts'
+import { OPENSSL_GROUPS, opensslGroup } from './peers/openssl.ts'
 
 testServe({
   name: 'curl',

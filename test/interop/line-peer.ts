@@ -1,12 +1,59 @@
 /**
- * Peers that take long to start, kept running for many connections. They read a line for each on standard input,
- * `connect ID PORT` or `serve ID`, and print lines that start with the ID: `listening PORT`, `session VERSION SUITE
- * URIS`, `received TEXT`, `closed` once both sides have ended their halves, or `failed WHY`. At first they say `ready`.
+ * Peers in programs of ours, on libraries of other makes, kept running for many connections. They read a line for each
+ * on standard input: `connect ID PORT WISHES` or `serve ID WISHES`. A wish is a word; a peer that does not know one
+ * ignores it:
+ *
+ * - `group=NAME`: take this group and no other
+ * - `resume`: keep the session, and resume the one kept before
+ * - `early`: send the first words early; as server, take such
+ * - `update`: renew the keys once the first words have come
+ *
+ * They print lines that start with the ID: `listening PORT`, `session SUITE GROUP KIND URIS`, where KIND is full or
+ * resumed, `received TEXT`, `closed` once both sides have ended their halves, or `failed WHY`. At first they say `ready`.
  */
-import type { PeerProcess } from '../support/peers.ts'
-import { spiffeIdIn, type ConnectTo, type PeerView, type ServeOne } from './matrix.ts'
+import type { TestContext } from 'node:test'
+import type { GroupName } from '../../src/crypto/provider.ts'
+import type { MeshFiles } from '../cmd/tls-files.ts'
+import type { PeerProcess, Program } from '../support/peers.ts'
+import { spiffeIdIn, testConnect, testServe, type OneService, type PeerView } from './matrix.ts'
 
-export class LinePeer {
+/** A program that makes line peers. */
+export interface LineProgram {
+  readonly name: string
+  /** Or why there is none here. */
+  readonly program: Program | string
+  readonly groups: readonly GroupName[]
+  /** How many connections at a time. @default 2 */
+  readonly concurrency?: number
+  start(t: TestContext, program: Program, setting: LineSetting): Promise<PeerProcess> | PeerProcess
+}
+
+export interface LineSetting {
+  readonly files: MeshFiles
+  readonly credential: MeshFiles['web']
+}
+
+/** The matrix of suites and groups; it is we who choose. */
+export function testLinePeer(peer: LineProgram): void {
+  testServe({
+    ...peer,
+    choosesCell: false,
+    prepare: async (t, files, program) => {
+      const party = await LinePeer.start(peer.start(t, program, { files, credential: files.web }))
+      return (_t, _cell, port) => party.connect(port)
+    },
+  })
+  testConnect({
+    ...peer,
+    choosesCell: false,
+    prepare: async (t, files, program) => {
+      const party = await LinePeer.start(peer.start(t, program, { files, credential: files.catalog }))
+      return () => party.serve()
+    },
+  })
+}
+
+class LinePeer {
   readonly #process: PeerProcess
   #count = 0
 
@@ -15,21 +62,22 @@ export class LinePeer {
   }
 
   /** @throws when it ends before it is ready */
-  static async start(process: PeerProcess): Promise<LinePeer> {
+  static async start(starting: Promise<PeerProcess> | PeerProcess): Promise<LinePeer> {
+    const process = await starting
     await process.saw(/^ready$/m, 'stdout')
     return new LinePeer(process)
   }
 
   /** As client. */
-  readonly connect: ConnectTo = async (_t, _cell, port) => {
-    const id = this.#order('connect', port)
+  async connect(port: number, ...wishes: readonly string[]): Promise<PeerView> {
+    const id = this.#order('connect', port, ...wishes)
     await this.#saw(id, `received said by ${id}$`)
     return this.#view(id)
   }
 
   /** As server. */
-  readonly serve: ServeOne = async () => {
-    const id = this.#order('serve')
+  async serve(...wishes: readonly string[]): Promise<OneService> {
+    const id = this.#order('serve', ...wishes)
     const [, port] = await this.#saw(id, String.raw`listening (\d+)$`)
     return {
       port: Number(port),
@@ -47,9 +95,17 @@ export class LinePeer {
 
   async #view(id: string): Promise<PeerView> {
     await this.#saw(id, 'closed$')
-    const [, suite, names] = await this.#saw(id, String.raw`session TLSv1\.3 (\S+)(.*)$`)
-    const identity = spiffeIdIn(names!)
-    return { suite: suite!, ...(identity === undefined ? {} : { identity }) }
+    const [, suite, group, kind, uris] = await this.#saw(
+      id,
+      String.raw`session (\S+) (\S+) (full|resumed) ?(.*)$`,
+    )
+    const identity = spiffeIdIn(uris!)
+    return {
+      suite: suite!,
+      isResumed: kind === 'resumed',
+      ...(group === 'unknown' ? {} : { group: group! }),
+      ...(identity === undefined ? {} : { identity }),
+    }
   }
 
   /** @throws at once when it says that it failed */

@@ -20,6 +20,7 @@ export interface PeerView {
   readonly group?: string
   /** The SPIFFE ID in the certificate that it saw. */
   readonly identity?: string
+  readonly isResumed?: boolean
 }
 
 interface PeerTraits {

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import test from 'node:test'
 import { CATALOG, meshFiles, type MeshFiles } from '../cmd/tls-files.ts'
 import { spiffeIdOfPem } from './matrix.ts'
-import { alertNumberIn, opensslFlags } from './openssl.ts'
+import { alertNumberIn, opensslFlags } from './peers/openssl.ts'
 import { alertsOf, messagesOf, reportIn } from './reports.ts'
 import { connectTo, opensslClient, opensslServer, serveOnce, WITHOUT_OPENSSL } from './tools.ts'
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { MeshFiles } from '../cmd/tls-files.ts'
 import { accepting, freePort, PeerProcess, probe } from '../support/peers.ts'
 import { spiffeIdOfPem, testConnect } from './matrix.ts'
-import { groupFromOpenssl, OPENSSL_GROUPS } from './openssl.ts'
+import { groupFromOpenssl, OPENSSL_GROUPS } from './peers/openssl.ts'
 
 testConnect({
   name: 'nginx',

@@ -9,7 +9,7 @@ import { connect, createServer, type SecureContextOptions, type TLSSocket } from
 import type { GroupName } from '../../src/crypto/provider.ts'
 import { meshFiles, type MeshFiles } from '../cmd/tls-files.ts'
 import { spiffeIdIn, testConnect, testServe, type Cell, type PeerView } from './matrix.ts'
-import { opensslGroup } from './openssl.ts'
+import { opensslGroup } from './peers/openssl.ts'
 import { serveOnce } from './tools.ts'
 
 const NODE = {

@@ -1,6 +1,6 @@
 import { PeerProcess } from '../support/peers.ts'
 import { spiffeIdOfPem, testConnect, testServe } from './matrix.ts'
-import { groupFromOpenssl, OPENSSL, OPENSSL_GROUPS, opensslFlags, opensslGroup } from './openssl.ts'
+import { groupFromOpenssl, OPENSSL, OPENSSL_GROUPS, opensslFlags, opensslGroup } from './peers/openssl.ts'
 
 testServe({
   name: 'openssl s_client',

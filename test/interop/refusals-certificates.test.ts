@@ -3,7 +3,7 @@ import test from 'node:test'
 import { AlertDescription, type AlertName } from '../../src/tls/alerts.ts'
 import { CATALOG, WEB, type MeshFiles } from '../cmd/tls-files.ts'
 import { PeerProcess, probe, startHandfast } from '../support/peers.ts'
-import { alertNumberIn, opensslFlags } from './openssl.ts'
+import { alertNumberIn, opensslFlags } from './peers/openssl.ts'
 import {
   checkClientRefused,
   checkServerRefused,

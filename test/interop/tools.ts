@@ -1,7 +1,7 @@
 /** Our tools, and OpenSSL's, started with what most tests give them. */
 import type { TestContext } from 'node:test'
 import { PeerProcess, startHandfast, type Args } from '../support/peers.ts'
-import { OPENSSL } from './openssl.ts'
+import { OPENSSL } from './peers/openssl.ts'
 
 /** Why tests with OpenSSL are skipped; false where they are not. */
 export const WITHOUT_OPENSSL: string | false = typeof OPENSSL === 'string' ? OPENSSL : false

@@ -8,8 +8,8 @@ import type { Readable, Writable } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
-/** Where servers live, which the PATH of a user need not have. */
-const SERVER_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin', '/sbin']
+/** Where servers live, and Go, which the PATH of a user need not have. */
+const MORE_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/go/bin']
 
 const MAIN = join(import.meta.dirname, '../../src/cmd/main.ts')
 
@@ -26,7 +26,7 @@ export interface Program {
 
 /** The path of an executable, or undefined where this machine has none. */
 function findProgram(name: string): string | undefined {
-  const directories = (process.env['PATH'] ?? '').split(delimiter).concat(SERVER_DIRECTORIES)
+  const directories = (process.env['PATH'] ?? '').split(delimiter).concat(MORE_DIRECTORIES)
   return directories.map((directory) => join(directory, name)).find(isExecutable)
 }
 

@@ -4,13 +4,16 @@ import java.io.InputStream;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.security.KeyStore;
+import java.security.Security;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Scanner;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLPeerUnverifiedException;
 import javax.net.ssl.SSLServerSocket;
 import javax.net.ssl.SSLSession;
 import javax.net.ssl.SSLSocket;
@@ -25,6 +28,9 @@ import javax.net.ssl.TrustManagerFactory;
 public final class JssePeer {
   private static final int URI_NAME = 6;
 
+  /** After so many bytes in a direction JSSE renews its keys; it cannot be told to do so now. */
+  private static final int KEY_LIMIT_BYTES = 4096;
+
   private final SSLContext context;
 
   private JssePeer(SSLContext context) {
@@ -32,6 +38,8 @@ public final class JssePeer {
   }
 
   public static void main(String[] args) throws Exception {
+    String limit = " KeyUpdate " + KEY_LIMIT_BYTES;
+    Security.setProperty("jdk.tls.keyLimits", "AES/GCM/NoPadding" + limit + ", ChaCha20-Poly1305" + limit);
     JssePeer peer = new JssePeer(contextOf(args[0], args[1].toCharArray(), args[2]));
     System.out.println("ready");
     Scanner lines = new Scanner(System.in);
@@ -45,15 +53,18 @@ public final class JssePeer {
 
   private void attempt(String[] words) {
     String id = words[1];
+    boolean updates = Arrays.asList(words).contains("update");
     try {
-      if (words[0].equals("connect")) connect(id, Integer.parseInt(words[2]));
+      if (words[0].equals("connect")) connect(id, Integer.parseInt(words[2]), updates);
       else serve(id);
     } catch (Exception failure) {
       say(id, "failed " + failure);
     }
   }
 
-  private void connect(String id, int port) throws Exception {
+  /** Resumes where it can: sessions are found again by host and port. */
+  private void connect(String id, int port, boolean updates) throws Exception {
+    long startedAt = System.currentTimeMillis();
     try (SSLSocket socket = (SSLSocket) context.getSocketFactory().createSocket("localhost", port)) {
       SSLParameters parameters = socket.getSSLParameters();
       parameters.setProtocols(new String[] {"TLSv1.3"});
@@ -62,27 +73,32 @@ public final class JssePeer {
       parameters.setServerNames(List.of(new javax.net.ssl.SNIHostName("localhost")));
       socket.setSSLParameters(parameters);
       socket.startHandshake();
-      describe(id, socket.getSession());
+      describe(id, socket.getSession(), startedAt);
+      if (updates) exchange(socket, new byte[2 * KEY_LIMIT_BYTES]);
       byte[] question = ("said by " + id).getBytes(StandardCharsets.UTF_8);
-      socket.getOutputStream().write(question);
-      byte[] answer = socket.getInputStream().readNBytes(question.length);
-      say(id, "received " + new String(answer, StandardCharsets.UTF_8));
+      say(id, "received " + new String(exchange(socket, question), StandardCharsets.UTF_8));
       socket.shutdownOutput();
       if (socket.getInputStream().read() != -1) throw new IOException("More than the echo came back");
     }
     say(id, "closed");
   }
 
+  private static byte[] exchange(SSLSocket socket, byte[] question) throws IOException {
+    socket.getOutputStream().write(question);
+    return socket.getInputStream().readNBytes(question.length);
+  }
+
   private void serve(String id) throws Exception {
+    long startedAt = System.currentTimeMillis();
     InetAddress loopback = InetAddress.getByName("127.0.0.1");
     try (SSLServerSocket listener =
         (SSLServerSocket) context.getServerSocketFactory().createServerSocket(0, 1, loopback)) {
       listener.setEnabledProtocols(new String[] {"TLSv1.3"});
-      listener.setNeedClientAuth(true);
+      listener.setWantClientAuth(true);
       say(id, "listening " + listener.getLocalPort());
       try (SSLSocket socket = (SSLSocket) listener.accept()) {
         socket.startHandshake();
-        describe(id, socket.getSession());
+        describe(id, socket.getSession(), startedAt);
         InputStream input = socket.getInputStream();
         byte[] buffer = new byte[4096];
         for (int count; (count = input.read(buffer)) != -1; ) socket.getOutputStream().write(buffer, 0, count);
@@ -91,13 +107,23 @@ public final class JssePeer {
     say(id, "closed");
   }
 
-  private static void describe(String id, SSLSession session) throws Exception {
-    X509Certificate certificate = (X509Certificate) session.getPeerCertificates()[0];
-    StringBuilder names = new StringBuilder();
-    for (List<?> name : certificate.getSubjectAlternativeNames()) {
-      if (name.get(0).equals(URI_NAME)) names.append(' ').append(name.get(1));
+  private static void describe(String id, SSLSession session, long startedAt) throws Exception {
+    // What is resumed was created before.
+    String kind = session.getCreationTime() < startedAt ? "resumed" : "full";
+    say(id, "session " + session.getCipherSuite() + " unknown " + kind + urisOf(session));
+  }
+
+  private static String urisOf(SSLSession session) throws Exception {
+    StringBuilder uris = new StringBuilder();
+    try {
+      X509Certificate certificate = (X509Certificate) session.getPeerCertificates()[0];
+      for (List<?> name : certificate.getSubjectAlternativeNames()) {
+        if (name.get(0).equals(URI_NAME)) uris.append(' ').append(name.get(1));
+      }
+    } catch (SSLPeerUnverifiedException anonymous) {
+      // It showed none.
     }
-    say(id, "session " + session.getProtocol() + " " + session.getCipherSuite() + names);
+    return uris.toString();
   }
 
   /** One write for each line, so that lines of several threads do not mix. */

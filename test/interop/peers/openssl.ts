@@ -1,7 +1,7 @@
 /** OpenSSL's `s_client` and `s_server`. */
-import type { GroupName } from '../../src/crypto/provider.ts'
-import type { MeshFiles } from '../cmd/tls-files.ts'
-import { probe, type Program } from '../support/peers.ts'
+import type { GroupName } from '../../../src/crypto/provider.ts'
+import type { MeshFiles } from '../../cmd/tls-files.ts'
+import { probe, type Program } from '../../support/peers.ts'
 
 export const OPENSSL: Program | string = probe('openssl', ['version'], /^OpenSSL ((?:1\.1\.1|[3-9]\.)\S*)/)
 
