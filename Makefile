@@ -36,8 +36,8 @@ test: build ## every test that can run here; what is skipped says why
 fuzz: install ## feed mutated input to every decoder and to both state machines (TIME=60s SEED=N ONLY=name REPLAY=FILE)
 	node --disable-warning=ExperimentalWarning test/fuzz/run.ts $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(addprefix --only ,$(ONLY)) $(if $(REPLAY),--replay $(REPLAY))
 
-bench: build ## Handfast and node:tls proxy pairs side by side, as ratios, then the micro benches (JSON=FILE keeps the figures)
-	node --disable-warning=ExperimentalWarning bench/run.bench.ts $(if $(JSON),--json $(JSON))
+bench: build ## Handfast beside nginx, haproxy, stunnel and node:tls, as ratios, then the micro benches (JSON=FILE, SVG=FILE)
+	node --disable-warning=ExperimentalWarning bench/run.bench.ts $(if $(JSON),--json $(JSON)) $(if $(SVG),--svg $(SVG))
 
 proto: install ## regenerate src/control/gen from src/control/*.proto (needs protoc)
 	protoc --plugin=node_modules/.bin/protoc-gen-es --es_out=src/control/gen --es_opt=target=ts,import_extension=ts,erasable_syntax=true -I src/control src/control/*.proto

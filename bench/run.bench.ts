@@ -1,33 +1,38 @@
 /**
- * Proxy pairs side by side in one run: client → A = mutual TLS 1.3 = B → backend, with A and B two `handfast proxy` or two proxies of
- * node:tls. Rounds are interleaved and medians shown; only the ratios mean anything on another machine.
+ * Proxy pairs side by side in one run: client → A = mutual TLS 1.3 = B → backend, with A and B two of nginx, haproxy, stunnel (where
+ * they are installed), two proxies of node:tls, or two `handfast proxy`. Rounds are interleaved and medians shown; only the ratios
+ * mean anything on another machine.
  *
- * `node bench/run.bench.ts [--json FILE] [--rounds N] [--log-level LEVEL] [--workload NAME] [--node-args=ARGS]`
+ * `node bench/run.bench.ts [--json FILE] [--svg FILE] [--rounds N] [--workload NAMES] [--pair NAMES] [--log-level LEVEL]
+ * [--node-args=ARGS]`, with names separated by commas. A pair is meant by the start of its name.
  */
 import { globSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { handfastPair, startController } from './support/handfast-pairs.ts'
-import { nodeTlsPair } from './support/node-tls-pair.ts'
-import type { Pair } from './support/pair.ts'
-import { cpuSeconds, Program, residentMiB, runToEnd } from './support/program.ts'
-import { rowsOf, tableOf, type Measurement } from './support/report.ts'
-import { WORKLOADS, type LoadResult, type Workload } from './support/workload.ts'
-
-const SUPPORT = join(import.meta.dirname, 'support')
-
-/** Unmeasured load before the first round, for the compilers of all processes. */
-const WARM_UP_SECONDS = 0.7
+import { measureAll, type Results } from './measure.ts'
+import { haproxyPairs } from './pairs/haproxy.ts'
+import { handfastPair, startController } from './pairs/handfast.ts'
+import { nginxPairs } from './pairs/nginx.ts'
+import { nodeTlsPair } from './pairs/node-tls.ts'
+import type { Pair } from './pairs/pair.ts'
+import { stunnelPairs } from './pairs/stunnel.ts'
+import { WORKLOADS, type Workload } from './load/workload.ts'
+import { chartOf } from './report/chart.ts'
+import { memoryTableOf, tablesOf } from './report/table.ts'
+import { Program, runToEnd } from './support/program.ts'
 
 const { values: flags } = parseArgs({
   options: {
     json: { type: 'string' },
+    svg: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     'log-level': { type: 'string', default: 'warn' },
-    /** Only this one, and no micro benches. */
+    /** Only these, and no micro benches. */
     workload: { type: 'string' },
+    /** Only these, and no micro benches. */
+    pair: { type: 'string' },
     /** What goes to Node before the proxies' script, such as --cpu-prof. */
     'node-args': { type: 'string', default: '' },
   },
@@ -37,97 +42,49 @@ const directory = await mkdtemp(join(tmpdir(), 'handfast-bench-'))
 try {
   await using programs = new AsyncDisposableStack()
   const pairs = await startPairs(programs)
-  const measurements = await measure(pairs, Number(flags.rounds))
-  const rows = rowsOf(measurements, WORKLOADS)
-  print(tableOf(rows, WORKLOADS))
-  if (flags.json !== undefined) {
-    const machine = {
-      node: process.version,
-      platform: process.platform,
-      arch: process.arch,
-      cores: availableParallelism(),
-    }
-    await writeFile(
-      flags.json,
-      `${JSON.stringify({ machine, logLevel: flags['log-level'], rows, measurements }, undefined, 2)}\n`,
-    )
-  }
+  const workloads = WORKLOADS.filter(({ name }) => isWanted(flags.workload, name))
+  const results = await measureAll(pairs, { workloads, rounds: Number(flags.rounds) })
+  print(`${tablesOf(results.rows, WORKLOADS)}\n\n${memoryTableOf(results.memory)}`)
+  await keep(results, workloads)
 } finally {
   await rm(directory, { recursive: true, force: true })
 }
-if (flags.workload === undefined) {
+if (flags.workload === undefined && flags.pair === undefined) {
   for (const bench of globSync('!(run).bench.ts', { cwd: import.meta.dirname }).toSorted())
-    print(`\n${await runToEnd([join(import.meta.dirname, bench)])}`)
+    print(`\n${await runToEnd([process.execPath, join(import.meta.dirname, bench)])}`)
 }
 
 async function startPairs(programs: AsyncDisposableStack): Promise<readonly Pair[]> {
-  const backend = programs.use(new Program('backend', [join(SUPPORT, 'backend.ts')]))
+  const script = join(import.meta.dirname, 'load/backend.ts')
+  const backend = programs.use(new Program('backend', [process.execPath, script]))
   const backendPort = (await backend.line(({ port }) => port !== undefined))['port'] as number
-  const options = {
-    directory,
-    backendPort,
-    programs,
-    logLevel: flags['log-level'],
-    nodeArgs: flags['node-args'].split(' ').filter((part) => part !== ''),
+  const options = { directory, backendPort, programs }
+  const pairs: Pair[] = []
+  if (isWanted(flags.pair, 'nginx')) pairs.push(...(await nginxPairs(options)))
+  if (isWanted(flags.pair, 'haproxy')) pairs.push(...(await haproxyPairs(options)))
+  if (isWanted(flags.pair, 'stunnel')) pairs.push(...(await stunnelPairs(options)))
+  if (isWanted(flags.pair, 'node:tls')) pairs.push(await nodeTlsPair(options))
+  if (isWanted(flags.pair, 'handfast')) {
+    const nodeArgs = flags['node-args'].split(' ').filter((part) => part !== '')
+    const handfast = { ...options, logLevel: flags['log-level'], nodeArgs }
+    const controller = await startController(handfast)
+    pairs.push(await handfastPair('tcp', controller, handfast))
+    pairs.push(await handfastPair('http', controller, handfast))
   }
-  const controller = await startController(options)
-  return [
-    await nodeTlsPair(directory, backendPort, programs),
-    await handfastPair('tcp', controller, options),
-    await handfastPair('http', controller, options),
-    { name: 'no proxies', port: backendPort, proxies: [], isConnectionForConnection: false },
-  ]
+  return pairs
 }
 
-async function measure(pairs: readonly Pair[], rounds: number): Promise<readonly Measurement[]> {
-  const measurements: Measurement[] = []
-  for (const pair of pairs) {
-    for (const workload of workloadsOf(pair)) await load(pair, { ...workload, seconds: WARM_UP_SECONDS })
-  }
-  for (let round = 0; round < rounds; round++) {
-    for (const workload of WORKLOADS) {
-      for (const pair of pairs) {
-        if (workloadsOf(pair).includes(workload)) measurements.push(await measureOnce(pair, workload))
-      }
-    }
-  }
-  return measurements
+function isWanted(names: string | undefined, name: string): boolean {
+  return names === undefined || names.split(',').includes(name)
 }
 
-/** Handshakes are counted only where a connection of the client makes one. */
-function workloadsOf({ isConnectionForConnection }: Pair): readonly Workload[] {
-  return WORKLOADS.filter(
-    ({ name }) =>
-      (flags.workload === undefined || name === flags.workload) &&
-      (name !== 'connections' || isConnectionForConnection),
-  )
-}
-
-async function measureOnce(pair: Pair, workload: Workload): Promise<Measurement> {
-  const before = total(pair, cpuSeconds)
-  const result = await load(pair, workload)
-  const after = total(pair, cpuSeconds)
-  const residentMiBs = total(pair, residentMiB)
-  return {
-    pair: pair.name,
-    workload: workload.name,
-    ...result,
-    ...(before !== undefined && after !== undefined && { cpuSeconds: after - before }),
-    ...(residentMiBs !== undefined && { residentMiB: residentMiBs }),
-  }
-}
-
-async function load({ port }: Pair, { name, seconds, connections }: Workload): Promise<LoadResult> {
-  const args = [join(SUPPORT, 'load.ts'), String(port), name, String(seconds), String(connections)]
-  return JSON.parse(await runToEnd(args)) as LoadResult
-}
-
-/** Over both proxies; undefined where there is nothing to read or no proxy. */
-function total({ proxies }: Pair, read: (pid: number) => number | undefined): number | undefined {
-  const figures = proxies.map(({ pid }) => read(pid))
-  return figures.length === 0 || figures.includes(undefined)
-    ? undefined
-    : figures.reduce<number>((sum, figure) => sum + figure!, 0)
+async function keep(results: Results, workloads: readonly Workload[]): Promise<void> {
+  if (flags.svg !== undefined) await writeFile(flags.svg, chartOf(results.rows, workloads))
+  if (flags.json === undefined) return
+  const { version: node, platform, arch } = process
+  const machine = { node, platform, arch, cores: availableParallelism() }
+  const whole = { machine, logLevel: flags['log-level'], ...results }
+  await writeFile(flags.json, `${JSON.stringify(whole, undefined, 2)}\n`)
 }
 
 function print(text: string): void {

@@ -1,7 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { existsSync } from 'node:fs'
+import { connect, createServer, type AddressInfo } from 'node:net'
+import { delimiter, join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 /** What a program tells on its standard output, one JSON object a line. */
 export type Line = Readonly<Record<string, unknown>>
@@ -12,7 +14,7 @@ const PATIENCE_MS = 20_000
 /** How long a program may take to stop in order. */
 const STOP_MS = 5_000
 
-/** A Node program that this bench started and stops. */
+/** A program that this bench started and stops. */
 export class Program implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #name: string
@@ -21,10 +23,13 @@ export class Program implements AsyncDisposable {
   #rest = ''
   #errors = ''
 
-  /** @param args the script and what follows it */
-  constructor(name: string, args: readonly string[]) {
+  /**
+   * @param command the executable and its arguments
+   * @param stdin `pipe` for a program that goes on until its input ends. @default 'ignore'
+   */
+  constructor(name: string, [file, ...args]: readonly string[], stdin: 'ignore' | 'pipe' = 'ignore') {
     this.#name = name
-    this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = spawn(file!, args, { stdio: [stdin, 'pipe', 'pipe'] })
     this.#child.stdout!.setEncoding('utf8').on('data', (text: string) => this.#read(text))
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.#errors += text))
     this.#child.once('exit', () => this.#wake())
@@ -39,15 +44,30 @@ export class Program implements AsyncDisposable {
    *
    * @throws Error when the program ends or takes too long
    */
-  async line(wanted: (line: Line) => boolean): Promise<Line> {
-    const late = Date.now() + PATIENCE_MS
+  async line(wanted: (line: Line) => boolean, patienceMs: number = PATIENCE_MS): Promise<Line> {
+    const late = Date.now() + patienceMs
     for (;;) {
       const found = this.#lines.find(wanted)
       if (found !== undefined) return found
-      if (this.#child.exitCode !== null || Date.now() > late)
-        throw new Error(`${this.#name} did not say what was expected of it: ${this.#errors}`)
+      if (this.#child.exitCode !== null || Date.now() > late) throw this.#silent()
       await this.#change(late - Date.now())
     }
+  }
+
+  /** Resolves when something listens on `port` of loopback. @throws Error when the program ends or takes too long */
+  async listening(port: number): Promise<void> {
+    for (const late = Date.now() + PATIENCE_MS; Date.now() < late; await pause(20)) {
+      if (this.#child.exitCode !== null) break
+      if (await answers(port)) return
+    }
+    throw this.#silent()
+  }
+
+  /** Ends its standard input, and waits until it has ended as well. */
+  async finish(): Promise<void> {
+    const exit = once(this.#child, 'exit')
+    this.#child.stdin!.end()
+    await exit
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -57,6 +77,10 @@ export class Program implements AsyncDisposable {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS)
     await exit
     clearTimeout(timer)
+  }
+
+  #silent(): Error {
+    return new Error(`${this.#name} did not say what was expected of it: ${this.#errors}`)
   }
 
   #change(timeoutMs: number): Promise<void> {
@@ -83,42 +107,22 @@ export class Program implements AsyncDisposable {
   }
 }
 
-/** Runs a Node program to its end. @returns its standard output. @throws Error when it fails */
-export async function runToEnd(args: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+/** Runs a program to its end. @returns its standard output. @throws Error when it fails */
+export async function runToEnd([file, ...args]: readonly string[]): Promise<string> {
+  const child = spawn(file!, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   let errors = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
   const [code] = (await once(child, 'close')) as [number | null]
-  if (code !== 0) throw new Error(`${args.join(' ')} failed: ${errors || output}`)
+  if (code !== 0) throw new Error(`${[file, ...args].join(' ')} failed: ${errors || output}`)
   return output
 }
 
-/** Processor time that a process has used, user and system, in seconds; undefined where there is no /proc. */
-export function cpuSeconds(pid: number): number | undefined {
-  const stat = readProc(`/proc/${pid}/stat`)
-  if (stat === undefined) return undefined
-  // The name in parentheses may hold anything; what follows it are numbers (proc(5)).
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND
-}
-
-/** USER_HZ, which is 100 on every Linux that Node runs on. */
-const CLOCK_TICKS_PER_SECOND = 100
-
-/** Resident memory of a process in MiB; undefined where there is no /proc. */
-export function residentMiB(pid: number): number | undefined {
-  const kib = readProc(`/proc/${pid}/status`)?.match(/^VmRSS:\s+(\d+) kB$/m)?.[1]
-  return kib === undefined ? undefined : Number(kib) / 1024
-}
-
-function readProc(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
-  }
+/** Where an executable is installed; undefined where it is not. */
+export function which(name: string): string | undefined {
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin']
+  return directories.map((directory) => join(directory, name)).find((path) => existsSync(path))
 }
 
 /** A TCP port on loopback that was free a moment ago. */
@@ -129,4 +133,12 @@ export async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
 }

@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { CATALOG, TRUST_DOMAIN, WEB, type Pair } from './pair.ts'
-import { freePort, Program, runToEnd } from './program.ts'
+import type { WorkloadName } from '../load/workload.ts'
+import { freePort, Program, runToEnd } from '../support/program.ts'
+import { CATALOG, TRUST_DOMAIN, WEB, workloadsOf, type Pair, type PairOptions } from './pair.ts'
 
 /** As it is shipped: to strip types at run time costs memory. */
 const MAIN = join(import.meta.dirname, '../../dist/cmd/main.js')
@@ -17,16 +18,14 @@ spec:
     - from: [{ principals: ['${WEB}'] }]
 `
 
+const HTTP_WORKLOADS: readonly WorkloadName[] = ['requests', 'many-requests', 'bulk', 'latency']
+
 /** How long a proxy may take to get its certificate and policy. */
 const READY_MS = 20_000
 
-export interface HandfastOptions {
-  readonly directory: string
-  readonly backendPort: number
+export interface HandfastOptions extends PairOptions {
   /** Of the proxies: at `info` they write a line for each connection or request. */
   readonly logLevel: string
-  /** Takes what must be stopped. */
-  readonly programs: AsyncDisposableStack
   /** What goes before the script on the proxies' command lines. */
   readonly nodeArgs: readonly string[]
 }
@@ -52,7 +51,9 @@ spec:
   policyPath: ${join(directory, 'policy.yaml')}
 `,
   )
-  const program = programs.use(new Program('handfast controller', [MAIN, 'controller', '--config', config]))
+  const program = programs.use(
+    new Program('handfast controller', [process.execPath, MAIN, 'controller', '--config', config]),
+  )
   const { address } = await program.line(({ message }) => message === 'ready')
   return { address: address as string, config }
 }
@@ -83,11 +84,11 @@ export async function handfastPair(
     - { name: catalog, listen: '127.0.0.1:${entry}', connect: '127.0.0.1:${gate}', peer: '${CATALOG}', protocol: ${protocol} }`,
   })
   return {
-    name: `handfast, ${protocol}`,
+    name: protocol === 'tcp' ? 'handfast' : `handfast, ${protocol}`,
     port: entry,
     proxies: [inbound, outbound],
-    // An HTTP listener keeps its connections to the peer and reuses them.
-    isConnectionForConnection: protocol === 'tcp',
+    // An HTTP listener keeps its connections to the peer and reuses them: no handshakes to count.
+    workloads: protocol === 'tcp' ? ['handshakes', ...workloadsOf(true)] : HTTP_WORKLOADS,
   }
 }
 
@@ -106,7 +107,7 @@ async function startProxy({ name, id, controller, options, listeners }: ProxyPar
   const config = join(directory, `${name}.yaml`)
   const adminPort = await freePort()
   const flags = ['--spiffe-id', id, '--output', token, '--config', controller.config]
-  await runToEnd([MAIN, 'controller', 'token', 'create', ...flags])
+  await runToEnd([process.execPath, MAIN, 'controller', 'token', 'create', ...flags])
   await writeFile(
     config,
     `apiVersion: handfast.dev/v1alpha1
@@ -122,7 +123,7 @@ spec:
 `,
   )
   const program = programs.use(
-    new Program(`handfast proxy ${name}`, [...nodeArgs, MAIN, 'proxy', '--config', config]),
+    new Program(`handfast proxy ${name}`, [process.execPath, ...nodeArgs, MAIN, 'proxy', '--config', config]),
   )
   await ready(name, adminPort)
   return program

@@ -63,7 +63,9 @@ function carry(one: Socket, other: Socket): void {
 }
 
 function identityError({ subjectaltname }: PeerCertificate): Error | undefined {
-  return subjectaltname === `URI:${peer}` ? undefined : new Error(`The peer is ${subjectaltname}`)
+  return subjectaltname?.split(', ').includes(`URI:${peer}`) === true
+    ? undefined
+    : new Error(`The peer is ${subjectaltname}`)
 }
 
 function read(name: string): string {
