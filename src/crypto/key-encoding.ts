@@ -13,7 +13,8 @@ import {
   unsignedOf,
 } from './der.ts'
 import { CryptoError } from './errors.ts'
-import type { KeyKind } from './provider.ts'
+import { checkMlDsaPublicKey, isMlDsa, ML_DSA_BYTES } from './ml-dsa-key.ts'
+import type { KeyKind, MlDsaKind } from './provider.ts'
 
 export type EcKind = 'ec-p256' | 'ec-p384' | 'ec-p521'
 
@@ -46,14 +47,19 @@ export type PublicKeyParts =
   | { readonly kind: EcKind; readonly point: Uint8Array }
   /** RFC 8032, 32 bytes. */
   | { readonly kind: 'ed25519'; readonly point: Uint8Array }
+  /** FIPS 204 §7.2, pkEncode. */
+  | { readonly kind: MlDsaKind; readonly publicKey: Uint8Array }
   | RsaPublicKeyParts
 
-/** The contents of each AlgorithmIdentifier that is understood (RFC 3279 §2.3.1, RFC 5480 §2.1.1, RFC 8410 §3). */
+/** Each AlgorithmIdentifier that is understood (RFC 3279 §2.3.1, RFC 5480 §2.1.1, RFC 8410 §3, RFC 9881 §2): its contents. */
 export const ALGORITHMS: Readonly<Record<KeyKind, Uint8Array>> = {
   'ec-p256': Uint8Array.fromHex('06072a8648ce3d020106082a8648ce3d030107'),
   'ec-p384': Uint8Array.fromHex('06072a8648ce3d020106052b81040022'),
   'ec-p521': Uint8Array.fromHex('06072a8648ce3d020106052b81040023'),
   ed25519: Uint8Array.fromHex('06032b6570'),
+  'ml-dsa-44': Uint8Array.fromHex('0609608648016503040311'),
+  'ml-dsa-65': Uint8Array.fromHex('0609608648016503040312'),
+  'ml-dsa-87': Uint8Array.fromHex('0609608648016503040313'),
   rsa: Uint8Array.fromHex('06092a864886f70d0101010500'),
 }
 
@@ -68,16 +74,17 @@ export function decodeSpki(spki: Uint8Array): PublicKeyParts {
     const key = bitStringOf(bits, 'subjectPublicKey')
     refuseMore(more, 'SubjectPublicKeyInfo')
     if (kind === 'rsa') return readRsaPublicKey(readSequence(key, 'RSAPublicKey'))
+    if (isMlDsa(kind)) return { kind, publicKey: checkMlDsaPublicKey(kind, key) }
     return { kind, point: kind === 'ed25519' ? checkEd25519(key, 'key') : checkPoint(kind, key) }
   })
 }
 
-/** A SubjectPublicKeyInfo around a point. */
-export function encodeSpki(kind: EcKind | 'ed25519', point: Uint8Array): Uint8Array<ArrayBuffer> {
+/** A SubjectPublicKeyInfo around a point, or whatever else the kind has for a public key. */
+export function encodeSpki(kind: Exclude<KeyKind, 'rsa'>, publicKey: Uint8Array): Uint8Array<ArrayBuffer> {
   return encodeElement(
     DER_SEQUENCE,
     encodeElement(DER_SEQUENCE, ALGORITHMS[kind]),
-    encodeElement(DER_BIT_STRING, Uint8Array.of(0), point),
+    encodeElement(DER_BIT_STRING, Uint8Array.of(0), publicKey),
   )
 }
 
@@ -92,7 +99,8 @@ export function encodeRsaSpki({ modulus, exponent }: RsaPublicKeyParts): Uint8Ar
 }
 
 /** The length of a public key within its SubjectPublicKeyInfo. */
-export function publicKeyBytes(kind: EcKind | 'ed25519'): number {
+export function publicKeyBytes(kind: Exclude<KeyKind, 'rsa'>): number {
+  if (isMlDsa(kind)) return ML_DSA_BYTES[kind].publicKey
   return kind === 'ed25519' ? ED25519_BYTES : 1 + 2 * EC_FIELD_BYTES[kind]
 }
 
@@ -107,6 +115,10 @@ export function bitsOf(parts: PublicKeyParts): number {
       return 521
     case 'ed25519':
       return 255
+    case 'ml-dsa-44':
+    case 'ml-dsa-65':
+    case 'ml-dsa-87':
+      return 8 * parts.publicKey.length
     case 'rsa':
       return bitLength(parts.modulus)
   }

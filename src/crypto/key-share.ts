@@ -1,11 +1,16 @@
 import { CryptoError } from './errors.ts'
+import type { KemName } from './groups.ts'
 import type { GroupName } from './provider.ts'
 
 /** The groups of the NIST curves. */
-export type NistGroup = Extract<GroupName, 'secp256r1' | 'secp384r1'>
+export type NistGroup = Extract<GroupName, `secp${string}`>
 
 /** The uncompressed points of the NIST curves: one byte of form and two coordinates (RFC 8446 §4.2.8.2). */
-const POINT_BYTES: Readonly<Record<NistGroup, number>> = { secp256r1: 65, secp384r1: 97 }
+const POINT_BYTES: Readonly<Record<NistGroup, number>> = {
+  secp256r1: 65,
+  secp384r1: 97,
+  secp521r1: 133,
+}
 
 const UNCOMPRESSED = 0x04
 
@@ -29,7 +34,7 @@ export function checkUncompressedPoint(group: NistGroup, share: Uint8Array): voi
 }
 
 /** What `calculate` returns; what it throws becomes the peer's fault. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
-export function refusingShare<T>(group: GroupName, calculate: () => T): T {
+export function refusingShare<T>(group: GroupName | KemName, calculate: () => T): T {
   try {
     return calculate()
   } catch (cause) {

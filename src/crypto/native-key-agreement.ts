@@ -9,7 +9,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 
-import { answerBy, beginHybrid, type MlKem768 } from './hybrid.ts'
+import { type Agreements, answerBy, beginBy, type DhGroup, type KemName, type MlKem } from './groups.ts'
 import {
   checkShareLength,
   checkUncompressedPoint,
@@ -20,30 +20,27 @@ import {
 import { plainBytes } from './plain-bytes.ts'
 import type { CompletedKeyAgreement, GroupName, PendingKeyAgreement } from './provider.ts'
 
-/** In order of preference. */
-export const NATIVE_GROUPS: readonly GroupName[] = ['X25519MLKEM768', 'x25519', 'secp256r1', 'secp384r1']
-
 const X25519_BYTES = 32
 
 /** OpenSSL's names for the NIST curves. */
-const ECDH_CURVES = { secp256r1: 'prime256v1', secp384r1: 'secp384r1' } as const
+const ECDH_CURVES: Readonly<Record<NistGroup, string>> = {
+  secp256r1: 'prime256v1',
+  secp384r1: 'secp384r1',
+  secp521r1: 'secp521r1',
+}
 
 /** {@link CryptoProvider.beginKeyAgreement} on node:crypto. */
 export function begin(group: GroupName): PendingKeyAgreement {
-  switch (group) {
-    case 'x25519':
-      return beginX25519()
-    case 'secp256r1':
-    case 'secp384r1':
-      return beginEcdh(group)
-    case 'X25519MLKEM768':
-      return beginHybrid(MLKEM768, beginX25519())
-  }
+  return beginBy(AGREEMENTS, group)
 }
 
 /** {@link CryptoProvider.answerKeyAgreement} on node:crypto. */
 export function answer(group: GroupName, peerShare: Uint8Array): CompletedKeyAgreement {
-  return answerBy({ begin, kem: MLKEM768 }, group, peerShare)
+  return answerBy(AGREEMENTS, group, peerShare)
+}
+
+function beginDh(group: DhGroup): PendingKeyAgreement {
+  return group === 'x25519' ? beginX25519() : beginEcdh(group)
 }
 
 /** Raw keys in and out: of the ways to X25519 in node:crypto, the one without DER costs the least. */
@@ -62,20 +59,27 @@ function beginEcdh(group: NistGroup): PendingKeyAgreement {
   return { group, share, complete: singleUse((peerShare) => ecdhSecret(group, ecdh, peerShare)) }
 }
 
-const MLKEM768: MlKem768 = {
-  generate() {
-    const { publicKey, privateKey } = generateKeyPairSync('ml-kem-768')
+const ML_KEM: MlKem = {
+  generate(kem) {
+    const { publicKey, privateKey } = generateMlKem(kem)
     return {
-      encapsulationKey: publicKey.export({ format: 'raw-public' }),
-      decapsulate: (ciphertext) => mlkemSecret(privateKey, ciphertext),
+      encapsulationKey: plainBytes(publicKey.export({ format: 'raw-public' })),
+      decapsulate: (ciphertext) => mlkemSecret(kem, privateKey, ciphertext),
     }
   },
-  encapsulate(encapsulationKey) {
-    const { ciphertext, sharedKey } = refusingShare('X25519MLKEM768', () =>
-      encapsulate(rawPublicKey(encapsulationKey, 'ml-kem-768')),
+  encapsulate(kem, encapsulationKey) {
+    const { ciphertext, sharedKey } = refusingShare(kem, () =>
+      encapsulate(rawPublicKey(encapsulationKey, kem)),
     )
-    return { ciphertext, secret: plainBytes(sharedKey) }
+    return { ciphertext: plainBytes(ciphertext), secret: plainBytes(sharedKey) }
   },
+}
+
+const AGREEMENTS: Agreements = { beginDh, kem: ML_KEM }
+
+/** The overloads of node:crypto take no union. */
+function generateMlKem(kem: KemName): { publicKey: KeyObject; privateKey: KeyObject } {
+  return kem === 'ml-kem-768' ? generateKeyPairSync('ml-kem-768') : generateKeyPairSync('ml-kem-1024')
 }
 
 /** X25519 of RFC 7748 §6.1. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
@@ -94,13 +98,13 @@ export function ecdhSecret(group: NistGroup, ecdh: ECDH, peerShare: Uint8Array):
 }
 
 /**
- * ML-KEM-768 decapsulation (FIPS 203 §7.3). A ciphertext of the right length that was not made for the key leads to a
- * secret that nobody knows, not to an error.
+ * ML-KEM decapsulation (FIPS 203 §7.3). A ciphertext of the right length that was not made for the key leads to a
+ * secret that nobody knows, not to an error. @throws CryptoError CRYPTO_INVALID_KEY_SHARE
  */
-export function mlkemSecret(privateKey: KeyObject, ciphertext: Uint8Array): Uint8Array {
-  return plainBytes(refusingShare('X25519MLKEM768', () => decapsulate(privateKey, ciphertext)))
+export function mlkemSecret(kem: KemName, privateKey: KeyObject, ciphertext: Uint8Array): Uint8Array {
+  return plainBytes(refusingShare(kem, () => decapsulate(privateKey, ciphertext)))
 }
 
-function rawPublicKey(bytes: Uint8Array, asymmetricKeyType: 'x25519' | 'ml-kem-768'): KeyObject {
+function rawPublicKey(bytes: Uint8Array, asymmetricKeyType: 'x25519' | KemName): KeyObject {
   return createPublicKey({ key: bytes, format: 'raw-public', asymmetricKeyType })
 }

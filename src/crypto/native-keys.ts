@@ -12,7 +12,7 @@ import {
 import { equalBytes } from '../bytes/bytes.ts'
 import { CryptoError } from './errors.ts'
 import { bitsOf, decodeSpki, type EcKind, publicKeyBytes, type PublicKeyParts } from './key-encoding.ts'
-import { decodePkcs8, encodePkcs8 } from './pkcs8.ts'
+import { decodePkcs8, encodeMlDsaPkcs8, encodePkcs8 } from './pkcs8.ts'
 import { plainBytes } from './plain-bytes.ts'
 import {
   HASH_BYTES,
@@ -41,17 +41,31 @@ export function importNativePublicKey(spki: Uint8Array): PublicKey {
 export function importNativePrivateKey(pkcs8: Uint8Array): PrivateKey {
   const parts = decodePkcs8(pkcs8)
   if (parts.kind === 'rsa') return new NativePrivateKey(readPkcs8(pkcs8))
+  if ('secret' in parts) {
+    // OpenSSL holds seed and expansion against each other, and an expansion against itself (RFC 9881 §6).
+    const key = new NativePrivateKey(readPkcs8(encodeMlDsaPkcs8(parts.kind, parts.secret)))
+    checkOwnPublicKey(key.publicKey, parts.kind, parts.publicKey)
+    return key
+  }
   const secret = parts.kind === 'ed25519' ? parts.seed : parts.scalar
   // OpenSSL believes the public key that comes with a private one; without it, it computes the right one.
   const key = new NativePrivateKey(readPkcs8(encodePkcs8(parts.kind, secret)))
-  const { spki } = key.publicKey
-  const point = spki.subarray(spki.length - publicKeyBytes(parts.kind))
-  if (parts.point !== undefined && !equalBytes(parts.point, point))
-    throw new CryptoError('CRYPTO_INVALID_KEY', 'The private key comes with a public key that is not its own')
+  const point = checkOwnPublicKey(key.publicKey, parts.kind, parts.point)
   // Read once more, for OpenSSL also writes a key the way it was read.
   return parts.kind === 'ed25519'
     ? key
     : new NativePrivateKey(readPkcs8(encodePkcs8(parts.kind, secret, point)))
+}
+
+/** What the kind of key has for a public key, which must be the claimed one. @throws CryptoError CRYPTO_INVALID_KEY */
+function checkOwnPublicKey(
+  { spki }: PublicKey,
+  kind: Exclude<KeyKind, 'rsa'>,
+  claimed: Uint8Array | undefined,
+): Uint8Array {
+  const own = spki.subarray(spki.length - publicKeyBytes(kind))
+  if (claimed === undefined || equalBytes(claimed, own)) return own
+  throw new CryptoError('CRYPTO_INVALID_KEY', 'The private key comes with a public key that is not its own')
 }
 
 /** {@link CryptoProvider.generateKey} on node:crypto. */
@@ -59,11 +73,25 @@ export function generateNativeKey(kind: Exclude<KeyKind, 'rsa'>): PrivateKey {
   // The type forbids it; those who come without types are told.
   if ((kind as KeyKind) === 'rsa')
     throw new CryptoError('CRYPTO_UNSUPPORTED', 'New RSA keys are not made: use an EC key or Ed25519')
-  const { privateKey } =
-    kind === 'ed25519'
-      ? generateKeyPairSync('ed25519')
-      : generateKeyPairSync('ec', { namedCurve: CURVES[kind] })
-  return new NativePrivateKey(privateKey)
+  return new NativePrivateKey(generate(kind).privateKey)
+}
+
+/** The overloads of node:crypto take no union. */
+function generate(kind: Exclude<KeyKind, 'rsa'>): { readonly privateKey: KeyObject } {
+  switch (kind) {
+    case 'ed25519':
+      return generateKeyPairSync('ed25519')
+    case 'ml-dsa-44':
+      return generateKeyPairSync('ml-dsa-44')
+    case 'ml-dsa-65':
+      return generateKeyPairSync('ml-dsa-65')
+    case 'ml-dsa-87':
+      return generateKeyPairSync('ml-dsa-87')
+    case 'ec-p256':
+    case 'ec-p384':
+    case 'ec-p521':
+      return generateKeyPairSync('ec', { namedCurve: CURVES[kind] })
+  }
 }
 
 class NativePublicKey implements PublicKey {
@@ -114,9 +142,9 @@ class NativePrivateKey implements PrivateKey {
   }
 }
 
-/** Ed25519 hashes by itself. */
+/** Ed25519 and ML-DSA hash by themselves. */
 function hashOf(parameters: SignatureParameters): string | null {
-  return parameters.kind === 'ed25519' ? null : parameters.hash
+  return 'hash' in parameters ? parameters.hash : null
 }
 
 function keyInput(key: KeyObject, parameters: SignatureParameters): SignKeyObjectInput {
@@ -124,6 +152,9 @@ function keyInput(key: KeyObject, parameters: SignatureParameters): SignKeyObjec
     case 'ecdsa':
       return { key, dsaEncoding: 'der' }
     case 'ed25519':
+    case 'ml-dsa-44':
+    case 'ml-dsa-65':
+    case 'ml-dsa-87':
       return { key }
     case 'rsa-pss':
       return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: HASH_BYTES[parameters.hash] }

@@ -1,8 +1,9 @@
 import { createHash, createHmac, hash, randomFillSync, type Hash } from 'node:crypto'
 
 import { loadEvp, type EvpProbe } from '../native/evp.ts'
+import { GROUPS } from './groups.ts'
 import { NodeOpener, NodeSealer } from './native-aead.ts'
-import { answer, begin, NATIVE_GROUPS } from './native-key-agreement.ts'
+import { answer, begin } from './native-key-agreement.ts'
 import { importNativeAgreementKey } from './native-static-keys.ts'
 import { generateNativeKey, importNativePrivateKey, importNativePublicKey } from './native-keys.ts'
 import type { CryptoProvider, HashContext } from './provider.ts'
@@ -53,7 +54,7 @@ export function createNativeCrypto({
       found.kind === 'available' ? found.evp.sealer(aead, key) : new NodeSealer(aead, key),
     opener: (aead, key) =>
       found.kind === 'available' ? found.evp.opener(aead, key) : new NodeOpener(aead, key),
-    groups: NATIVE_GROUPS,
+    groups: GROUPS,
     beginKeyAgreement: begin,
     answerKeyAgreement: answer,
     importKeyAgreementKey: importNativeAgreementKey,

@@ -26,12 +26,20 @@ import {
   readingKey,
   type RsaPublicKeyParts,
 } from './key-encoding.ts'
+import { encodeMlDsaSecret, isMlDsa, type MlDsaSecret, readMlDsaSecret } from './ml-dsa-key.ts'
+import type { KeyKind, MlDsaKind } from './provider.ts'
 
 /** A private key in its parts. Byte arrays are views of the input. */
 export type PrivateKeyParts =
   /** `point` is what the encoding claims the public key to be, where it says so. */
   | { readonly kind: EcKind; readonly scalar: Uint8Array; readonly point: Uint8Array | undefined }
   | { readonly kind: 'ed25519'; readonly seed: Uint8Array; readonly point: Uint8Array | undefined }
+  | {
+      readonly kind: MlDsaKind
+      readonly secret: MlDsaSecret
+      /** As `point`. */
+      readonly publicKey: Uint8Array | undefined
+    }
   /** The public half only: nothing in here calculates with a private RSA key. */
   | RsaPublicKeyParts
 
@@ -73,14 +81,16 @@ export function decodePkcs8(pkcs8: Uint8Array): PrivateKeyParts {
     const publicKey = optional[0]?.tag === TAG_PUBLIC_KEY ? optional.shift()! : undefined
     refuseMore(optional, 'PrivateKeyInfo')
     if (kind === 'rsa') return readRsaPrivateKey(readSequence(key, 'RSAPrivateKey'))
+    // Implicitly tagged (RFC 5958 §2).
+    const publicBytes = publicKey && bitStringOf({ ...publicKey, tag: DER_BIT_STRING }, 'publicKey')
+    if (isMlDsa(kind)) return { kind, secret: readMlDsaSecret(kind, key), publicKey: publicBytes }
     if (kind === 'ed25519') {
       const [seed, ...more] = readElements(key)
       refuseMore(more, 'CurvePrivateKey')
       return {
         kind,
         seed: checkEd25519(contentsOf(seed, DER_OCTET_STRING, 'seed'), 'seed'),
-        // Implicitly tagged (RFC 5958 §2).
-        point: publicKey && bitStringOf({ ...publicKey, tag: DER_BIT_STRING }, 'publicKey'),
+        point: publicBytes,
       }
     }
     return readEcPrivateKey(kind, readSequence(key, 'ECPrivateKey'))
@@ -100,6 +110,15 @@ export function encodePkcs8(
       : [encodeElement(TAG_EC_PUBLIC_KEY, encodeElement(DER_BIT_STRING, Uint8Array.of(0), point))]
   const key =
     kind === 'ed25519' ? octets : encodeElement(DER_SEQUENCE, EC_PRIVATE_KEY_VERSION, octets, ...publicKey)
+  return encodePrivateKeyInfo(kind, key)
+}
+
+/** A PrivateKeyInfo of version 1. */
+export function encodeMlDsaPkcs8(kind: MlDsaKind, secret: MlDsaSecret): Uint8Array<ArrayBuffer> {
+  return encodePrivateKeyInfo(kind, encodeMlDsaSecret(secret))
+}
+
+function encodePrivateKeyInfo(kind: KeyKind, key: Uint8Array): Uint8Array<ArrayBuffer> {
   return encodeElement(
     DER_SEQUENCE,
     PRIVATE_KEY_INFO_VERSION,

@@ -1,8 +1,8 @@
 import { x25519 } from '@noble/curves/ed25519.js'
-import { p256, p384 } from '@noble/curves/nist.js'
-import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
+import { p256, p384, p521 } from '@noble/curves/nist.js'
+import { ml_kem1024, ml_kem768 } from '@noble/post-quantum/ml-kem.js'
 
-import { answerBy, beginHybrid, type MlKem768 } from './hybrid.ts'
+import { type Agreements, answerBy, beginBy, type DhGroup, type KemName, type MlKem } from './groups.ts'
 import {
   checkShareLength,
   checkUncompressedPoint,
@@ -12,29 +12,24 @@ import {
 } from './key-share.ts'
 import type { CompletedKeyAgreement, GroupName, PendingKeyAgreement } from './provider.ts'
 
-/** In order of preference. */
-export const PORTABLE_GROUPS: readonly GroupName[] = ['X25519MLKEM768', 'x25519', 'secp256r1', 'secp384r1']
-
 const X25519_BYTES = 32
 
-const NIST_CURVES = { secp256r1: p256, secp384r1: p384 } as const
+const NIST_CURVES = { secp256r1: p256, secp384r1: p384, secp521r1: p521 } as const
 
-/** {@link CryptoProvider.beginKeyAgreement} on noble-curves. */
+const ML_KEMS = { 'ml-kem-768': ml_kem768, 'ml-kem-1024': ml_kem1024 } as const
+
+/** {@link CryptoProvider.beginKeyAgreement} on the noble libraries. */
 export function begin(group: GroupName): PendingKeyAgreement {
-  switch (group) {
-    case 'x25519':
-      return beginX25519()
-    case 'secp256r1':
-    case 'secp384r1':
-      return beginEcdh(group)
-    case 'X25519MLKEM768':
-      return beginHybrid(MLKEM768, beginX25519())
-  }
+  return beginBy(AGREEMENTS, group)
 }
 
-/** {@link CryptoProvider.answerKeyAgreement} on noble-curves. */
+/** {@link CryptoProvider.answerKeyAgreement} on the noble libraries. */
 export function answer(group: GroupName, peerShare: Uint8Array): CompletedKeyAgreement {
-  return answerBy({ begin, kem: MLKEM768 }, group, peerShare)
+  return answerBy(AGREEMENTS, group, peerShare)
+}
+
+function beginDh(group: DhGroup): PendingKeyAgreement {
+  return group === 'x25519' ? beginX25519() : beginEcdh(group)
 }
 
 function beginX25519(): PendingKeyAgreement {
@@ -56,21 +51,21 @@ function beginEcdh(group: NistGroup): PendingKeyAgreement {
   }
 }
 
-const MLKEM768: MlKem768 = {
-  generate() {
-    const { publicKey, secretKey } = ml_kem768.keygen()
+const ML_KEM: MlKem = {
+  generate(kem) {
+    const { publicKey, secretKey } = ML_KEMS[kem].keygen()
     return {
       encapsulationKey: publicKey,
-      decapsulate: (ciphertext) => wiping(secretKey, () => mlkemSecret(secretKey, ciphertext)),
+      decapsulate: (ciphertext) => wiping(secretKey, () => mlkemSecret(kem, secretKey, ciphertext)),
     }
   },
-  encapsulate(encapsulationKey) {
-    const { cipherText, sharedSecret } = refusingShare('X25519MLKEM768', () =>
-      ml_kem768.encapsulate(encapsulationKey),
-    )
+  encapsulate(kem, encapsulationKey) {
+    const { cipherText, sharedSecret } = refusingShare(kem, () => ML_KEMS[kem].encapsulate(encapsulationKey))
     return { ciphertext: cipherText, secret: sharedSecret }
   },
 }
+
+const AGREEMENTS: Agreements = { beginDh, kem: ML_KEM }
 
 /** X25519 of RFC 7748 §6.1. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
 export function x25519Secret(secretKey: Uint8Array, peerShare: Uint8Array): Uint8Array {
@@ -88,9 +83,9 @@ export function ecdhSecret(group: NistGroup, secretKey: Uint8Array, peerShare: U
   return compressed.slice(1)
 }
 
-/** ML-KEM-768 decapsulation (FIPS 203 §7.3), with an expanded private key. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
-export function mlkemSecret(secretKey: Uint8Array, ciphertext: Uint8Array): Uint8Array {
-  return refusingShare('X25519MLKEM768', () => ml_kem768.decapsulate(ciphertext, secretKey))
+/** ML-KEM decapsulation (FIPS 203 §7.3), with an expanded private key. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
+export function mlkemSecret(kem: KemName, secretKey: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+  return refusingShare(kem, () => ML_KEMS[kem].decapsulate(ciphertext, secretKey))
 }
 
 function wiping<T>(secret: Uint8Array, use: () => T): T {

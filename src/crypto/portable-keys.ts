@@ -13,9 +13,11 @@ import {
   type PublicKeyParts,
   type RsaPublicKeyParts,
 } from './key-encoding.ts'
-import { decodePkcs8, encodePkcs8 } from './pkcs8.ts'
+import { isMlDsa, type MlDsaSecret } from './ml-dsa-key.ts'
+import { decodePkcs8, encodeMlDsaPkcs8, encodePkcs8 } from './pkcs8.ts'
+import { expandMlDsa, newMlDsaSeed, signMlDsa, verifyMlDsa } from './portable-ml-dsa.ts'
 import { verifyRsaPkcs1, verifyRsaPss } from './portable-rsa.ts'
-import type { HashName, KeyKind, PrivateKey, PublicKey, SignatureParameters } from './provider.ts'
+import type { HashName, KeyKind, MlDsaKind, PrivateKey, PublicKey, SignatureParameters } from './provider.ts'
 import { canSign, refuseUnsuited } from './signature-rules.ts'
 
 const CURVES = { 'ec-p256': p256, 'ec-p384': p384, 'ec-p521': p521 } as const
@@ -36,9 +38,19 @@ export function importPortablePublicKey(spki: Uint8Array): PublicKey {
 export function importPortablePrivateKey(pkcs8: Uint8Array): PrivateKey {
   const parts = decodePkcs8(pkcs8)
   if (parts.kind === 'rsa') return new PortableRsaPrivateKey(parts, Uint8Array.from(pkcs8))
+  if ('secret' in parts) {
+    const key = new PortableMlDsaPrivateKey(parts.kind, parts.secret)
+    checkOwnPublicKey(parts.publicKey, key.publicBytes)
+    return key
+  }
   const secret = parts.kind === 'ed25519' ? parts.seed : parts.scalar
   const key = new PortablePrivateKey(parts.kind, Uint8Array.from(secret))
-  if (parts.point === undefined || equalBytes(parts.point, key.point)) return key
+  checkOwnPublicKey(parts.point, key.point)
+  return key
+}
+
+function checkOwnPublicKey(claimed: Uint8Array | undefined, own: Uint8Array): void {
+  if (claimed === undefined || equalBytes(claimed, own)) return
   throw new CryptoError('CRYPTO_INVALID_KEY', 'The private key comes with a public key that is not its own')
 }
 
@@ -47,6 +59,7 @@ export function generatePortableKey(kind: Exclude<KeyKind, 'rsa'>): PrivateKey {
   // The type forbids it; those who come without types are told.
   if ((kind as KeyKind) === 'rsa')
     throw new CryptoError('CRYPTO_UNSUPPORTED', 'New RSA keys are not made: use an EC key or Ed25519')
+  if (isMlDsa(kind)) return new PortableMlDsaPrivateKey(kind, { seed: newMlDsaSeed() })
   const { utils } = kind === 'ed25519' ? ed25519 : CURVES[kind]
   return new PortablePrivateKey(kind, utils.randomSecretKey())
 }
@@ -73,6 +86,7 @@ class PortablePublicKey implements PublicKey {
       return parameters.kind === 'rsa-pkcs1' && verifyRsaPkcs1(parts, parameters.hash, message, signature)
     }
     if (parts.kind === 'ed25519') return verifyEd25519(parts.point, message, signature)
+    if ('publicKey' in parts) return verifyMlDsa(parts.kind, parts.publicKey, message, signature)
     return parameters.kind === 'ecdsa' && verifyEcdsa(parts, parameters.hash, message, signature)
   }
 }
@@ -101,6 +115,39 @@ class PortablePrivateKey implements PrivateKey {
 
   exportPkcs8(): Uint8Array {
     return encodePkcs8(this.kind, this.#secret, this.kind === 'ed25519' ? undefined : this.point)
+  }
+}
+
+class PortableMlDsaPrivateKey implements PrivateKey {
+  readonly kind: MlDsaKind
+  readonly publicKey: PublicKey
+  /** The public key as its encodings carry it. */
+  readonly publicBytes: Uint8Array
+  readonly #secret: MlDsaSecret
+  readonly #expanded: Uint8Array
+
+  /** @throws CryptoError CRYPTO_INVALID_KEY */
+  constructor(kind: MlDsaKind, secret: MlDsaSecret) {
+    const pair = expandMlDsa(kind, secret)
+    this.kind = kind
+    this.publicBytes = pair.publicKey
+    this.publicKey = new PortablePublicKey(
+      { kind, publicKey: pair.publicKey },
+      encodeSpki(kind, pair.publicKey),
+    )
+    this.#expanded = pair.secretKey
+    // The form that RFC 9881 §6 recommends, where there is a choice.
+    this.#secret =
+      secret.seed === undefined ? { expanded: pair.secretKey } : { seed: Uint8Array.from(secret.seed) }
+  }
+
+  sign(parameters: SignatureParameters, message: Uint8Array): Uint8Array {
+    refuseUnsuited(this.publicKey, parameters)
+    return signMlDsa(this.kind, this.#expanded, message)
+  }
+
+  exportPkcs8(): Uint8Array {
+    return encodeMlDsaPkcs8(this.kind, this.#secret)
   }
 }
 
@@ -144,9 +191,9 @@ function verifyEd25519(point: Uint8Array, message: Uint8Array, signature: Uint8A
   return ed25519.verify(signature, message, point, { zip215: false })
 }
 
-/** Ed25519 points are looked at when a signature is: whatever is no point has no valid signature. */
+/** Ed25519 points are looked at when a signature is: whatever is no point has no valid signature. ML-DSA keys are all valid. */
 function checkOnCurve(parts: PublicKeyParts): void {
-  if (parts.kind === 'rsa' || parts.kind === 'ed25519') return
+  if (!('point' in parts) || parts.kind === 'ed25519') return
   try {
     CURVES[parts.kind].Point.fromBytes(parts.point).assertValidity()
   } catch (cause) {

@@ -1,8 +1,9 @@
 import { hmac } from '@noble/hashes/hmac.js'
 import { sha256, sha384, sha512 } from '@noble/hashes/sha2.js'
 
+import { GROUPS } from './groups.ts'
 import { PortableOpener, PortableSealer } from './portable-aead.ts'
-import { answer, begin, PORTABLE_GROUPS } from './portable-key-agreement.ts'
+import { answer, begin } from './portable-key-agreement.ts'
 import { importPortableAgreementKey } from './portable-static-keys.ts'
 import { generatePortableKey, importPortablePrivateKey, importPortablePublicKey } from './portable-keys.ts'
 import type { CryptoProvider, HashContext, HashName } from './provider.ts'
@@ -29,7 +30,7 @@ const PORTABLE: CryptoProvider = {
   hmac: (name, key, message) => hmac(HASHES[name], key, message),
   sealer: (aead, key) => new PortableSealer(aead, key),
   opener: (aead, key) => new PortableOpener(aead, key),
-  groups: PORTABLE_GROUPS,
+  groups: GROUPS,
   beginKeyAgreement: begin,
   answerKeyAgreement: answer,
   importKeyAgreementKey: importPortableAgreementKey,

@@ -26,17 +26,31 @@ export const AEAD_NONCE_BYTES = 12
 export const HASH_BYTES: Readonly<Record<HashName, number>> = { sha256: 32, sha384: 48, sha512: 64 }
 
 /** Key agreement groups, by their names in the IANA registry of TLS supported groups. */
-export type GroupName = 'x25519' | 'secp256r1' | 'secp384r1' | 'X25519MLKEM768'
+export type GroupName =
+  | 'x25519'
+  | 'secp256r1'
+  | 'secp384r1'
+  | 'secp521r1'
+  | 'MLKEM768'
+  | 'MLKEM1024'
+  | 'X25519MLKEM768'
+  | 'SecP256r1MLKEM768'
+  | 'SecP384r1MLKEM1024'
 
 /** The groups whose keys can be imported. */
 export type StaticGroupName = Extract<GroupName, 'x25519' | 'secp256r1'>
 
-export type KeyKind = 'ec-p256' | 'ec-p384' | 'ec-p521' | 'ed25519' | 'rsa'
+/** The parameter sets of FIPS 204. */
+export type MlDsaKind = 'ml-dsa-44' | 'ml-dsa-65' | 'ml-dsa-87'
+
+export type KeyKind = 'ec-p256' | 'ec-p384' | 'ec-p521' | 'ed25519' | MlDsaKind | 'rsa'
 
 /** How a signature is made, without reference to a protocol's numbering. */
 export type SignatureParameters =
   | { readonly kind: 'ecdsa'; readonly hash: HashName }
   | { readonly kind: 'ed25519' }
+  /** The message itself is signed, not a hash of it, with an empty context (FIPS 204 §5.2). */
+  | { readonly kind: MlDsaKind }
   /** Salt as long as the hash; MGF1 with the same hash. */
   | { readonly kind: 'rsa-pss'; readonly hash: HashName }
   | { readonly kind: 'rsa-pkcs1'; readonly hash: HashName }
@@ -107,7 +121,7 @@ export interface PublicKey {
   readonly kind: KeyKind
   /** DER SubjectPublicKeyInfo. */
   readonly spki: Uint8Array
-  /** RSA: the modulus; EC: the field; in bits. */
+  /** RSA: the modulus; EC: the field; ML-DSA: the whole key; in bits. */
   readonly bits: number
   /** False for a wrong signature and for one that this kind of key cannot have made. */
   verify(parameters: SignatureParameters, message: Uint8Array, signature: Uint8Array): boolean

@@ -11,7 +11,10 @@ export function canSign(kind: KeyKind, bits: number, parameters: SignatureParame
     case 'ecdsa':
       return kind in EC_FIELD_BYTES
     case 'ed25519':
-      return kind === 'ed25519'
+    case 'ml-dsa-44':
+    case 'ml-dsa-65':
+    case 'ml-dsa-87':
+      return kind === parameters.kind
     case 'rsa-pss':
       // EMSA-PSS needs room for the hash, a salt of its length and two bytes (RFC 8017 §9.1.1).
       return kind === 'rsa' && Math.ceil((bits - 1) / 8) >= 2 * HASH_BYTES[parameters.hash] + 2

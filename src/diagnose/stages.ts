@@ -1,3 +1,4 @@
+import { isPostQuantum } from '../crypto/groups.ts'
 import { nameOfCertificate, summarise } from './certificates.ts'
 import {
   otherSide,
@@ -93,7 +94,8 @@ function parameters(found: Findings): string | undefined {
 
 /** Traffic recorded today stays closed to a quantum computer only under a group that resists one. */
 function groupText(group: string): string {
-  return group === 'X25519MLKEM768' ? `${group} (post-quantum hybrid)` : group
+  if (!isPostQuantum(group)) return group
+  return group.startsWith('MLKEM') ? `${group} (post-quantum)` : `${group} (post-quantum hybrid)`
 }
 
 function identities(found: Findings): string | undefined {

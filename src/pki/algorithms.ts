@@ -1,5 +1,6 @@
 import { equalBytes } from '../bytes/bytes.ts'
-import type { HashName, KeyKind, SignatureParameters } from '../crypto/provider.ts'
+import { ML_DSA_BYTES } from '../crypto/ml-dsa-key.ts'
+import type { HashName, KeyKind, MlDsaKind, SignatureParameters } from '../crypto/provider.ts'
 import { HASH_BYTES } from '../crypto/provider.ts'
 import { contextConstructed, DerReader, Tag } from './der.ts'
 import { Oid } from './oid.ts'
@@ -14,7 +15,7 @@ export interface SubjectPublicKey {
   readonly bytes: Uint8Array
   /** Absent for keys that are not of a kind we use: other curves, explicit curves, DSA and so on. */
   readonly kind?: KeyKind
-  /** RSA: the modulus; EC: the field; 0 without a kind. */
+  /** RSA: the modulus; EC: the field; ML-DSA: the whole key; 0 without a kind. */
   readonly bits: number
   /** RSA only. */
   readonly publicExponent?: number
@@ -63,6 +64,12 @@ const HASHES: Readonly<Record<string, HashName>> = {
   [Oid.sha512]: 'sha512',
 }
 
+const ML_DSA_KINDS: Readonly<Record<string, MlDsaKind>> = {
+  [Oid.mlDsa44]: 'ml-dsa-44',
+  [Oid.mlDsa65]: 'ml-dsa-65',
+  [Oid.mlDsa87]: 'ml-dsa-87',
+}
+
 /** A public exponent beyond four bytes makes every check of a signature dear and protects nothing. */
 const MAX_EXPONENT_BYTES = 4
 
@@ -89,6 +96,9 @@ export function signatureParameters({
   if (ecdsaHash !== undefined)
     return parameters === undefined ? { kind: 'ecdsa', hash: ecdsaHash } : undefined
   if (oid === Oid.ed25519) return parameters === undefined ? { kind: 'ed25519' } : undefined
+  const mlDsaKind = ML_DSA_KINDS[oid]
+  // RFC 9881 §2
+  if (mlDsaKind !== undefined) return parameters === undefined ? { kind: mlDsaKind } : undefined
   const pkcs1Hash = PKCS1_HASHES[oid]
   // RFC 4055 §5: the parameters are NULL; those who leave them out are to be accepted.
   if (pkcs1Hash !== undefined)
@@ -144,6 +154,14 @@ function keyFacts(
       if (parameters === undefined || !equalBytes(parameters, DER_NULL))
         reader.fail(field, 'has parameters that are not NULL')
       return DerReader.readAll(key, 'rsaPublicKey', readRsaKey)
+    case Oid.mlDsa44:
+    case Oid.mlDsa65:
+    case Oid.mlDsa87: {
+      const kind = ML_DSA_KINDS[oid]!
+      if (parameters !== undefined || key.length !== ML_DSA_BYTES[kind].publicKey)
+        reader.fail(field, `does not hold an ${kind} key`)
+      return { kind, bits: 8 * key.length }
+    }
     default:
       return { bits: 0 }
   }

@@ -22,6 +22,10 @@ export const Oid = {
   secp521r1: '1.3.132.0.35',
   ed25519: '1.3.101.112',
   rsaEncryption: '1.2.840.113549.1.1.1',
+  // RFC 9881 §2: keys, and signatures by them
+  mlDsa44: '2.16.840.1.101.3.4.3.17',
+  mlDsa65: '2.16.840.1.101.3.4.3.18',
+  mlDsa87: '2.16.840.1.101.3.4.3.19',
   // RFC 5758, RFC 8017: signatures
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
   ecdsaWithSha384: '1.2.840.10045.4.3.3',

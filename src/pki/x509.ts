@@ -22,6 +22,9 @@ const SIGNING_ALGORITHMS: Readonly<
   'ec-p384': { name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' },
   'ec-p521': { name: 'ECDSA', namedCurve: 'P-521', hash: 'SHA-512' },
   ed25519: { name: 'Ed25519' },
+  'ml-dsa-44': { name: 'ML-DSA-44' },
+  'ml-dsa-65': { name: 'ML-DSA-65' },
+  'ml-dsa-87': { name: 'ML-DSA-87' },
   rsa: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
 }
 

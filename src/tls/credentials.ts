@@ -41,14 +41,19 @@ export function chooseCredential<Candidate extends AnyCredential>(
  * others come those with an authority that the peer names, and of them those whose certificates are signed as it likes.
  *
  * @param candidates at least one, by preference
+ * @param role ours
  * @throws TlsError TLS_NO_COMMON_SIGNATURE_SCHEME, TLS_NO_MATCHING_ISSUER, TLS_NO_COMMON_CERTIFICATE_TYPE, for what
  * keeps the last candidate out: a side that was told to prove itself does not go on without proof
  */
-export function suitableCredential(candidates: Credentials, wishes: CredentialWishes): ChosenCredential {
+export function suitableCredential(
+  candidates: Credentials,
+  wishes: CredentialWishes,
+  role: 'client' | 'server',
+): ChosenCredential {
   const usable: ChosenCredential[] = []
   let refusal: TlsError | undefined
   for (const credential of listOf(candidates)) {
-    const scheme = signatureSchemes(credential).find(({ code }) => wishes.schemes.includes(code))
+    const scheme = signatureSchemes(credential, role).find(({ code }) => wishes.schemes.includes(code))
     if (!wishes.certificateTypes.includes(certificateTypeOf(credential)))
       refusal = noCommonType(credential, wishes)
     else if (scheme === undefined) refusal = noCommonScheme(credential, wishes)
@@ -82,11 +87,16 @@ export function certificateTypeOf(credential: AnyCredential): number {
 }
 
 /** What a credential signs with, by preference: TLS 1.3 ties each scheme to one kind of key. */
-function signatureSchemes({ key, signatureSchemes: names }: AnyCredential): SignatureSchemeParameters[] {
+function signatureSchemes(
+  { key, signatureSchemes: names }: AnyCredential,
+  role: 'client' | 'server',
+): SignatureSchemeParameters[] {
   const fitting = SIGNATURE_SCHEMES.filter(({ keyKind }) => keyKind === key.kind)
-  return names === undefined
-    ? fitting
-    : names.flatMap((name) => fitting.filter((scheme) => scheme.name === name))
+  const modern = fitting.filter(({ use }) => use !== 'legacy')
+  if (names === undefined) return modern
+  // draft-ietf-tls-tls13-pkcs1 §2: servers must not sign with what is left over from TLS 1.2.
+  const allowed = role === 'client' ? fitting : modern
+  return names.flatMap((name) => allowed.filter((scheme) => scheme.name === name))
 }
 
 /** A raw public key has no names: the client knows it. */
@@ -127,6 +137,12 @@ function codesOf(parameters: SignatureParameters): readonly number[] {
   switch (parameters.kind) {
     case 'ed25519':
       return [0x0807]
+    case 'ml-dsa-44':
+      return [0x0904]
+    case 'ml-dsa-65':
+      return [0x0905]
+    case 'ml-dsa-87':
+      return [0x0906]
     case 'ecdsa':
       return { sha256: [0x0403], sha384: [0x0503], sha512: [0x0603] }[parameters.hash]
     case 'rsa-pkcs1':

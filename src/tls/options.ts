@@ -19,7 +19,10 @@ export interface SigningKey {
 
 interface SigningCredential {
   readonly key: SigningKey
-  /** What it signs with, by preference. @default every scheme that fits the key */
+  /**
+   * What it signs with, by preference. Servers never sign with `rsa_pkcs1_sha256_legacy`.
+   * @default every scheme that fits the key, but the legacy one
+   */
   readonly signatureSchemes?: readonly SignatureSchemeName[]
 }
 
@@ -92,9 +95,12 @@ export interface EndpointOptions {
   readonly alpn?: readonly string[]
   /** By preference. @default all three, AES-128 first */
   readonly suites?: readonly CipherSuiteName[]
-  /** By preference. @default every group of the engine that the provider has */
+  /** By preference. @default X25519MLKEM768, x25519, secp256r1, secp384r1 */
   readonly groups?: readonly GroupName[]
-  /** What we accept of peers, by preference. @default all of the engine's */
+  /**
+   * What we accept of peers, by preference. Clients do not take `rsa_pkcs1_sha256_legacy`.
+   * @default ECDSA with P-256 and P-384, Ed25519, RSA-PSS
+   */
   readonly signatureSchemes?: readonly SignatureSchemeName[]
   /**
    * The most plaintext in a record that we take, from 64 to 16,384 bytes; peers are told (RFC 8449).
@@ -145,7 +151,7 @@ export interface ClientOptions extends EndpointOptions {
   readonly ownCertificateTypes?: readonly CertificateTypeName[]
   /**
    * The groups to send shares for, for callers that know what a server will choose; none asks for a HelloRetryRequest.
-   * @default the preferred group, and the preferred one of the other kind, hybrid or classical
+   * @default the preferred group, and the preferred one of the other kind, post-quantum or classical
    */
   readonly keyShares?: readonly GroupName[]
   /**

@@ -27,11 +27,11 @@ const DEFAULT_GROUPS: readonly GroupName[] = ['X25519MLKEM768', 'x25519', 'secp2
 const PROTOCOL_NAME = /^[\0-\xff]{1,255}$/
 
 /**
- * Fills in defaults and holds them against the provider, once per connection.
+ * Fills in defaults and holds them against the provider and our role, once per connection.
  *
  * @throws TlsError TLS_BAD_OPTIONS
  */
-export function negotiationPolicy(options: EndpointOptions): NegotiationPolicy {
+export function negotiationPolicy(options: EndpointOptions, role: 'client' | 'server'): NegotiationPolicy {
   const { crypto, alpn = [] } = options
   for (const protocol of alpn) {
     if (PROTOCOL_NAME.test(protocol)) continue
@@ -51,10 +51,24 @@ export function negotiationPolicy(options: EndpointOptions): NegotiationPolicy {
   return {
     suites: pick('suites', options.suites, CIPHER_SUITES),
     groups: nonEmpty('groups', groups),
-    schemes: pick('signatureSchemes', options.signatureSchemes, SIGNATURE_SCHEMES),
+    schemes: acceptedSchemes(options, role),
     alpn,
     recordSizeLimit: recordSizeLimit(options),
   }
+}
+
+function acceptedSchemes(
+  { signatureSchemes }: EndpointOptions,
+  role: 'client' | 'server',
+): readonly SignatureSchemeParameters[] {
+  if (signatureSchemes === undefined) return SIGNATURE_SCHEMES.filter(({ use }) => use === 'default')
+  const schemes = pick('signatureSchemes', signatureSchemes, SIGNATURE_SCHEMES)
+  const legacy = role === 'client' && schemes.find(({ use }) => use === 'legacy')
+  if (!legacy) return schemes
+  throw new TlsError(
+    'TLS_BAD_OPTIONS',
+    `signatureSchemes names ${legacy.name}, which a client takes of no server (draft-ietf-tls-tls13-pkcs1)`,
+  )
 }
 
 /** RFC 8449 §4. */

@@ -117,15 +117,23 @@ export const CIPHER_SUITES: readonly CipherSuiteParameters[] = [
   },
 ]
 
-/** RFC 8446 §4.2.7; X25519MLKEM768 from draft-ietf-tls-ecdhe-mlkem. */
+/** RFC 8446 §4.2.7; those with ML-KEM from draft-ietf-tls-ecdhe-mlkem and draft-ietf-tls-mlkem. */
 export const NamedGroup: Readonly<Record<GroupName, number>> = {
   secp256r1: 0x0017,
   secp384r1: 0x0018,
+  secp521r1: 0x0019,
   x25519: 0x001d,
+  MLKEM768: 0x0201,
+  MLKEM1024: 0x0202,
+  SecP256r1MLKEM768: 0x11eb,
   X25519MLKEM768: 0x11ec,
+  SecP384r1MLKEM1024: 0x11ed,
 }
 
-/** RFC 8446 §4.2.3, as far as the engine signs or verifies with them. */
+/**
+ * RFC 8446 §4.2.3, as far as the engine signs or verifies with them; ML-DSA from draft-ietf-tls-mldsa, the legacy one
+ * from draft-ietf-tls-tls13-pkcs1.
+ */
 export const SignatureScheme = {
   ecdsa_secp256r1_sha256: 0x0403,
   ecdsa_secp384r1_sha384: 0x0503,
@@ -133,6 +141,11 @@ export const SignatureScheme = {
   rsa_pss_rsae_sha256: 0x0804,
   rsa_pss_rsae_sha384: 0x0805,
   rsa_pss_rsae_sha512: 0x0806,
+  ecdsa_secp521r1_sha512: 0x0603,
+  mldsa44: 0x0904,
+  mldsa65: 0x0905,
+  mldsa87: 0x0906,
+  rsa_pkcs1_sha256_legacy: 0x0420,
 } as const
 export type SignatureSchemeName = keyof typeof SignatureScheme
 
@@ -142,6 +155,11 @@ export interface SignatureSchemeParameters {
   /** The one kind of key that may use it: TLS 1.3 binds the curve to the hash. */
   readonly keyKind: KeyKind
   readonly parameters: SignatureParameters
+  /**
+   * Whom peers may prove themselves with it to: everyone, those who ask for it by name, or, of those, servers only.
+   * The last is for clients whose old hardware cannot do better; they too must be told to sign with it.
+   */
+  readonly use: 'default' | 'asked' | 'legacy'
 }
 
 /** In our order of preference. */
@@ -152,14 +170,20 @@ export const SIGNATURE_SCHEMES: readonly SignatureSchemeParameters[] = [
   scheme('rsa_pss_rsae_sha256', 'rsa', { kind: 'rsa-pss', hash: 'sha256' }),
   scheme('rsa_pss_rsae_sha384', 'rsa', { kind: 'rsa-pss', hash: 'sha384' }),
   scheme('rsa_pss_rsae_sha512', 'rsa', { kind: 'rsa-pss', hash: 'sha512' }),
+  scheme('ecdsa_secp521r1_sha512', 'ec-p521', { kind: 'ecdsa', hash: 'sha512' }, 'asked'),
+  scheme('mldsa44', 'ml-dsa-44', { kind: 'ml-dsa-44' }, 'asked'),
+  scheme('mldsa65', 'ml-dsa-65', { kind: 'ml-dsa-65' }, 'asked'),
+  scheme('mldsa87', 'ml-dsa-87', { kind: 'ml-dsa-87' }, 'asked'),
+  scheme('rsa_pkcs1_sha256_legacy', 'rsa', { kind: 'rsa-pkcs1', hash: 'sha256' }, 'legacy'),
 ]
 
 function scheme(
   name: SignatureSchemeName,
   keyKind: KeyKind,
   parameters: SignatureParameters,
+  use: SignatureSchemeParameters['use'] = 'default',
 ): SignatureSchemeParameters {
-  return { name, code: SignatureScheme[name], keyKind, parameters }
+  return { name, code: SignatureScheme[name], keyKind, parameters, use }
 }
 
 /** The registry's name of a number, or the number in hexadecimal when the registry has none. */

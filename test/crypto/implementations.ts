@@ -26,4 +26,7 @@ export const SIGNERS: readonly (readonly [kind: Exclude<KeyKind, 'rsa'>, paramet
     ['ec-p384', { kind: 'ecdsa', hash: 'sha256' }],
     ['ec-p521', { kind: 'ecdsa', hash: 'sha512' }],
     ['ed25519', { kind: 'ed25519' }],
+    ['ml-dsa-44', { kind: 'ml-dsa-44' }],
+    ['ml-dsa-65', { kind: 'ml-dsa-65' }],
+    ['ml-dsa-87', { kind: 'ml-dsa-87' }],
   ]

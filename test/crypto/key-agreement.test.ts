@@ -8,7 +8,12 @@ const SIZES: Readonly<Record<GroupName, readonly [share: number, answer: number,
   x25519: [32, 32, 32],
   secp256r1: [65, 65, 32],
   secp384r1: [97, 97, 48],
+  secp521r1: [133, 133, 66],
   X25519MLKEM768: [1216, 1120, 64],
+  SecP256r1MLKEM768: [1249, 1153, 64],
+  SecP384r1MLKEM1024: [1665, 1665, 80],
+  MLKEM768: [1184, 1088, 32],
+  MLKEM1024: [1568, 1568, 32],
 }
 
 const INVALID_SHARE = { name: 'CryptoError', code: 'CRYPTO_INVALID_KEY_SHARE' }
@@ -67,7 +72,7 @@ for (const crypto of PROVIDERS) {
       )
   })
 
-  for (const group of ['secp256r1', 'secp384r1'] as const) {
+  for (const group of ['secp256r1', 'secp384r1', 'secp521r1'] as const) {
     test(`answerKeyAgreement of ${crypto.name} refuses ${group} points off the curve or in another form`, () => {
       const { share } = crypto.beginKeyAgreement(group)
       const x = share.subarray(1, 1 + (share.length - 1) / 2)
@@ -91,27 +96,64 @@ for (const crypto of PROVIDERS) {
   }
 }
 
-for (const crypto of PROVIDERS) {
-  test(`X25519MLKEM768 of ${crypto.name} refuses either half that is invalid`, () => {
-    const { share } = crypto.beginKeyAgreement('X25519MLKEM768')
-    const overflowing = Uint8Array.from(share).fill(0xff, 0, 3)
-    assert.throws(() => crypto.answerKeyAgreement('X25519MLKEM768', overflowing), INVALID_SHARE)
-    const lowOrder = Uint8Array.from(share).fill(0, 1184)
-    assert.throws(() => crypto.answerKeyAgreement('X25519MLKEM768', lowOrder), INVALID_SHARE)
-    const ours = crypto.beginKeyAgreement('X25519MLKEM768')
-    const theirs = crypto.answerKeyAgreement('X25519MLKEM768', ours.share)
-    assert.throws(() => ours.complete(Uint8Array.from(theirs.share).fill(0, 1088)), INVALID_SHARE)
-  })
+/** Where the halves of a hybrid group lie: ML-KEM's key, its ciphertext and its secret; the rest is Diffie-Hellman. */
+const HYBRIDS = [
+  { group: 'X25519MLKEM768', kem: { key: [0, 1184], ciphertext: [0, 1088], secret: [0, 32] } },
+  { group: 'SecP256r1MLKEM768', kem: { key: [65, 1249], ciphertext: [65, 1153], secret: [32, 64] } },
+  { group: 'SecP384r1MLKEM1024', kem: { key: [97, 1665], ciphertext: [97, 1665], secret: [48, 80] } },
+] as const
 
-  test(`X25519MLKEM768 of ${crypto.name} puts ML-KEM first and mixes both halves in`, () => {
-    const ours = crypto.beginKeyAgreement('X25519MLKEM768')
-    const theirs = crypto.answerKeyAgreement('X25519MLKEM768', ours.share)
-    const tampered = Uint8Array.from(theirs.share)
-    tampered[0]! ^= 1
-    const secret = ours.complete(tampered)
-    assert.notDeepEqual(secret.subarray(0, 32), theirs.secret.subarray(0, 32))
-    assert.deepEqual(secret.subarray(32), theirs.secret.subarray(32))
-  })
+for (const crypto of PROVIDERS) {
+  for (const { group, kem } of HYBRIDS) {
+    test(`${group} of ${crypto.name} refuses either half that is invalid`, () => {
+      const { share } = crypto.beginKeyAgreement(group)
+      // Twelve bits each make a coefficient, and these are above the modulus (FIPS 203 §7.2).
+      const unreduced = Uint8Array.from(share).fill(0xff, kem.key[0], kem.key[0] + 3)
+      assert.throws(() => crypto.answerKeyAgreement(group, unreduced), INVALID_SHARE)
+      assert.throws(() => crypto.answerKeyAgreement(group, zeroedOutside(share, kem.key)), INVALID_SHARE)
+      const ours = crypto.beginKeyAgreement(group)
+      const theirs = crypto.answerKeyAgreement(group, ours.share)
+      assert.throws(() => ours.complete(zeroedOutside(theirs.share, kem.ciphertext)), INVALID_SHARE)
+    })
+
+    test(`${group} of ${crypto.name} mixes both halves in, in their order`, () => {
+      const ours = crypto.beginKeyAgreement(group)
+      const theirs = crypto.answerKeyAgreement(group, ours.share)
+      const tampered = Uint8Array.from(theirs.share)
+      tampered[kem.ciphertext[0]]! ^= 1
+      const secret = ours.complete(tampered)
+      assert.notDeepEqual(secret.subarray(...kem.secret), theirs.secret.subarray(...kem.secret))
+      assert.deepEqual(zeroedInside(secret, kem.secret), zeroedInside(theirs.secret, kem.secret))
+    })
+  }
+
+  for (const group of ['MLKEM768', 'MLKEM1024'] as const) {
+    test(`${group} of ${crypto.name} refuses encapsulation keys that are not reduced`, () => {
+      const { share } = crypto.beginKeyAgreement(group)
+      for (const at of [0, share.length - 35]) {
+        const unreduced = Uint8Array.from(share).fill(0xff, at, at + 3)
+        assert.throws(() => crypto.answerKeyAgreement(group, unreduced), INVALID_SHARE)
+      }
+    })
+
+    test(`${group} of ${crypto.name} comes to a secret of its own with a ciphertext that was tampered with`, () => {
+      const ours = crypto.beginKeyAgreement(group)
+      const theirs = crypto.answerKeyAgreement(group, ours.share)
+      const tampered = Uint8Array.from(theirs.share)
+      tampered[0]! ^= 1
+      assert.notDeepEqual(ours.complete(tampered), theirs.secret)
+    })
+  }
+}
+
+function zeroedOutside(bytes: Uint8Array, [start, end]: readonly [number, number]): Uint8Array {
+  const zeroed = new Uint8Array(bytes.length)
+  zeroed.set(bytes.subarray(start, end), start)
+  return zeroed
+}
+
+function zeroedInside(bytes: Uint8Array, [start, end]: readonly [number, number]): Uint8Array {
+  return Uint8Array.from(bytes).fill(0, start, end)
 }
 
 /** Curve25519's points of order 1, 2, 4 and 8 and their non-canonical forms (https://cr.yp.to/ecdh.html#validate). */

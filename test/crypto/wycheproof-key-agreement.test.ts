@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict'
 import { createECDH, createPrivateKey, type KeyObject } from 'node:crypto'
 
-import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
+import { ml_kem1024, ml_kem768 } from '@noble/post-quantum/ml-kem.js'
 
 import { concat } from '../../src/bytes/bytes.ts'
 import { DER_INTEGER, DER_OCTET_STRING, DER_SEQUENCE, encodeElement } from '../../src/crypto/der.ts'
 import { CryptoError } from '../../src/crypto/errors.ts'
+import type { KemName } from '../../src/crypto/groups.ts'
 import type { NistGroup } from '../../src/crypto/key-share.ts'
 import * as native from '../../src/crypto/native-key-agreement.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import * as portable from '../../src/crypto/portable-key-agreement.ts'
 import { portableCrypto } from '../../src/crypto/portable-provider.ts'
-import type { CompletedKeyAgreement, CryptoProvider } from '../../src/crypto/provider.ts'
+import type { CryptoProvider } from '../../src/crypto/provider.ts'
 import { hex, testVectors, type Vector } from './wycheproof.ts'
 
 interface DhVector extends Vector {
@@ -67,6 +68,7 @@ for (const [name, secretOf] of ECDH) {
   for (const [group, bytes] of [
     ['secp256r1', 32],
     ['secp384r1', 48],
+    ['secp521r1', 66],
   ] as const) {
     const secret = secretOf(group)
     testVectors<DhVector>({
@@ -80,74 +82,88 @@ for (const [name, secretOf] of ECDH) {
   }
 }
 
-/** Decapsulation by each provider, from either form of a private key. */
-const KEMS: readonly {
+interface Decapsulation {
   readonly crypto: CryptoProvider
-  readonly fromSeed: (seed: string, ciphertext: Uint8Array) => Uint8Array
-  readonly fromExpanded: (key: string, ciphertext: Uint8Array) => Uint8Array
-}[] = [
+  readonly fromSeed: (kem: KemName, seed: string, ciphertext: Uint8Array) => Uint8Array
+  readonly fromExpanded: (kem: KemName, key: string, ciphertext: Uint8Array) => Uint8Array
+}
+
+const ML_KEMS = { 'ml-kem-768': ml_kem768, 'ml-kem-1024': ml_kem1024 } as const
+
+/** By each provider, from either form of a private key. */
+const DECAPSULATIONS: readonly Decapsulation[] = [
   {
     crypto: nativeCrypto(),
-    fromSeed: (seed, ciphertext) => native.mlkemSecret(keyFromSeed(seed), ciphertext),
-    fromExpanded: (key, ciphertext) => native.mlkemSecret(keyFromExpanded(key), ciphertext),
+    fromSeed: (kem, seed, ciphertext) => native.mlkemSecret(kem, keyFromSeed(kem, seed), ciphertext),
+    fromExpanded: (kem, key, ciphertext) => native.mlkemSecret(kem, keyFromExpanded(kem, key), ciphertext),
   },
   {
     crypto: portableCrypto(),
-    fromSeed: (seed, ciphertext) => portable.mlkemSecret(ml_kem768.keygen(hex(seed)).secretKey, ciphertext),
-    fromExpanded: (key, ciphertext) => portable.mlkemSecret(hex(key), ciphertext),
+    fromSeed: (kem, seed, ciphertext) =>
+      portable.mlkemSecret(kem, ML_KEMS[kem].keygen(hex(seed)).secretKey, ciphertext),
+    fromExpanded: (kem, key, ciphertext) => portable.mlkemSecret(kem, hex(key), ciphertext),
   },
 ]
 
-for (const { crypto, fromSeed, fromExpanded } of KEMS) {
-  testVectors<KemVector>({
-    name: `mlkemSecret of ${crypto.name} agrees with the ML-KEM-768 vectors from seeds`,
-    file: 'mlkem_768_test.json',
-    judge: ({ seed, c, K }) => {
-      if (seed.length !== 2 * 64) return { skipped: 'seeds never come from outside' }
-      return agrees(() => fromSeed(seed, hex(c)), K)
-    },
-  })
+for (const { crypto, fromSeed, fromExpanded } of DECAPSULATIONS) {
+  for (const [group, kem, file] of [
+    ['MLKEM768', 'ml-kem-768', 'mlkem_768'],
+    ['MLKEM1024', 'ml-kem-1024', 'mlkem_1024'],
+  ] as const) {
+    testVectors<KemVector>({
+      name: `mlkemSecret of ${crypto.name} agrees with the ${group} vectors from seeds`,
+      file: `${file}_test.json`,
+      judge: ({ seed, c, K }) => {
+        if (seed.length !== 2 * 64) return { skipped: 'seeds never come from outside' }
+        return agrees(() => fromSeed(kem, seed, hex(c)), K)
+      },
+    })
+
+    testVectors<KemVector>({
+      name: `mlkemSecret of ${crypto.name} agrees with the ${group} vectors with expanded keys`,
+      file: `${file}_semi_expanded_decaps_test.json`,
+      judge: ({ dk, c, K, flags }) => {
+        if (
+          flags?.some((flag) => flag.endsWith('DecapsulationKey') || flag.endsWith('DecapsulationKeyLength'))
+        )
+          return { skipped: 'private keys never come from outside' }
+        return agrees(() => fromExpanded(kem, dk, hex(c)), K)
+      },
+    })
+
+    testVectors<KemVector>({
+      name: `answerKeyAgreement of ${crypto.name} encapsulates to the key pairs of the ${group} vectors`,
+      file: `${file}_keygen_seed_test.json`,
+      judge: ({ seed, dk, ek }) => {
+        const { share, secret } = crypto.answerKeyAgreement(group, hex(ek))
+        const expected = secret.toHex()
+        return (
+          agrees(() => fromSeed(kem, seed, share), expected) &&
+          agrees(() => fromExpanded(kem, dk, share), expected)
+        )
+      },
+    })
+
+    testVectors<KemVector>({
+      name: `answerKeyAgreement of ${crypto.name} takes exactly the valid encapsulation keys of the ${group} vectors`,
+      // The provider draws the message m itself, so c and K of this file are out of reach.
+      file: `${file}_encaps_test.json`,
+      judge: ({ ek }) => unlessRefused(() => crypto.answerKeyAgreement(group, hex(ek))) !== undefined,
+    })
+  }
 
   testVectors<KemVector>({
-    name: `mlkemSecret of ${crypto.name} agrees with the ML-KEM-768 vectors with expanded keys`,
-    file: 'mlkem_768_semi_expanded_decaps_test.json',
-    judge: ({ dk, c, K, flags }) => {
-      if (flags?.some((flag) => flag.endsWith('DecapsulationKey') || flag.endsWith('DecapsulationKeyLength')))
-        return { skipped: 'private keys never come from outside' }
-      return agrees(() => fromExpanded(dk, hex(c)), K)
-    },
-  })
-
-  testVectors<KemVector>({
-    name: `answerKeyAgreement of ${crypto.name} encapsulates to the key pairs of the ML-KEM-768 vectors`,
-    file: 'mlkem_768_keygen_seed_test.json',
-    judge: ({ seed, dk, ek }) => {
-      const { share, secret } = answerHybrid(crypto, ek)
-      const ciphertext = share.subarray(0, MLKEM768_CIPHERTEXT_BYTES)
-      const expected = secret.subarray(0, 32).toHex()
-      return (
-        agrees(() => fromSeed(seed, ciphertext), expected) &&
-        agrees(() => fromExpanded(dk, ciphertext), expected)
-      )
-    },
-  })
-
-  testVectors<KemVector>({
-    name: `answerKeyAgreement of ${crypto.name} takes exactly the valid encapsulation keys of the ML-KEM-768 vectors`,
-    // The provider draws the message m itself, so c and K of this file are out of reach.
+    name: `answerKeyAgreement of ${crypto.name} takes exactly the valid keys in X25519MLKEM768 too`,
     file: 'mlkem_768_encaps_test.json',
-    judge: ({ ek }) => unlessRefused(() => answerHybrid(crypto, ek)) !== undefined,
+    judge: ({ ek }) => {
+      const share = concat(hex(ek), X25519_BASE_POINT)
+      return unlessRefused(() => crypto.answerKeyAgreement('X25519MLKEM768', share)) !== undefined
+    },
   })
 }
-
-const MLKEM768_CIPHERTEXT_BYTES = 1088
 
 /** A valid X25519 share, for where the other half is under test. */
 const X25519_BASE_POINT = new Uint8Array(32).fill(9, 0, 1)
-
-function answerHybrid(crypto: CryptoProvider, encapsulationKey: string): CompletedKeyAgreement {
-  return crypto.answerKeyAgreement('X25519MLKEM768', concat(hex(encapsulationKey), X25519_BASE_POINT))
-}
 
 /** Whether `secret` accepts the peer's value; then it must come to `shared`. Refusing it is the only error allowed. */
 function agrees(secret: () => Uint8Array, shared: string): boolean {
@@ -172,16 +188,22 @@ function scalar(text: string, bytes: number): Uint8Array {
   return hex(text.padStart(2 * bytes, '0').slice(-2 * bytes))
 }
 
-function keyFromSeed(seed: string): KeyObject {
-  return createPrivateKey({ key: hex(seed), format: 'raw-seed', asymmetricKeyType: 'ml-kem-768' })
+function keyFromSeed(kem: KemName, seed: string): KeyObject {
+  return createPrivateKey({ key: hex(seed), format: 'raw-seed', asymmetricKeyType: kem })
 }
 
+/** id-alg-ml-kem-768 and -1024. */
+const ML_KEM_OIDS = {
+  'ml-kem-768': '0609608648016503040402',
+  'ml-kem-1024': '0609608648016503040403',
+} as const
+
 /** Node imports no raw expanded keys, but those in PKCS#8 (draft-ietf-lamps-kyber-certificates §6). */
-function keyFromExpanded(expanded: string): KeyObject {
+function keyFromExpanded(kem: KemName, expanded: string): KeyObject {
   const pkcs8 = encodeElement(
     DER_SEQUENCE,
     encodeElement(DER_INTEGER, Uint8Array.of(0)),
-    encodeElement(DER_SEQUENCE, hex('0609608648016503040402')),
+    encodeElement(DER_SEQUENCE, hex(ML_KEM_OIDS[kem])),
     encodeElement(DER_OCTET_STRING, encodeElement(DER_OCTET_STRING, hex(expanded))),
   )
   return createPrivateKey({ key: Buffer.from(pkcs8), format: 'der', type: 'pkcs8' })

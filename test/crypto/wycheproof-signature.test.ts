@@ -15,6 +15,7 @@ interface SignatureVector extends Vector {
 const FILES: readonly (readonly [file: string, parameters: SignatureParameters])[] = [
   ['ecdsa_secp256r1_sha256_test.json', { kind: 'ecdsa', hash: 'sha256' }],
   ['ecdsa_secp384r1_sha384_test.json', { kind: 'ecdsa', hash: 'sha384' }],
+  ['ecdsa_secp521r1_sha512_test.json', { kind: 'ecdsa', hash: 'sha512' }],
   ['ed25519_test.json', { kind: 'ed25519' }],
   ['rsa_pss_2048_sha256_mgf1_32_test.json', { kind: 'rsa-pss', hash: 'sha256' }],
   ['rsa_pss_3072_sha256_mgf1_32_test.json', { kind: 'rsa-pss', hash: 'sha256' }],

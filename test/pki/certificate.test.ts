@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as fc from 'fast-check'
 import { concat } from '../../src/bytes/bytes.ts'
-import { encodeElement } from '../../src/crypto/der.ts'
+import { DER_BIT_STRING, DER_SEQUENCE, encodeElement } from '../../src/crypto/der.ts'
+import { nativeCrypto } from '../../src/crypto/native-provider.ts'
+import { parseSubjectPublicKey } from '../../src/pki/algorithms.ts'
 import { parseCertificate } from '../../src/pki/certificate.ts'
 import type { Extension } from '../../src/pki/certificate.ts'
 import { CertificateError } from '../../src/pki/errors.ts'
@@ -125,6 +127,32 @@ test('parseCertificate refuses signature algorithms that differ inside and outsi
     code: 'PKI_MALFORMED',
     message: /differs from tbsCertificate/,
   })
+})
+
+test('parseCertificate refuses ML-DSA keys with parameters or of another length (RFC 9881 §4)', async () => {
+  for (const kind of ['ml-dsa-44', 'ml-dsa-65', 'ml-dsa-87'] as const) {
+    const { certificate } = await mintRoot({ key: nativeCrypto().generateKey(kind) })
+    const { spki } = certificate.publicKey
+    assert.equal(certificate.publicKey.kind, kind)
+    const key = spki.subarray(-certificate.publicKey.bytes.length)
+    const algorithm = spki.subarray(6, 17)
+    const keyOf = (algorithmParts: readonly Uint8Array[], bytes: Uint8Array): Uint8Array =>
+      encodeElement(
+        DER_SEQUENCE,
+        encodeElement(DER_SEQUENCE, ...algorithmParts),
+        encodeElement(DER_BIT_STRING, Uint8Array.of(0), bytes),
+      )
+    assert.deepEqual(keyOf([algorithm], key), spki)
+    for (const wrong of [
+      keyOf([algorithm, Uint8Array.of(5, 0)], key),
+      keyOf([algorithm], key.subarray(1)),
+      keyOf([algorithm], new Uint8Array(key.length + 1)),
+    ])
+      assert.throws(() => parseSubjectPublicKey(wrong), {
+        code: 'PKI_MALFORMED',
+        message: new RegExp(`an ${kind} key`),
+      })
+  }
 })
 
 test('parseCertificate refuses every truncation and every appended byte', () => {

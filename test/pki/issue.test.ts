@@ -42,7 +42,15 @@ async function issueAll(kind: Exclude<KeyKind, 'rsa'> = 'ec-p256') {
 }
 
 test('issueCertificate makes chains that validatePath accepts, with every kind of signing key', async () => {
-  for (const kind of ['ec-p256', 'ec-p384', 'ec-p521', 'ed25519'] as const) {
+  for (const kind of [
+    'ec-p256',
+    'ec-p384',
+    'ec-p521',
+    'ed25519',
+    'ml-dsa-44',
+    'ml-dsa-65',
+    'ml-dsa-87',
+  ] as const) {
     const { root, intermediate, leaf } = await issueAll(kind)
     const options = { anchors: [root], nowMs: NOW_MS, crypto: nativeCrypto(), usage: 'clientAuth' } as const
     assert.equal(validatePath([leaf, intermediate], options).path.length, 3)

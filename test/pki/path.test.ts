@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
+import { portableCrypto } from '../../src/crypto/portable-provider.ts'
 import type { CryptoProvider, PublicKey } from '../../src/crypto/provider.ts'
 import type { Certificate } from '../../src/pki/certificate.ts'
 import type { PkiErrorCode } from '../../src/pki/errors.ts'
@@ -319,11 +320,22 @@ test('validatePath refuses weak and unusual keys and signatures', () => {
   )
 })
 
-test('validatePath verifies Ed25519, P-384 and P-521 signatures', async () => {
-  for (const kind of ['ed25519', 'ec-p384', 'ec-p521'] as const) {
+test('validatePath verifies Ed25519, P-384, P-521 and ML-DSA signatures', async () => {
+  for (const kind of ['ed25519', 'ec-p384', 'ec-p521', 'ml-dsa-44', 'ml-dsa-65', 'ml-dsa-87'] as const) {
     const key = nativeCrypto().generateKey(kind)
-    validate(await made({ intermediate: { key }, leaf: {} }))
+    const chain = await made({ intermediate: { key }, leaf: {} })
+    for (const crypto of [nativeCrypto(), portableCrypto()]) validate(chain, { crypto })
+    const signWith = nativeCrypto().generateKey(kind)
+    refuses(await made({ intermediate: { key }, leaf: { signWith } }), { code: 'PKI_BAD_SIGNATURE' })
   }
+})
+
+test('validatePath refuses an ML-DSA signature of another parameter set than the key of its issuer', async () => {
+  const [key, signWith] = (['ml-dsa-44', 'ml-dsa-65'] as const).map((kind) =>
+    nativeCrypto().generateKey(kind),
+  )
+  const chain = await made({ intermediate: { key: key! }, leaf: { signWith: signWith! } })
+  refuses(chain, { code: 'PKI_BAD_SIGNATURE' })
 })
 
 test('validatePath reports the path that says most: an expired authority rather than an unknown one', async () => {

@@ -22,7 +22,15 @@ const providers = [nativeCrypto(), portableCrypto()]
 
 test('decodePrivateKeyPem reads back what encodePrivateKeyPem writes, for every kind of key', () => {
   for (const crypto of providers)
-    for (const kind of ['ec-p256', 'ec-p384', 'ec-p521', 'ed25519'] as const) {
+    for (const kind of [
+      'ec-p256',
+      'ec-p384',
+      'ec-p521',
+      'ed25519',
+      'ml-dsa-44',
+      'ml-dsa-65',
+      'ml-dsa-87',
+    ] as const) {
       const key = crypto.generateKey(kind)
       const text = encodePrivateKeyPem(key)
       assert.match(text, /^-----BEGIN PRIVATE KEY-----\n/)

@@ -30,7 +30,7 @@ const ANYTHING: CredentialWishes = {
 }
 
 function chosen(candidates: readonly Credential[], wishes: Partial<CredentialWishes>): unknown {
-  return suitableCredential(candidates, { ...ANYTHING, ...wishes }).credential
+  return suitableCredential(candidates, { ...ANYTHING, ...wishes }, 'server').credential
 }
 
 test('chooseCredential chooses by the name that a client asks for', () => {
@@ -60,9 +60,20 @@ test('suitableCredential signs as the credential prefers', () => {
   const rsa = { chain: workloads.client.chain, key: newKey('rsa') }
   const schemes = [SignatureScheme.rsa_pss_rsae_sha256, SignatureScheme.rsa_pss_rsae_sha512]
   const wishes = { ...ANYTHING, schemes }
-  assert.equal(suitableCredential(rsa, wishes).scheme.name, 'rsa_pss_rsae_sha256')
+  assert.equal(suitableCredential(rsa, wishes, 'server').scheme.name, 'rsa_pss_rsae_sha256')
   const signatureSchemes = ['rsa_pss_rsae_sha512', 'rsa_pss_rsae_sha256'] as const
-  assert.equal(suitableCredential({ ...rsa, signatureSchemes }, wishes).scheme.name, 'rsa_pss_rsae_sha512')
+  const own = { ...rsa, signatureSchemes }
+  assert.equal(suitableCredential(own, wishes, 'server').scheme.name, 'rsa_pss_rsae_sha512')
+})
+
+test('suitableCredential signs with rsa_pkcs1_sha256_legacy for clients only, when told to', () => {
+  const rsa = { chain: workloads.client.chain, key: newKey('rsa') }
+  const told = { ...rsa, signatureSchemes: ['rsa_pkcs1_sha256_legacy'] } as const
+  const wishes = { ...ANYTHING, schemes: [SignatureScheme.rsa_pkcs1_sha256_legacy] }
+  assert.equal(suitableCredential(told, wishes, 'client').scheme.name, 'rsa_pkcs1_sha256_legacy')
+  const none = { code: 'TLS_NO_COMMON_SIGNATURE_SCHEME' }
+  assert.throws(() => suitableCredential(told, wishes, 'server'), none)
+  assert.throws(() => suitableCredential(rsa, wishes, 'client'), none)
 })
 
 test('suitableCredential prefers one of an authority that the peer names, and else shows the first', () => {

@@ -292,6 +292,12 @@ test('TlsConnection refuses key shares that lead to no secret, or to a forbidden
     ['secp384r1', new Uint8Array(97).fill(4)],
     ['X25519MLKEM768', new Uint8Array(1216)],
     ['X25519MLKEM768', new Uint8Array(10)],
+    ['secp521r1', Uint8Array.from([4, ...new Uint8Array(132).fill(1)])],
+    ['secp521r1', new Uint8Array(97).fill(4)],
+    ['MLKEM1024', new Uint8Array(1568).fill(0xff)],
+    ['MLKEM1024', new Uint8Array(1184)],
+    ['SecP256r1MLKEM768', new Uint8Array(1249)],
+    ['SecP384r1MLKEM1024', new Uint8Array(1664)],
   ] as const
   for (const [group, bytes] of shares) {
     const change: MessageRewriter = (message) => {
@@ -300,7 +306,8 @@ test('TlsConnection refuses key shares that lead to no secret, or to a forbidden
       const extensions = Extensions.from(hello.extensions).add('key_share', [share])
       return encodeClientHello({ ...hello, extensions })
     }
-    const fault = rewriting('client', 'client_hello', change, { client: { groups: [group] } })
+    const both = { client: { groups: [group] }, server: { groups: [group] } }
+    const fault = rewriting('client', 'client_hello', change, both)
     checkRefused(fault, 'client', /^failed TLS_BAD_KEY_SHARE$/, group)
   }
 })

@@ -103,7 +103,7 @@ export function* answerCertificateRequest(
     sendEmptyCertificate(hs)
     return undefined
   }
-  const chosen = suitableCredential(candidates, wishes)
+  const chosen = suitableCredential(candidates, wishes, 'client')
   yield* authenticateSelf(hs, 'client', chosen, certificateTerms(request, options))
   return chosen.credential
 }

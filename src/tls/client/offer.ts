@@ -1,4 +1,5 @@
 import { equalBytes } from '../../bytes/bytes.ts'
+import { isPostQuantum } from '../../crypto/groups.ts'
 import type { GroupName, PendingKeyAgreement } from '../../crypto/provider.ts'
 import { TlsError } from '../errors.ts'
 import type { Handshake, HandshakeContext } from '../handshake.ts'
@@ -58,7 +59,7 @@ export interface Offer {
 
 /** Sends the first ClientHello. */
 export function* sendClientHello(hs: HandshakeContext, options: ClientOptions): Handshake<Offer> {
-  const policy = negotiationPolicy(options)
+  const policy = negotiationPolicy(options, 'client')
   const psks = yield* choosePsks(hs, options, policy)
   const earlyData = earlyDataFor(psks, options, policy)
   const keyAgreements = offeredShares(options, policy).map((group) => hs.crypto.beginKeyAgreement(group))
@@ -221,21 +222,17 @@ function keyShareEntry({ group, share }: PendingKeyAgreement): { group: number; 
 }
 
 /**
- * The shares asked for; else one for the preferred group and one for the first of the other kind, hybrid or classical:
- * that saves a round trip with peers that know only one kind.
+ * The shares asked for; else one for the preferred group and one for the first of the other kind, post-quantum or
+ * classical: that saves a round trip with peers that know only one kind.
  */
 function offeredShares({ keyShares }: ClientOptions, { groups }: NegotiationPolicy): readonly GroupName[] {
   if (keyShares === undefined) {
-    const other = groups.find((group) => isHybrid(group) !== isHybrid(groups[0]!))
+    const other = groups.find((group) => isPostQuantum(group) !== isPostQuantum(groups[0]!))
     return other === undefined ? [groups[0]!] : [groups[0]!, other]
   }
   const stray = keyShares.find((group) => !groups.includes(group))
   if (stray === undefined) return keyShares
   throw new TlsError('TLS_BAD_OPTIONS', `keyShares names ${stray}, which groups does not`)
-}
-
-function isHybrid(group: GroupName): boolean {
-  return group === 'X25519MLKEM768'
 }
 
 function retriedShares(

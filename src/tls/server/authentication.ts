@@ -54,7 +54,7 @@ function* chooseOwn(
     certificateTypes: extensions.value('server_certificate_type') ?? X509_ONLY,
   }
   const candidates = yield* settled(credentialsFor(options.credential, wishes))
-  if (candidates !== undefined) return suitableCredential(candidates, wishes)
+  if (candidates !== undefined) return suitableCredential(candidates, wishes, 'server')
   const asked = serverName === undefined ? 'a client that names no server' : `the name "${serverName}"`
   throw new TlsError('TLS_UNRECOGNIZED_NAME', `There is no certificate for ${asked}`)
 }

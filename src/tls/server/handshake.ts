@@ -39,7 +39,7 @@ import { judgeEarlyData, type SelectedTicket } from './resume.ts'
 
 /** The server's side of RFC 8446 §2, from ClientHello to Finished. */
 export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): Handshake<Established> {
-  const policy = negotiationPolicy(options)
+  const policy = negotiationPolicy(options, 'server')
   checkProofs(options)
   const chosen = yield* receiveClientHello(hs, policy, options)
   const { hello, suite, group } = chosen
