@@ -1,7 +1,7 @@
 import type { Random } from '../support/mutations.ts'
 
 /** Enough for every way through a decoder, few enough to come around to each. */
-const MAX_ENTRIES = 512
+const MAX_ENTRIES = 1024
 
 /** Further outcomes are counted and not told apart: messages may quote what they were given. */
 const MAX_OUTCOMES = 4096

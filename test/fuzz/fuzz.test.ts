@@ -6,13 +6,14 @@ import test from 'node:test'
 import { toHex, utf8 } from '../../src/bytes/bytes.ts'
 import { DecodeError } from '../../src/bytes/errors.ts'
 import { readAll } from '../../src/bytes/reader.ts'
+import { LateAnswers } from '../support/late-answers.ts'
 import { seededRandom } from '../support/mutations.ts'
 import { MAX_INPUT_BYTES, mutateBytes } from './byte-mutator.ts'
 import { runCampaign, tryInput } from './campaign.ts'
 import { Corpus } from './corpus.ts'
 import { readFinding, writeFinding } from './findings.ts'
 import { putTogether, takeApart } from './handshake/flight.ts'
-import { fuzzWorkloads } from './handshake/scenarios.ts'
+import { fuzzWorkloads } from './handshake/workloads.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { outcomeOf, type FuzzTarget } from './target.ts'
 import { fuzzTargets } from './targets.ts'
@@ -160,4 +161,22 @@ test('putTogether puts together what takeApart took apart, whatever the flight',
     const part = flights[0]!.subarray(0, length)
     assert.equal(takeApart(part), undefined)
   }
+})
+
+test('LateAnswers are given one by one in their order, within the call', () => {
+  const answers = new LateAnswers()
+  const told: string[] = []
+  const tell = (word: unknown): number => told.push(String(word))
+  void answers.later(() => 'first').then(tell)
+  void answers
+    .later(() => {
+      throw new TypeError('second')
+    })
+    .then(tell, tell)
+  assert.deepEqual(told, [])
+  assert.equal(answers.giveNext(), true)
+  assert.deepEqual(told, ['first'])
+  assert.equal(answers.giveNext(), true)
+  assert.deepEqual(told, ['first', 'TypeError: second'])
+  assert.equal(answers.giveNext(), false)
 })

@@ -1,5 +1,5 @@
 import { handshakeTarget } from './handshake/target.ts'
-import { fuzzWorkloads } from './handshake/scenarios.ts'
+import { fuzzWorkloads } from './handshake/workloads.ts'
 import type { FuzzTarget } from './target.ts'
 import { echTargets } from './targets/ech.ts'
 import { identityTargets } from './targets/identity.ts'

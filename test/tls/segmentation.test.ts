@@ -1,37 +1,45 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { concat, toHex, utf8 } from '../../src/bytes/bytes.ts'
-import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { ContentType } from '../../src/tls/registry.ts'
 import { putTogether, takeApart, type Segment } from '../fuzz/handshake/flight.ts'
-import { FUZZ_GROUPS, fuzzCrypto } from '../fuzz/handshake/fuzz-crypto.ts'
-import { fuzzWorkloads, scenarios, type Scenario } from '../fuzz/handshake/scenarios.ts'
-import { TlsPair, type Wire } from '../support/tls-pair.ts'
-import { verifierFor } from '../support/tls-workloads.ts'
+import { ScenarioRun } from '../fuzz/handshake/scenario-run.ts'
+import { scenarios, type Scenario } from '../fuzz/handshake/scenarios.ts'
+import { fuzzWorkloads } from '../fuzz/handshake/workloads.ts'
+import type { Wire } from '../support/tls-pair.ts'
 
 const workloads = await fuzzWorkloads()
-const verifier = verifierFor(workloads)
 
-/** The kinds of handshake that differ in their flights. */
-const KINDS = new Set(['mutual', 'retry', 'resumption', 'early data'])
+/** The kinds of handshake that differ in their flights, or in when they are taken up. */
+const KINDS = new Set([
+  'mutual',
+  'retry',
+  'resumption',
+  'early data',
+  'early data and a retry',
+  'compressed certificates',
+  'raw public keys',
+  'external key',
+  'ECH',
+  'ECH and a retry',
+  'ECH rejected',
+  'ECH with early data',
+  'late answers',
+  'late answers, resumption',
+])
 const kinds = scenarios(workloads).filter(({ name }) => KINDS.has(name))
+assert.equal(kinds.length, KINDS.size)
 
 /** What both sides came to, as text: whom and what they settled on, what they received. */
-function outcome({ options, early }: Scenario, wire: Wire): string {
-  const { client, server } = options(true)
-  using pair = new TlsPair(workloads, {
-    crypto: fuzzCrypto(nativeCrypto(), { hashes: true }),
-    client: { groups: FUZZ_GROUPS, verifier, ...client },
-    server: { clientVerifier: verifier, ...server },
-    untraced: true,
-  }).start()
-  if (early !== undefined) pair.client.connection.sendEarly(early)
-  pair.pump(wire)
-  for (const { connection } of pair.ends) if (connection.session !== undefined) connection.send(utf8('ping'))
-  pair.pump(wire)
-  for (const { connection } of pair.ends) connection.close()
-  pair.pump(wire)
-  return pair.ends
+function outcome(scenario: Scenario, wire: Wire): string {
+  using run = new ScenarioRun(workloads, scenario, { untraced: true }).handshake(wire)
+  const { ends } = run.pair
+  for (const { connection, error } of ends)
+    if (connection.session !== undefined && error === undefined) connection.send(utf8('ping'))
+  run.pump(wire)
+  for (const { connection } of ends) connection.close()
+  run.pump(wire)
+  return ends
     .map(({ calls, session, received, error }) =>
       [
         calls.filter((call) => !call.startsWith('data')).join(),
@@ -40,6 +48,7 @@ function outcome({ options, early }: Scenario, wire: Wire): string {
         session?.group,
         session?.resumed,
         session?.earlyData,
+        session?.echAccepted,
         toHex(received),
       ].join(' '),
     )
@@ -56,7 +65,12 @@ function undisturbed(scenario: Scenario): {
     flights.push(bytes.slice())
     return [bytes]
   })
-  assert.match(settled, /^established,peerClosed .*\nestablished,peerClosed /)
+  assert.match(
+    settled,
+    scenario.clientFails === undefined
+      ? /^established,peerClosed .*\nestablished,peerClosed /
+      : new RegExp(`^failed ${scenario.clientFails} .*\nestablished,failed TLS_PEER_ALERT `),
+  )
   return { flights, settled }
 }
 

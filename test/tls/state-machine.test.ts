@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { toHex, utf8 } from '../../src/bytes/bytes.ts'
-import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { ContentType, HandshakeType, nameOf, type HandshakeTypeName } from '../../src/tls/registry.ts'
 import { messageOf, putTogether, takeApart, type Segment } from '../fuzz/handshake/flight.ts'
-import { FUZZ_GROUPS, fuzzCrypto } from '../fuzz/handshake/fuzz-crypto.ts'
-import { fuzzWorkloads, scenarios, type Scenario } from '../fuzz/handshake/scenarios.ts'
-import { TlsPair, type Role, type TlsEnd, type Wire } from '../support/tls-pair.ts'
-import { verifierFor } from '../support/tls-workloads.ts'
+import { ScenarioRun } from '../fuzz/handshake/scenario-run.ts'
+import { scenarios, type Scenario } from '../fuzz/handshake/scenarios.ts'
+import { fuzzWorkloads } from '../fuzz/handshake/workloads.ts'
+import type { Role, TlsEnd, Wire } from '../support/tls-pair.ts'
 
 const workloads = await fuzzWorkloads()
-const verifier = verifierFor(workloads)
 
 /** What becomes of a message in a state: the code of the failure, or `taken`. */
 type Fate = 'taken' | 'TLS_DECODE_ERROR' | 'TLS_BAD_FINISHED'
@@ -33,69 +31,136 @@ const eitherBefore = (type: 'certificate_request' | 'certificate'): State => [
 const OPEN_CLIENT = { key_update: 'taken', new_session_ticket: 'TLS_DECODE_ERROR' } as const
 const OPEN_SERVER = { key_update: 'taken' } as const
 
-const FULL_SERVER_FLIGHT: readonly State[] = [
-  only('encrypted_extensions'),
-  eitherBefore('certificate_request'),
-  only('certificate'),
-  only('certificate_verify'),
-  FINISHED,
-  ['data', OPEN_CLIENT],
-]
-const FULL_CLIENT_FLIGHT: readonly State[] = [
-  only('certificate'),
-  only('certificate_verify'),
-  FINISHED,
-  ['data', OPEN_SERVER],
-]
-const RESUMED_SERVER_FLIGHT: readonly State[] = [
-  only('server_hello'),
-  only('encrypted_extensions'),
-  FINISHED,
-  ['new_session_ticket', OPEN_CLIENT],
-  ['new_session_ticket', OPEN_CLIENT],
-  ['data', OPEN_CLIENT],
+/** What certificates may look like when a shorter form was offered (RFC 8879). */
+const SHORT: State = [
+  'compressed_certificate',
+  { certificate: 'TLS_DECODE_ERROR', compressed_certificate: 'TLS_DECODE_ERROR' },
 ]
 
-/** The states of each side in each kind of handshake, in order. */
-const STATES: Readonly<Record<string, Readonly<Record<Role, readonly State[]>>>> = {
-  mutual: {
-    client: [only('server_hello'), ...FULL_SERVER_FLIGHT],
-    server: [only('client_hello'), ...FULL_CLIENT_FLIGHT],
-  },
-  'server only': {
-    client: [
-      only('server_hello'),
-      only('encrypted_extensions'),
-      eitherBefore('certificate'),
-      only('certificate_verify'),
-      FINISHED,
-      ['data', OPEN_CLIENT],
+const HELLO_CLIENT = only('server_hello')
+const HELLO_SERVER = only('client_hello')
+const PROOF = [only('certificate'), only('certificate_verify'), FINISHED]
+const SHORT_PROOF = [SHORT, only('certificate_verify'), FINISHED]
+const OPEN = { client: ['data', OPEN_CLIENT], server: ['data', OPEN_SERVER] } as const satisfies Record<
+  Role,
+  State
+>
+
+type States = Readonly<Record<Role, readonly State[]>>
+
+const FULL: States = {
+  client: [
+    HELLO_CLIENT,
+    only('encrypted_extensions'),
+    eitherBefore('certificate_request'),
+    ...PROOF,
+    OPEN.client,
+  ],
+  server: [HELLO_SERVER, ...PROOF, OPEN.server],
+}
+const RETRIED: States = {
+  client: [HELLO_CLIENT, ...FULL.client],
+  server: [HELLO_SERVER, ...FULL.server],
+}
+const SERVER_ONLY: States = {
+  client: [
+    HELLO_CLIENT,
+    only('encrypted_extensions'),
+    eitherBefore('certificate'),
+    only('certificate_verify'),
+    FINISHED,
+    OPEN.client,
+  ],
+  server: [HELLO_SERVER, FINISHED, OPEN.server],
+}
+const ANONYMOUS: States = {
+  client: FULL.client,
+  server: [HELLO_SERVER, only('certificate'), FINISHED, OPEN.server],
+}
+const COMPRESSED: States = {
+  client: [
+    HELLO_CLIENT,
+    only('encrypted_extensions'),
+    [
+      'certificate_request',
+      {
+        certificate_request: 'TLS_DECODE_ERROR',
+        certificate: 'TLS_DECODE_ERROR',
+        compressed_certificate: 'TLS_DECODE_ERROR',
+      },
     ],
-    server: [only('client_hello'), FINISHED, ['data', OPEN_SERVER]],
+    ...SHORT_PROOF,
+    OPEN.client,
+  ],
+  server: [HELLO_SERVER, ...SHORT_PROOF, OPEN.server],
+}
+const BY_KEY: States = {
+  client: [HELLO_CLIENT, only('encrypted_extensions'), FINISHED, OPEN.client],
+  server: [HELLO_SERVER, FINISHED, OPEN.server],
+}
+const RESUMED: States = {
+  client: [
+    HELLO_CLIENT,
+    only('encrypted_extensions'),
+    FINISHED,
+    ['new_session_ticket', OPEN_CLIENT],
+    ['new_session_ticket', OPEN_CLIENT],
+    OPEN.client,
+  ],
+  server: BY_KEY.server,
+}
+const RESUMED_AFTER_RETRY: States = {
+  client: [HELLO_CLIENT, ...RESUMED.client],
+  server: [HELLO_SERVER, ...RESUMED.server],
+}
+const EARLY_DATA: States = {
+  client: RESUMED.client,
+  server: [HELLO_SERVER, only('end_of_early_data'), FINISHED, OPEN.server],
+}
+/** The client fails by its own will at the end. */
+const REJECTED: States = {
+  client: FULL.client.slice(0, -1),
+  server: ANONYMOUS.server.slice(0, -1),
+}
+
+/** The states of each side in each kind of handshake, in order. */
+const STATES: Readonly<Record<string, States>> = {
+  mutual: FULL,
+  'server only': SERVER_ONLY,
+  'anonymous client': ANONYMOUS,
+  retry: RETRIED,
+  'retry with cookie': RETRIED,
+  'everything negotiated': FULL,
+  resumption: RESUMED,
+  'resumption, sealed ticket': RESUMED,
+  'resumption after a retry': RESUMED_AFTER_RETRY,
+  'early data': EARLY_DATA,
+  'early data declined': RESUMED,
+  'early data and a retry': RESUMED_AFTER_RETRY,
+  'compressed certificates': COMPRESSED,
+  'raw public keys': FULL,
+  'a raw public key and a certificate': FULL,
+  'external key': BY_KEY,
+  'external key after a retry': {
+    client: [HELLO_CLIENT, ...BY_KEY.client],
+    server: [HELLO_SERVER, ...BY_KEY.server],
   },
-  retry: {
-    client: [only('server_hello'), only('server_hello'), ...FULL_SERVER_FLIGHT],
-    server: [only('client_hello'), only('client_hello'), ...FULL_CLIENT_FLIGHT],
-  },
-  resumption: {
-    client: RESUMED_SERVER_FLIGHT,
-    server: [only('client_hello'), FINISHED, ['data', OPEN_SERVER]],
-  },
-  'early data': {
-    client: RESUMED_SERVER_FLIGHT,
-    server: [only('client_hello'), only('end_of_early_data'), FINISHED, ['data', OPEN_SERVER]],
-  },
-  'early data declined': {
-    client: RESUMED_SERVER_FLIGHT,
-    server: [only('client_hello'), FINISHED, ['data', OPEN_SERVER]],
-  },
+  'certificate for want of a common key': FULL,
+  'resumption by an external key': RESUMED,
+  ECH: FULL,
+  'ECH and a retry': RETRIED,
+  'ECH rejected': REJECTED,
+  'ECH greased': FULL,
+  'ECH with early data': EARLY_DATA,
+  'late answers': FULL,
+  'late answers, resumption': EARLY_DATA,
 }
 
 const PING = utf8('ping')
 
-for (const scenario of scenarios(workloads).filter(({ name }) => name in STATES)) {
+for (const scenario of scenarios(workloads)) {
   for (const role of ['client', 'server'] as const) {
-    const states = STATES[scenario.name]![role]
+    const states = (STATES[scenario.name] ?? assert.fail(`${scenario.name} has no states`))[role]
 
     test(`TlsConnection as ${role} takes in each state what the table says and refuses all else (${scenario.name})`, () => {
       assert.deepEqual(
@@ -119,7 +184,8 @@ for (const scenario of scenarios(workloads).filter(({ name }) => name in STATES)
       for (const [index, [awaits]] of states.entries()) {
         const isOpen = index > states.findIndex(([type]) => type === 'finished')
         for (const [name, stimulus] of Object.entries(RECORDS)) {
-          const fate = RECORD_FATES[name as keyof typeof RECORDS]({ role, index, awaits, isOpen })
+          const place = { scenario: scenario.name, role, index, awaits, isOpen }
+          const fate = RECORD_FATES[name as keyof typeof RECORDS](place)
           const what = `${name} to a ${role} that awaits ${awaits} (state ${index})`
           if (fate === 'tolerated') checkTolerated(scenario, role, { index, stimulus }, what)
           else if (fate === 'the end') checkClosed(scenario, role, { index, stimulus }, what)
@@ -148,6 +214,7 @@ const RECORDS = {
 } satisfies Record<string, Stimulus>
 
 interface Place {
+  readonly scenario: string
   readonly role: Role
   readonly index: number
   readonly awaits: HandshakeTypeName | 'data'
@@ -155,17 +222,23 @@ interface Place {
 }
 
 const RECORD_FATES: Readonly<Record<keyof typeof RECORDS, (place: Place) => string>> = {
-  // RFC 8446 §5: from the first ClientHello to the peer's Finished.
-  change_cipher_spec: ({ role, index, isOpen }) =>
-    isOpen || (role === 'server' && index === 0) ? 'TLS_UNEXPECTED_MESSAGE' : 'tolerated',
+  // RFC 8446 §5: from the first ClientHello to the peer's Finished; who hands out cookies may not have seen it.
+  change_cipher_spec: ({ scenario, role, index, isOpen }) =>
+    isOpen || (role === 'server' && index === 0 && scenario !== 'retry with cookie')
+      ? 'TLS_UNEXPECTED_MESSAGE'
+      : 'tolerated',
   user_canceled: () => 'tolerated',
   close_notify: ({ isOpen }) => (isOpen ? 'the end' : 'TLS_HANDSHAKE_TRUNCATED'),
   'a fatal alert': () => 'TLS_PEER_ALERT',
   'a fatal alert as a warning': () => 'TLS_DECODE_ERROR',
   'an alert of no level': () => 'TLS_ILLEGAL_PARAMETER',
-  // Early data is data: before EndOfEarlyData it may come.
-  'application data': ({ awaits, isOpen }) =>
-    isOpen || awaits === 'end_of_early_data' ? 'tolerated' : 'TLS_UNEXPECTED_MESSAGE',
+  // Early data is data: before EndOfEarlyData it may come, and after a retry it is passed over.
+  'application data': ({ scenario, role, index, awaits, isOpen }) =>
+    isOpen ||
+    awaits === 'end_of_early_data' ||
+    (scenario === 'early data and a retry' && role === 'server' && index === 1)
+      ? 'tolerated'
+      : 'TLS_UNEXPECTED_MESSAGE',
 }
 
 /** The alerts of RFC 8446 §6.2 for what is refused here. */
@@ -182,6 +255,15 @@ interface Intrusion {
   readonly stimulus: Stimulus
 }
 
+/**
+ * Through how many states of the client the server hears nothing of it: when it declines early data it passes over all
+ * that comes under its keys, alerts too.
+ */
+const DEAF_STATES: Readonly<Record<string, number>> = {
+  'early data declined': 2,
+  'early data and a retry': 1,
+}
+
 /** Nothing that follows is missed: the side has failed with the code, once, and said so by the alert. */
 function checkRefused(
   scenario: Scenario,
@@ -189,20 +271,26 @@ function checkRefused(
   intrusion: Intrusion,
   { code, what }: { readonly code: string; readonly what: string },
 ): void {
-  using pair = converse(scenario, intruding(role, intrusion, 'and nothing more'))
-  const [side, peer] = role === 'client' ? [pair.client, pair.server] : [pair.server, pair.client]
+  using run = converse(scenario, intruding(role, intrusion, 'and nothing more'))
+  const [side, peer] = role === 'client' ? [run.client, run.server] : [run.server, run.client]
   const isEstablished = side.calls[0] === 'established'
   assert.deepEqual(side.calls, [...(isEstablished ? ['established'] : []), `failed ${code}`], what)
   assert.equal(side.error?.alert, ALERTS[code], what)
-  // A server that declines early data passes over all that the client says under its keys, alerts too.
-  const isHeard = !(scenario.name === 'early data declined' && role === 'client' && intrusion.index < 2)
-  if (ALERTS[code] !== undefined && isHeard) assert.equal(peer.error?.received, ALERTS[code], what)
+  const isHeard = role === 'server' || intrusion.index >= (DEAF_STATES[scenario.name] ?? 0)
+  // A client whose hello was rejected has failed by itself with its last flight.
+  const isGone = scenario.clientFails !== undefined && peer.error?.code === scenario.clientFails
+  if (ALERTS[code] !== undefined && isHeard && !isGone) assert.equal(peer.error?.received, ALERTS[code], what)
 }
 
 /** All goes on as if nothing had been sent. */
 function checkTolerated(scenario: Scenario, role: Role, intrusion: Intrusion, what: string): void {
-  using pair = converse(scenario, intruding(role, intrusion, 'and all the rest'))
-  for (const end of pair.ends) {
+  using run = converse(scenario, intruding(role, intrusion, 'and all the rest'))
+  if (scenario.clientFails !== undefined) {
+    assert.equal(run.client.error?.code, scenario.clientFails, what)
+    assert.deepEqual(run.server.calls, ['established', 'failed TLS_PEER_ALERT'], what)
+    return
+  }
+  for (const end of run.pair.ends) {
     assert.equal(end.error, undefined, `${what}: ${end.error?.message}`)
     assert.equal(end.calls[0], 'established', what)
     assert.match(toHex(end.received), new RegExp(`${toHex(PING)}$`), what)
@@ -211,29 +299,22 @@ function checkTolerated(scenario: Scenario, role: Role, intrusion: Intrusion, wh
 
 /** The side is as open as before; what changed are its keys. */
 function checkTaken(scenario: Scenario, role: Role, intrusion: Intrusion, what: string): void {
-  using pair = converse(scenario, intruding(role, intrusion, 'and nothing more'))
-  const side = role === 'client' ? pair.client : pair.server
+  using run = converse(scenario, intruding(role, intrusion, 'and nothing more'))
+  const side = role === 'client' ? run.client : run.server
   assert.deepEqual([side.calls, side.error], [['established'], undefined], what)
 }
 
 function checkClosed(scenario: Scenario, role: Role, intrusion: Intrusion, what: string): void {
-  using pair = converse(scenario, intruding(role, intrusion, 'and nothing more'))
-  const side = role === 'client' ? pair.client : pair.server
+  using run = converse(scenario, intruding(role, intrusion, 'and nothing more'))
+  const side = role === 'client' ? run.client : run.server
   assert.deepEqual([side.calls, side.error], [['established', 'peerClosed'], undefined], what)
 }
 
 /** A handshake, then a word from each side to the other. */
-function converse({ options, early }: Scenario, wire: Wire): TlsPair {
-  const { client, server } = options(true)
-  const pair = new TlsPair(workloads, {
-    crypto: fuzzCrypto(nativeCrypto(), { hashes: true }),
-    client: { groups: FUZZ_GROUPS, verifier, ...client },
-    server: { clientVerifier: verifier, ...server },
-  }).start()
-  if (early !== undefined) pair.client.connection.sendEarly(early)
-  pair.pump(wire)
-  for (const end of pair.ends) if (isOpen(end)) end.connection.send(PING)
-  return pair.pump(wire)
+function converse(scenario: Scenario, wire: Wire): ScenarioRun {
+  const run = new ScenarioRun(workloads, scenario).handshake(wire)
+  for (const end of run.pair.ends) if (isOpen(end)) end.connection.send(PING)
+  return run.pump(wire)
 }
 
 function isOpen({ session, error }: TlsEnd): boolean {
@@ -243,7 +324,7 @@ function isOpen({ session, error }: TlsEnd): boolean {
 /** What a side is sent when nobody interferes, as the table names it. */
 function awaited(scenario: Scenario, role: Role): (HandshakeTypeName | 'data')[] {
   const seen: (HandshakeTypeName | 'data')[] = []
-  using _pair = converse(scenario, (from, bytes) => {
+  using _run = converse(scenario, (from, bytes) => {
     if (from !== role) {
       for (const { type, units } of takeApart(bytes)!)
         for (const unit of units)
@@ -265,6 +346,9 @@ function isAwaited(type: number, unit: Uint8Array): boolean {
     type === ContentType.handshake || (type === ContentType.application_data && toHex(unit) === toHex(PING))
   )
 }
+
+/** No scenario limits its records to less. */
+const MAX_RECORD_BYTES = 500
 
 /** Sends the stimulus before the message at `index`, under the keys that this one is under. */
 function intruding(
@@ -293,6 +377,6 @@ function intruding(
         sent.push({ type, mark, units: [unit] })
       }
     }
-    return [putTogether(sent)]
+    return [putTogether(sent, MAX_RECORD_BYTES)]
   }
 }

@@ -3,7 +3,7 @@ import { concat } from '../../../src/bytes/bytes.ts'
 import { ContentType, ExtensionType, HandshakeType } from '../../../src/tls/registry.ts'
 import { mutate, MUTATION_NAMES, type Random } from '../../support/mutations.ts'
 import { mutateBytes } from '../byte-mutator.ts'
-import { changeExtensions, type RawExtension } from './extensions.ts'
+import { changeExtensions, changeInnerExtensions, type RawExtension } from './extensions.ts'
 import { bodyOf, messageOf, putTogether, takeApart, type Segment } from './flight.ts'
 
 const HANDSHAKE_TYPES = [...Object.values(HandshakeType), 0, 3, 25, 67, 99]
@@ -141,9 +141,11 @@ function onExtensions(
     // The next message that has extensions.
     for (let i = 0; i < messages.length; i++) {
       const at = (start + i) % messages.length
-      const changed = changeExtensions(messages[at]!, (extensions) => {
+      const changeThem = (extensions: RawExtension[]): void => {
         if (extensions.length > 0) change(extensions, random(extensions.length), random)
-      })
+      }
+      const inside = random(2) === 0 ? changeInnerExtensions(messages[at]!, changeThem) : messages[at]!
+      const changed = inside === messages[at] ? changeExtensions(messages[at], changeThem) : inside
       if (changed === messages[at]) continue
       messages[at] = changed
       return

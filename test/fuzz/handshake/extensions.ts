@@ -2,7 +2,8 @@
 import { concat } from '../../../src/bytes/bytes.ts'
 import { readAll, Reader } from '../../../src/bytes/reader.ts'
 import { Writer } from '../../../src/bytes/writer.ts'
-import { HandshakeType } from '../../../src/tls/registry.ts'
+import { AEAD_TAG_BYTES } from '../../../src/crypto/provider.ts'
+import { ExtensionType, HandshakeType } from '../../../src/tls/registry.ts'
 import { bodyOf, messageOf } from './flight.ts'
 
 export interface RawExtension {
@@ -32,6 +33,39 @@ export function changeExtensions(
   }
 }
 
+/**
+ * Applies `change` to the extensions of the hello inside an encrypted one, which fuzzing leaves legible; any other
+ * message stays as it is.
+ */
+export function changeInnerExtensions(
+  message: Uint8Array,
+  change: (extensions: RawExtension[]) => void,
+): Uint8Array {
+  if (message[0] !== HandshakeType.client_hello) return message
+  return changeExtensions(message, (extensions) => {
+    const at = extensions.findIndex(({ type }) => type === ExtensionType.encrypted_client_hello)
+    if (at < 0) throw new RangeError('Nothing is encrypted')
+    const { contents } = extensions[at]!
+    const reader = new Reader(contents)
+    reader.bytes(ECH_HEADER_BYTES, 'kind, suite and config id')
+    reader.bytes16('encapsulated key')
+    const head = contents.subarray(0, reader.offset)
+    const payload = reader.bytes16('payload')
+    const [inner, tag] = [payload.subarray(0, -AEAD_TAG_BYTES), payload.subarray(-AEAD_TAG_BYTES)]
+    const changed = bodyOf(changeExtensions(messageOf(HandshakeType.client_hello, inner), change))
+    extensions[at] = {
+      type: ExtensionType.encrypted_client_hello,
+      contents: new Writer(changed.length)
+        .bytes(head)
+        .vector16((sealed) => sealed.bytes(changed).bytes(tag))
+        .finish(),
+    }
+  })
+}
+
+/** ECHClientHello up to the encapsulated key (RFC 9849 §5). */
+const ECH_HEADER_BYTES = 6
+
 function readExtensionList(encoded: Uint8Array): RawExtension[] {
   return readAll(encoded, 'extensions', (reader) =>
     reader.vector16('list', (list) =>
@@ -52,12 +86,15 @@ function locate(type: number, body: Uint8Array): Place {
   const reader = new Reader(body)
   const wrap = (changed: Uint8Array): Uint8Array => changed
   switch (type) {
-    case HandshakeType.client_hello:
+    case HandshakeType.client_hello: {
       reader.bytes(34, 'version and random')
       reader.bytes8('session id')
       reader.bytes16('suites')
       reader.bytes8('compression')
-      break
+      const start = reader.offset
+      // A hello inside another one has padding behind it.
+      return { start, end: start + 2 + reader.uint16('length'), wrap }
+    }
     case HandshakeType.server_hello:
       reader.bytes(34, 'version and random')
       reader.bytes8('session id')

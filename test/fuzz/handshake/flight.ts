@@ -65,20 +65,22 @@ function splitMessages(stream: Uint8Array): Uint8Array[] {
   return messages
 }
 
-/** The stream of segments; what does not fit one record is given several. */
-export function putTogether(segments: readonly Segment[]): Uint8Array<ArrayBuffer> {
+/** The stream of segments; what does not fit one record, of `maxBytes` of plaintext, is given several. */
+export function putTogether(
+  segments: readonly Segment[],
+  maxBytes: number = MAX_PLAINTEXT_BYTES,
+): Uint8Array<ArrayBuffer> {
   const records = segments.flatMap(({ type, mark, units }) => {
-    const contents = type === ContentType.handshake ? fragments(concat(...units)) : units.flatMap(fragments)
+    const wholes = type === ContentType.handshake ? [concat(...units)] : units
+    const contents = wholes.flatMap((whole) => fragments(whole, maxBytes))
     return contents.map((content) => sealRecord({ type, mark, content }))
   })
   return concat(...records)
 }
 
-function fragments(content: Uint8Array): Uint8Array[] {
-  const count = Math.max(1, Math.ceil(content.length / MAX_PLAINTEXT_BYTES))
-  return Array.from({ length: count }, (_, i) =>
-    content.subarray(i * MAX_PLAINTEXT_BYTES, (i + 1) * MAX_PLAINTEXT_BYTES),
-  )
+function fragments(content: Uint8Array, maxBytes: number): Uint8Array[] {
+  const count = Math.max(1, Math.ceil(content.length / maxBytes))
+  return Array.from({ length: count }, (_, i) => content.subarray(i * maxBytes, (i + 1) * maxBytes))
 }
 
 function sealRecord({ type, mark, content }: OpenedRecord): Uint8Array {

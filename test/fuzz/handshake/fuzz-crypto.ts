@@ -8,11 +8,13 @@ import {
   type GroupName,
   type HashContext,
   type HashName,
+  type KeyAgreementKey,
+  type PrivateKey,
   type PublicKey,
 } from '../../../src/crypto/provider.ts'
 import { countingAeads, type CountingCrypto } from '../../support/counting-crypto.ts'
 import { delegatingCrypto } from '../../support/delegating-crypto.ts'
-import { seededRandom } from '../../support/mutations.ts'
+import { seededRandom, type Random } from '../../support/mutations.ts'
 
 /** The groups of fuzzed handshakes, with what would be ephemeral. */
 export const FUZZ_GROUPS = ['x25519', 'secp256r1'] as const
@@ -31,16 +33,19 @@ export interface FuzzCryptoOptions {
  * same script leads to the same handshake.
  */
 export function fuzzCrypto(base: CryptoProvider, { hashes }: FuzzCryptoOptions): CountingCrypto {
-  const random = seededRandom(0)
-  const keyOf = (group: GroupName) =>
-    base.importKeyAgreementKey(group as FuzzGroup, new Uint8Array(32).fill(0x42))
+  let drawn = 0
+  const keyOf = (group: GroupName) => constantKey(base, group as FuzzGroup)
   return countingAeads({
     ...delegatingCrypto(base),
     ...(hashes ? {} : CONSTANT_HASHES),
     sealer: (_aead, key) => markingSealer(mark(key)),
     opener: (_aead, key) => markingOpener(mark(key)),
     groups: FUZZ_GROUPS,
-    random: (length) => Uint8Array.from({ length }, () => random(256)),
+    random(length) {
+      if (drawn + length > RANDOM.length) drawn = 0
+      drawn += length
+      return RANDOM.slice(drawn - length, drawn)
+    },
     beginKeyAgreement: keyOf,
     answerKeyAgreement(group, peerShare) {
       const key = keyOf(group)
@@ -98,24 +103,75 @@ function zeros(name: HashName): Uint8Array {
   return new Uint8Array(HASH_BYTES[name])
 }
 
-/** The certificates of most inputs are the same, and verifying them is most of the work. */
+/** What every provider draws from, from the beginning; longer than what any handshake needs. */
+const RANDOM = Uint8Array.from({ length: 2 ** 16 }, constantBytes(seededRandom(0)))
+
+function constantBytes(random: Random): () => number {
+  return () => random(256)
+}
+
+/** Most inputs are the same ones, and public key cryptography was most of the work: its results are kept. */
 const MAX_REMEMBERED = 1000
-const verdicts = new Map<string, boolean>()
+
+/** The results of `compute` by name; all are forgotten when there are too many. */
+function remembering<Value>(): (name: string, compute: () => Value) => Value {
+  const known = new Map<string, Value>()
+  return (name, compute) => {
+    const found = known.get(name)
+    if (found !== undefined) return found
+    const value = compute()
+    if (known.size >= MAX_REMEMBERED) known.clear()
+    known.set(name, value)
+    return value
+  }
+}
+
+const agreementKeys = remembering<KeyAgreementKey>()
+const sharedSecrets = remembering<Uint8Array>()
+
+function constantKey(base: CryptoProvider, group: FuzzGroup): KeyAgreementKey {
+  return agreementKeys([base.name, group].join(), () => {
+    const key = base.importKeyAgreementKey(group, new Uint8Array(32).fill(0x42))
+    return {
+      group,
+      share: key.share,
+      // Whoever asks wipes what it gets.
+      complete: (peer) =>
+        sharedSecrets([base.name, group, peer.toHex()].join(), () => key.complete(peer)).slice(),
+    }
+  })
+}
+
+const publicKeys = remembering<PublicKey>()
+const verdicts = remembering<boolean>()
+const signatures = remembering<Uint8Array>()
 
 function importOnce(base: CryptoProvider, spki: Uint8Array): PublicKey {
-  const key = base.importPublicKey(spki)
+  const encoded = spki.toHex()
+  return publicKeys([base.name, encoded].join(), () => {
+    const key = base.importPublicKey(spki)
+    return {
+      kind: key.kind,
+      spki: key.spki,
+      bits: key.bits,
+      verify: (parameters, message, signature) =>
+        verdicts([encoded, parameters.kind, message.toHex(), signature.toHex()].join(), () =>
+          key.verify(parameters, message, signature),
+        ),
+    }
+  })
+}
+
+/** A key that signs what it has signed before without doing it again; its signatures leave nothing to chance. */
+export function signingOnce(key: PrivateKey): PrivateKey {
+  const name = key.publicKey.spki.toHex()
   return {
     kind: key.kind,
-    spki: key.spki,
-    bits: key.bits,
-    verify(parameters, message, signature) {
-      const name = [spki.toHex(), parameters.kind, message.toHex(), signature.toHex()].join()
-      const known = verdicts.get(name)
-      if (known !== undefined) return known
-      if (verdicts.size >= MAX_REMEMBERED) verdicts.clear()
-      const verdict = key.verify(parameters, message, signature)
-      verdicts.set(name, verdict)
-      return verdict
-    },
+    publicKey: key.publicKey,
+    exportPkcs8: () => key.exportPkcs8(),
+    sign: (parameters, content) =>
+      signatures([name, parameters.kind, content.toHex()].join(), () =>
+        key.sign(parameters, content),
+      ).slice(),
   }
 }

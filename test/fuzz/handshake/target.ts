@@ -1,12 +1,11 @@
 import { utf8 } from '../../../src/bytes/bytes.ts'
-import { nativeCrypto } from '../../../src/crypto/native-provider.ts'
 import { seededRandom } from '../../support/mutations.ts'
-import { TlsPair, type Role, type TlsEnd, type Wire } from '../../support/tls-pair.ts'
-import { CLIENT_ID, SERVER_ID, verifierFor, type Workloads } from '../../support/tls-workloads.ts'
+import type { Role, TlsEnd, Wire } from '../../support/tls-pair.ts'
+import { CLIENT_ID, SERVER_ID, type Workloads } from '../../support/tls-workloads.ts'
 import { shapeOf, Violation, type FuzzTarget } from '../target.ts'
 import { edit, EDIT_COUNT } from './edits.ts'
-import { FUZZ_GROUPS, fuzzCrypto } from './fuzz-crypto.ts'
 import { emptyScript, mutateScript, readScript, type Step } from './script.ts'
+import { ScenarioRun } from './scenario-run.ts'
 import { scenarios, type Scenario } from './scenarios.ts'
 
 /** Failures that no peer may be able to cause: they are ours. */
@@ -15,7 +14,6 @@ const OUR_OWN = new Set(['TLS_INTERNAL', 'TLS_MISUSE', 'TLS_BAD_OPTIONS'])
 /** Whole connections in which what `disturbed` sends is changed on its way to the other side. */
 export function handshakeTarget(workloads: Workloads, disturbed: Role): FuzzTarget {
   const kinds = scenarios(workloads)
-  const verifier = verifierFor(workloads)
   const seeds = kinds.flatMap((_, index) => [emptyScript(index, true), emptyScript(index, false)])
   return {
     name: disturbed === 'client' ? 'handshake-server' : 'handshake-client',
@@ -24,48 +22,36 @@ export function handshakeTarget(workloads: Workloads, disturbed: Role): FuzzTarg
     run(input) {
       const { scenario: number, hashes, steps } = readScript(input)
       const scenario = kinds[number % kinds.length]!
-      const crypto = fuzzCrypto(nativeCrypto(), { hashes })
-      const { client, server } = scenario.options(hashes)
-      using pair = new TlsPair(workloads, {
-        crypto,
-        client: { groups: FUZZ_GROUPS, verifier, ...client },
-        server: { clientVerifier: verifier, ...server },
-      })
-      connect(pair, scenario, disturbing(disturbed, steps))
-      for (const { connection } of pair.ends) connection.receiveEnd()
-      const changed = steps.length > 0
-      for (const [end, role] of [
-        [pair.client, 'client'],
-        [pair.server, 'server'],
-      ] as const)
-        check(end, role, scenario)
-      if (!changed) checkUndisturbed(pair, scenario)
-      if (hashes) checkAgreement(pair)
+      using run = new ScenarioRun(workloads, scenario, { hashes })
+      connect(run, disturbing(disturbed, steps))
+      const { client, server } = run
+      for (const role of ['client', 'server'] as const) check(run[role], role, scenario)
+      if (steps.length === 0) checkUndisturbed(run, scenario)
+      if (hashes) checkAgreement(run)
       // A connection that has failed has let go of its keys; one that has ended well also.
-      if (crypto.live !== 0) throw new Violation(`${crypto.live} AEAD keys are alive after the end`)
-      return `${fate(pair.client)} / ${fate(pair.server)}: ${story(pair.client)} / ${story(pair.server)}`
+      if (run.crypto.live !== 0) throw new Violation(`${run.crypto.live} AEAD keys are alive after the end`)
+      return `${fate(client)} / ${fate(server)}: ${story(client)} / ${story(server)}`
     },
   }
 }
 
 /** From hello to goodbye: data, new keys and tickets on the way. */
-function connect(pair: TlsPair, { early }: Scenario, wire: Wire): void {
-  const { client, server } = pair
-  pair.start()
-  if (early !== undefined) client.connection.sendEarly(early)
-  pair.pump(wire)
+function connect(run: ScenarioRun, wire: Wire): void {
+  const { client, server } = run
+  run.handshake(wire)
   for (const end of [client, server]) {
     if (!isOpen(end)) continue
     end.connection.send(utf8('ping'))
     end.connection.updateKeys({ requestPeer: true })
     end.connection.send(utf8('pong'))
-    pair.pump(wire)
+    run.pump(wire)
   }
   for (const end of [server, client]) {
     if (isOpen(end)) end.connection.send(utf8('last'))
     end.connection.close()
-    pair.pump(wire)
+    run.pump(wire)
   }
+  for (const { connection } of [client, server]) connection.receiveEnd()
 }
 
 function isOpen({ session, error }: TlsEnd): boolean {
@@ -87,7 +73,7 @@ function disturbing(disturbed: Role, steps: readonly Step[]): Wire {
 }
 
 /** What no side may ever do, whatever it is sent. */
-function check({ calls, error, session }: TlsEnd, role: Role, { allowsAnonymous }: Scenario): void {
+function check({ calls, error, session }: TlsEnd, role: Role, { anonymous, hidesName }: Scenario): void {
   const told = calls.join()
   if (error !== undefined && OUR_OWN.has(error.code))
     throw new Violation(`The ${role} failed with ${error.code}: ${error.message}`)
@@ -96,28 +82,34 @@ function check({ calls, error, session }: TlsEnd, role: Role, { allowsAnonymous 
   if (error === undefined && !told.endsWith('peerClosed') && told !== '')
     throw new Violation(`The ${role} has neither failed nor seen the end: ${told}`)
   if (session === undefined) return
+  if (role === 'client' && hidesName && !session.echAccepted)
+    throw new Violation('The client is established although its encrypted hello was not read')
   const name = session.peer?.name
-  if (name === undefined && role === 'server' && allowsAnonymous) return
+  if (name === undefined && anonymous.includes(role)) return
   const expected = role === 'client' ? SERVER_ID : CLIENT_ID
   if (name !== expected) throw new Violation(`The ${role} is established with ${name}, expected ${expected}`)
 }
 
 /** With hashes, whoever has seen a Finished has seen the same handshake as the other side. */
-function checkAgreement({ client, server }: TlsPair): void {
+function checkAgreement({ client, server }: ScenarioRun): void {
   if (client.session === undefined || server.session === undefined) return
   const [ours, theirs] = [client, server].map(({ keyLog, session }) => {
-    const { cipherSuite, group, alpn, resumed } = session!
+    const { cipherSuite, group, alpn, resumed, echAccepted, earlyData, externalPsk } = session!
+    const settled = [cipherSuite, group, alpn, resumed, echAccepted, earlyData === 'accepted']
     const secrets = keyLog.filter((line) => !line.includes('EARLY'))
-    return [cipherSuite, group, alpn, resumed, ...secrets].join()
+    return [...settled, externalPsk?.toHex(), ...secrets].join()
   })
   if (ours !== theirs) throw new Violation('Both sides are established and do not agree')
 }
 
-function checkUndisturbed({ client, server }: TlsPair, { name }: Scenario): void {
-  for (const { calls, error } of [client, server]) {
+function checkUndisturbed({ client, server }: ScenarioRun, { name, clientFails }: Scenario): void {
+  const sides = clientFails === undefined ? [client, server] : []
+  for (const { calls, error } of sides) {
     if (error !== undefined || calls[0] !== 'established' || calls.at(-1) !== 'peerClosed')
       throw new Violation(`The undisturbed handshake "${name}" came to ${calls.join()}: ${error?.message}`)
   }
+  if (client.error?.code !== clientFails)
+    throw new Violation(`The undisturbed client of "${name}" failed: ${client.error?.message}`)
 }
 
 function fate({ error, session }: TlsEnd): string {

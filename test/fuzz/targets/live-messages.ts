@@ -1,9 +1,7 @@
-import { nativeCrypto } from '../../../src/crypto/native-provider.ts'
 import { ContentType } from '../../../src/tls/registry.ts'
-import { TlsPair } from '../../support/tls-pair.ts'
-import { verifierFor, type Workloads } from '../../support/tls-workloads.ts'
+import type { Workloads } from '../../support/tls-workloads.ts'
 import { bodyOf, takeApart } from '../handshake/flight.ts'
-import { FUZZ_GROUPS, fuzzCrypto } from '../handshake/fuzz-crypto.ts'
+import { ScenarioRun } from '../handshake/scenario-run.ts'
 import { scenarios } from '../handshake/scenarios.ts'
 
 /** What the scenarios of the handshake targets send when nobody disturbs them. */
@@ -17,21 +15,14 @@ export interface LiveTraffic {
 /** Runs every scenario once and listens. */
 export function liveTraffic(workloads: Workloads): LiveTraffic {
   const flights: Uint8Array[] = []
-  const verifier = verifierFor(workloads)
-  for (const { options, early } of scenarios(workloads)) {
-    const { client, server } = options(true)
-    using pair = new TlsPair(workloads, {
-      crypto: fuzzCrypto(nativeCrypto(), { hashes: true }),
-      client: { groups: FUZZ_GROUPS, verifier, ...client },
-      server: { clientVerifier: verifier, ...server },
-    }).start()
-    if (early !== undefined) pair.client.connection.sendEarly(early)
-    pair.pump((_from, bytes) => {
+  for (const scenario of scenarios(workloads)) {
+    using run = new ScenarioRun(workloads, scenario).handshake((_from, bytes) => {
       flights.push(bytes.slice())
       return [bytes]
     })
-    pair.client.connection.updateKeys({ requestPeer: true })
-    flights.push(pair.client.take())
+    if (run.client.session === undefined) continue
+    run.client.connection.updateKeys({ requestPeer: true })
+    flights.push(run.client.take())
   }
   const messages = flights.flatMap((flight) =>
     takeApart(flight)!.flatMap(({ type, units }) => (type === ContentType.handshake ? units : [])),
