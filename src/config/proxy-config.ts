@@ -21,6 +21,9 @@ import type { FieldPath } from './yaml-position.ts'
 /** Whether a listener's traffic is read as HTTP, so that policy can judge each request, or carried as bytes. */
 export type ListenerProtocol = 'http' | 'tcp'
 
+/** How to reach the network: `auto` is `epoll` where that can be had, else `node`. */
+export type TransportChoice = 'auto' | 'epoll' | 'node'
+
 /** Plaintext of the local app in, mutual TLS to one named peer out. */
 export interface OutboundListener {
   readonly name: string
@@ -57,6 +60,7 @@ export interface ProxyConfig {
   readonly inbound: readonly InboundListener[]
   readonly handshakeTimeoutMs: number
   readonly drainTimeoutMs: number
+  readonly transport: TransportChoice
   readonly log: { readonly level: LogLevel }
 }
 
@@ -90,6 +94,7 @@ const spec = mapping({
   inbound: z.array(inboundListener, { error: 'a list of inbound listeners' }).prefault([]),
   handshakeTimeout: duration({ min: 100, max: 300_000 }).prefault('10s'),
   drainTimeout: duration({ min: 0, max: 3_600_000 }).prefault('10s'),
+  transport: z.enum(['auto', 'epoll', 'node']).default('auto'),
   log: logSection,
 })
 

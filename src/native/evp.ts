@@ -1,10 +1,7 @@
-import { createRequire } from 'node:module'
-
-import type koffi from 'koffi'
-
 import { messageOf } from '../errors.ts'
 import { EvpOpener, EvpSealer } from './evp-aead.ts'
 import { bindEvpFunctions, type EvpFunctions, type Pointer } from './evp-functions.ts'
+import { loadKoffi } from './koffi.ts'
 
 /** The AEADs, with OpenSSL's name, the key's length and the known answer that {@link loadEvp} asks for. */
 const AEADS = {
@@ -62,9 +59,7 @@ let probe: EvpProbe | undefined
 
 function probeEvp(): EvpProbe {
   try {
-    // Not a static import: on a platform for which koffi has no binary, importing it throws.
-    const { load } = createRequire(import.meta.url)('koffi') as typeof koffi
-    const functions = bindEvpFunctions(load(null))
+    const functions = bindEvpFunctions(loadKoffi().load(null))
     const evp = new Evp(functions, {
       'aes-128-gcm': fetchCipher(functions, 'aes-128-gcm'),
       'aes-256-gcm': fetchCipher(functions, 'aes-256-gcm'),

@@ -12,7 +12,9 @@ export const NET_ERROR_CODES = {
   NET_TIMEOUT: 'The other side did not answer in time',
   NET_RESET: 'The other side cut the connection',
   NET_DESCRIPTORS_EXHAUSTED: 'The process or the machine has no file descriptor left for another connection',
+  NET_CONNECTION_LIMIT: 'As many connections are open as the listener may have',
   NET_CANCELLED: 'The operation was called off before it completed',
+  NET_TRANSPORT_MISSING: 'The transport that the configuration insists on cannot be had on this machine',
   NET_FAILED: 'The operating system reported a failure that has no code of its own here',
 } as const
 

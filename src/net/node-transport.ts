@@ -2,13 +2,15 @@ import { connect, createServer, type Socket } from 'node:net'
 import { formatAddress, type Address } from '../config/address.ts'
 import { netError, NetError } from './errors.ts'
 import { NodeConnection } from './node-connection.ts'
-import type { Connection, ConnectOptions, Listener, ListenOptions, Transport } from './transport.ts'
-
-/** Connections that wait to be accepted; more than the default, since a mesh sees bursts from many peers. */
-const BACKLOG = 1024
-
-/** A peer that vanished without a word is noticed after about this and a few probes more. */
-const KEEP_ALIVE_MS = 30_000
+import { BACKLOG, KEEP_ALIVE_MS } from './tcp.ts'
+import {
+  DEFAULT_MAX_CONNECTIONS,
+  type Connection,
+  type ConnectOptions,
+  type Listener,
+  type ListenOptions,
+  type Transport,
+} from './transport.ts'
 
 /** What a slow reader makes us hold; less would stop a fast one at every delivery, which brings 64 KiB at a time. */
 const BUFFERED_BYTES = 256 * 1024
@@ -27,27 +29,53 @@ export const nodeTransport: Transport = { name: 'node', listen, connect: connect
 async function listen(
   address: Address,
   accept: (connection: Connection) => void,
-  { onError }: ListenOptions = {},
+  { onError, maxConnections = DEFAULT_MAX_CONNECTIONS, sharesPort = false }: ListenOptions = {},
 ): Promise<Listener> {
   const doing = `Listen on ${formatAddress(address)}`
-  const server = createServer({ ...SOCKET_OPTIONS, pauseOnConnect: true }, (socket) =>
-    accept(new NodeConnection(socket)),
-  )
+  let open = 0
+  let refused = 0
+  let hasReported = false
+  const server = createServer({ ...SOCKET_OPTIONS, pauseOnConnect: true }, (socket) => {
+    hasReported = false
+    open++
+    socket.once('close', () => open--)
+    accept(new NodeConnection(socket))
+  })
+  server.maxConnections = maxConnections
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(netError(doing, error, address)))
-    server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, resolve)
+    const { host, port } = address
+    server.listen({ host, port, backlog: BACKLOG, reusePort: sharesPort }, resolve)
   })
   server.removeAllListeners('error')
-  server.on('error', (error) => onError?.(netError(doing, error)))
+  server.on('error', (error) => report(netError(doing, error)))
+  server.on('drop', () => {
+    refused++
+    report(
+      new NetError('NET_CONNECTION_LIMIT', `${doing}: ${maxConnections} connections are open, the limit`),
+    )
+  })
   const bound = server.address()
   const port = typeof bound === 'object' && bound !== null ? bound.port : address.port
   return {
     address: { host: address.host, port },
+    get open() {
+      return open
+    },
+    get refused() {
+      return refused
+    },
     // Node reports the end of a server only when its connections have ended too; the port is free at once.
     close: () => {
       server.close()
       return Promise.resolve()
     },
+  }
+
+  function report(error: NetError): void {
+    if (hasReported) return
+    hasReported = true
+    onError?.(error)
   }
 }
 

@@ -23,6 +23,8 @@ export interface ConnectionHandlers {
 export interface Connection {
   readonly local: Address
   readonly remote: Address
+  /** Where the other side meant to go before it was redirected here; see {@link ListenOptions.isRedirected}. */
+  readonly originalDestination?: Address | undefined
   /** Names who is told of events, once, and starts them. */
   attach(handlers: ConnectionHandlers): void
   /**
@@ -46,13 +48,36 @@ export interface Connection {
 export interface Listener {
   /** With the port that was chosen where 0 was asked for. */
   readonly address: Address
+  /** How many accepted connections are open. */
+  readonly open: number
+  /** How many connections were refused because too many were open. */
+  readonly refused: number
   /** Stops accepting; connections that were accepted live on. Resolves when the port is free. */
   close(): Promise<void>
 }
 
+/**
+ * Accepted connections that one listener holds open at a time unless it is told otherwise: more than a sidecar meets in
+ * honest work, at memory that a node can bear.
+ */
+export const DEFAULT_MAX_CONNECTIONS = 65_536
+
 export interface ListenOptions {
-  /** Told when a connection could not be accepted; the listener goes on. @default nobody */
+  /**
+   * Told when connections cannot be accepted, and not again before one could; the listener goes on.
+   *
+   * @default nobody
+   */
   readonly onError?: (error: NetError) => void
+  /** More connections than so many at a time are cut at once. @default DEFAULT_MAX_CONNECTIONS */
+  readonly maxConnections?: number
+  /** Shares the port with every other listener that does so: the kernel spreads connections among them. @default false */
+  readonly sharesPort?: boolean
+  /**
+   * Whether a packet filter sends connections here that were meant for elsewhere, so that it is worth asking for their
+   * original destination. A transport that cannot ask leaves it undefined. @default false
+   */
+  readonly isRedirected?: boolean
 }
 
 export interface ConnectOptions {

@@ -52,7 +52,7 @@ interface Route {
  *
  * @throws NetError when the address cannot be listened on
  */
-export async function listenAdmin(options: AdminOptions): Promise<Listener> {
+export async function listenAdmin(options: AdminOptions): Promise<Pick<Listener, 'address' | 'close'>> {
   const { services, config } = options
   const routes = routesOf(options)
   const server = createServer(

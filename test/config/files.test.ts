@@ -55,6 +55,7 @@ test('proxyConfigSchema fills in every default', () => {
     ],
     handshakeTimeoutMs: 10_000,
     drainTimeoutMs: 10_000,
+    transport: 'auto',
     log: { level: 'info' },
   })
 })

@@ -4,128 +4,120 @@ import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import type { HandfastError } from '../../src/errors.ts'
 import { svidVerifier } from '../../src/identity/svid-verifier.ts'
 import type { SecureConnection } from '../../src/net/engine-connection.ts'
-import { nodeTransport } from '../../src/net/node-transport.ts'
 import { secureClient, secureServer } from '../../src/net/secure-connection.ts'
 import type { Connection } from '../../src/net/transport.ts'
 import type { TlsError } from '../../src/tls/errors.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
 import { mintSvid, mintTrustDomain, type MintedTrustDomain } from '../support/certificates.ts'
 import { RecordedConnection } from '../support/recorded-connection.ts'
+import { connectedPair, TRANSPORTS } from '../support/transports.ts'
+import type { Transport } from '../../src/net/transport.ts'
 
-const crypto = nativeCrypto()
-const LIMITS = { deadlineMs: 5_000 }
+for (const transport of TRANSPORTS) suite(transport)
 
-async function rawPair(t: TestContext): Promise<[Connection, Connection]> {
-  const accepted = Promise.withResolvers<Connection>()
-  const listener = await nodeTransport.listen({ host: '127.0.0.1', port: 0 }, accepted.resolve)
-  const client = await nodeTransport.connect(listener.address, { timeoutMs: 5_000 })
-  const server = await accepted.promise
-  t.after(async () => {
-    client.abort()
-    server.abort()
-    await listener.close()
-  })
-  return [client, server]
-}
+function suite(transport: Transport): void {
+  const crypto = nativeCrypto()
+  const LIMITS = { deadlineMs: 5_000 }
 
-async function optionsFor(domain: MintedTrustDomain): Promise<{
-  client: Parameters<typeof secureClient>[1]
-  server: Parameters<typeof secureServer>[1]
-}> {
-  const [web, orders] = await Promise.all(
-    ['web', 'orders'].map((name) =>
-      mintSvid(domain.intermediate, `spiffe://shop.example/ns/default/sa/${name}`),
-    ),
-  )
-  const verifier = svidVerifier({ bundles: () => domain.bundles, crypto })
-  return {
-    client: { crypto, nowMs: Date.now, verifier, credential: web! },
-    server: { crypto, nowMs: Date.now, clientVerifier: verifier, credential: () => orders! },
+  async function optionsFor(domain: MintedTrustDomain): Promise<{
+    client: Parameters<typeof secureClient>[1]
+    server: Parameters<typeof secureServer>[1]
+  }> {
+    const [web, orders] = await Promise.all(
+      ['web', 'orders'].map((name) =>
+        mintSvid(domain.intermediate, `spiffe://shop.example/ns/default/sa/${name}`),
+      ),
+    )
+    const verifier = svidVerifier({ bundles: () => domain.bundles, crypto })
+    return {
+      client: { crypto, nowMs: Date.now, verifier, credential: web! },
+      server: { crypto, nowMs: Date.now, clientVerifier: verifier, credential: () => orders! },
+    }
   }
-}
 
-async function securePair(t: TestContext): Promise<[SecureConnection, SecureConnection, Connection]> {
-  const { client, server } = await optionsFor(await mintTrustDomain())
-  const [rawClient, rawServer] = await rawPair(t)
-  const [a, b] = await Promise.all([
-    secureClient(rawClient, client, LIMITS),
-    secureServer(rawServer, server, LIMITS),
-  ])
-  return [a, b, rawClient]
-}
+  async function securePair(t: TestContext): Promise<[SecureConnection, SecureConnection, Connection]> {
+    const { client, server } = await optionsFor(await mintTrustDomain())
+    const { client: rawClient, server: rawServer } = await connectedPair(t, transport)
+    const [a, b] = await Promise.all([
+      secureClient(rawClient, client, LIMITS),
+      secureServer(rawServer, server, LIMITS),
+    ])
+    return [a, b, rawClient]
+  }
 
-test('secureClient and secureServer prove both peers to each other and carry data and ends', async (t) => {
-  const [client, server] = await securePair(t)
-  assert.equal(client.session.peer?.name, 'spiffe://shop.example/ns/default/sa/orders')
-  assert.equal(server.session.peer?.name, 'spiffe://shop.example/ns/default/sa/web')
-  const [a, b] = [new RecordedConnection(client), new RecordedConnection(server)]
-  client.write(Buffer.from('request'))
-  client.end()
-  await b.ended
-  server.write(Buffer.from(`echo ${b.text}`))
-  server.end()
-  assert.deepEqual(await Promise.all([a.closed, b.closed]), [undefined, undefined])
-  assert.equal(a.text, 'echo request')
-})
-
-test('secureServer gives an HTTP request in plaintext an alert and a typed failure with its trace', async (t) => {
-  const { server } = await optionsFor(await mintTrustDomain())
-  const [raw, rawServer] = await rawPair(t)
-  const peer = new RecordedConnection(raw)
-  raw.write(Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'))
-  const seen: { error: HandfastError; trace: readonly TraceEvent[] }[] = []
-  const onFailure = (error: HandfastError, trace: readonly TraceEvent[]): void =>
-    void seen.push({ error, trace })
-  await assert.rejects(secureServer(rawServer, server, { ...LIMITS, onFailure }), { code: 'TLS_NOT_TLS' })
-  await peer.ended
-  assert.equal(Buffer.from(peer.text, 'latin1')[0], 21)
-  assert.equal(seen.length, 1)
-  assert.equal(seen[0]!.error.code, 'TLS_NOT_TLS')
-  assert.ok(seen[0]!.trace.some(({ kind }) => kind === 'alert'))
-})
-
-test('secureServer tells a client by an alert why it is refused, and the client reads it and no reset', async (t) => {
-  const [mine, theirs] = await Promise.all([mintTrustDomain(), mintTrustDomain()])
-  const { server } = await optionsFor(mine)
-  const { client } = await optionsFor(theirs)
-  const [rawClient, rawServer] = await rawPair(t)
-  const trusting = { ...client, verifier: svidVerifier({ bundles: () => mine.bundles, crypto }) }
-  const [outcome] = await Promise.allSettled([
-    secureClient(rawClient, trusting, LIMITS),
-    assert.rejects(secureServer(rawServer, server, LIMITS), { code: 'TLS_CERTIFICATE_REJECTED' }),
-  ])
-  assert.equal(outcome.status, 'fulfilled')
-  const connection = outcome.value
-  const error = (await new RecordedConnection(connection).closed) as TlsError
-  assert.deepEqual([error.code, error.received], ['TLS_PEER_ALERT', 'unknown_ca'])
-})
-
-test('secureServer survives a user that aborts from inside data', async (t) => {
-  const [client, server] = await securePair(t)
-  const a = new RecordedConnection(client)
-  const calls: string[] = []
-  const closed = new Promise((resolve) => {
-    server.attach({
-      data: () => {
-        calls.push('data')
-        server.abort()
-      },
-      end: () => calls.push('end'),
-      drain: () => {},
-      closed: resolve,
-    })
+  test(`secureClient and secureServer prove both peers to each other and carry data and ends, over ${transport.name}`, async (t) => {
+    const [client, server] = await securePair(t)
+    assert.equal(client.session.peer?.name, 'spiffe://shop.example/ns/default/sa/orders')
+    assert.equal(server.session.peer?.name, 'spiffe://shop.example/ns/default/sa/web')
+    const [a, b] = [new RecordedConnection(client), new RecordedConnection(server)]
+    client.write(Buffer.from('request'))
+    client.end()
+    await b.ended
+    server.write(Buffer.from(`echo ${b.text}`))
+    server.end()
+    assert.deepEqual(await Promise.all([a.closed, b.closed]), [undefined, undefined])
+    assert.equal(a.text, 'echo request')
   })
-  client.write(Buffer.alloc(200_000))
-  assert.equal(await closed, undefined)
-  assert.deepEqual(calls, ['data'])
-  assert.equal((await a.closed)?.code, 'NET_RESET')
-})
 
-test('secureClient reports a stream that was altered on its way as TLS_BAD_RECORD_MAC, never as an end', async (t) => {
-  const [, server, rawClient] = await securePair(t)
-  const b = new RecordedConnection(server)
-  // An application data record that no key of this connection has sealed.
-  rawClient.write(Buffer.concat([Buffer.from('1703030020', 'hex'), Buffer.alloc(32)]))
-  assert.equal((await b.closed)?.code, 'TLS_BAD_RECORD_MAC')
-  assert.ok(!b.events.includes('end'))
-})
+  test(`secureServer gives an HTTP request in plaintext an alert and a typed failure with its trace, over ${transport.name}`, async (t) => {
+    const { server } = await optionsFor(await mintTrustDomain())
+    const { client: raw, server: rawServer } = await connectedPair(t, transport)
+    const peer = new RecordedConnection(raw)
+    raw.write(Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'))
+    const seen: { error: HandfastError; trace: readonly TraceEvent[] }[] = []
+    const onFailure = (error: HandfastError, trace: readonly TraceEvent[]): void =>
+      void seen.push({ error, trace })
+    await assert.rejects(secureServer(rawServer, server, { ...LIMITS, onFailure }), { code: 'TLS_NOT_TLS' })
+    await peer.ended
+    assert.equal(Buffer.from(peer.text, 'latin1')[0], 21)
+    assert.equal(seen.length, 1)
+    assert.equal(seen[0]!.error.code, 'TLS_NOT_TLS')
+    assert.ok(seen[0]!.trace.some(({ kind }) => kind === 'alert'))
+  })
+
+  test(`secureServer tells a client by an alert why it is refused, and the client reads it and no reset, over ${transport.name}`, async (t) => {
+    const [mine, theirs] = await Promise.all([mintTrustDomain(), mintTrustDomain()])
+    const { server } = await optionsFor(mine)
+    const { client } = await optionsFor(theirs)
+    const { client: rawClient, server: rawServer } = await connectedPair(t, transport)
+    const trusting = { ...client, verifier: svidVerifier({ bundles: () => mine.bundles, crypto }) }
+    const [outcome] = await Promise.allSettled([
+      secureClient(rawClient, trusting, LIMITS),
+      assert.rejects(secureServer(rawServer, server, LIMITS), { code: 'TLS_CERTIFICATE_REJECTED' }),
+    ])
+    assert.equal(outcome.status, 'fulfilled')
+    const connection = outcome.value
+    const error = (await new RecordedConnection(connection).closed) as TlsError
+    assert.deepEqual([error.code, error.received], ['TLS_PEER_ALERT', 'unknown_ca'])
+  })
+
+  test(`secureServer survives a user that aborts from inside data, over ${transport.name}`, async (t) => {
+    const [client, server] = await securePair(t)
+    const a = new RecordedConnection(client)
+    const calls: string[] = []
+    const closed = new Promise((resolve) => {
+      server.attach({
+        data: () => {
+          calls.push('data')
+          server.abort()
+        },
+        end: () => calls.push('end'),
+        drain: () => {},
+        closed: resolve,
+      })
+    })
+    client.write(Buffer.alloc(200_000))
+    assert.equal(await closed, undefined)
+    assert.deepEqual(calls, ['data'])
+    assert.equal((await a.closed)?.code, 'NET_RESET')
+  })
+
+  test(`secureClient reports a stream that was altered on its way as TLS_BAD_RECORD_MAC, never as an end, over ${transport.name}`, async (t) => {
+    const [, server, rawClient] = await securePair(t)
+    const b = new RecordedConnection(server)
+    // An application data record that no key of this connection has sealed.
+    rawClient.write(Buffer.concat([Buffer.from('1703030020', 'hex'), Buffer.alloc(32)]))
+    assert.equal((await b.closed)?.code, 'TLS_BAD_RECORD_MAC')
+    assert.ok(!b.events.includes('end'))
+  })
+}

@@ -1,41 +1,22 @@
 import assert from 'node:assert/strict'
-import test, { type TestContext } from 'node:test'
+import test from 'node:test'
 import { utf8 } from '../../src/bytes/bytes.ts'
 import { NetError } from '../../src/net/errors.ts'
-import { nodeTransport } from '../../src/net/node-transport.ts'
-import type { Connection, Listener, Transport } from '../../src/net/transport.ts'
+import { connectedPair, TRANSPORTS } from '../support/transports.ts'
+import type { Transport } from '../../src/net/transport.ts'
 import { fill, RecordedConnection } from '../support/recorded-connection.ts'
 
 const TIMEOUT = { timeoutMs: 5_000 }
 const LOOPBACK = { host: '127.0.0.1', port: 0 }
 
-for (const transport of [nodeTransport]) suite(transport)
+for (const transport of TRANSPORTS) suite(transport)
 
 /** What every transport does; each implementation runs all of it. */
 function suite(transport: Transport): void {
   const name = `${transport.name}Transport`
 
-  interface Pair {
-    readonly client: Connection
-    readonly server: Connection
-    readonly listener: Listener
-  }
-
-  async function pair(t: TestContext): Promise<Pair> {
-    const accepted = Promise.withResolvers<Connection>()
-    const listener = await transport.listen(LOOPBACK, accepted.resolve)
-    const client = await transport.connect(listener.address, TIMEOUT)
-    const server = await accepted.promise
-    t.after(async () => {
-      client.abort()
-      server.abort()
-      await listener.close()
-    })
-    return { client, server, listener }
-  }
-
   test(`${name} carries bytes both ways and knows both addresses`, async (t) => {
-    const { client, server, listener } = await pair(t)
+    const { client, server, listener } = await connectedPair(t, transport)
     assert.notEqual(listener.address.port, 0)
     assert.deepEqual(client.remote, listener.address)
     assert.deepEqual(server.local, listener.address)
@@ -48,7 +29,7 @@ function suite(transport: Transport): void {
   })
 
   test(`${name} delivers nothing before attach, and then everything, also the end`, async (t) => {
-    const { client, server } = await pair(t)
+    const { client, server } = await connectedPair(t, transport)
     client.write(utf8('early'))
     client.end()
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -59,7 +40,7 @@ function suite(transport: Transport): void {
   })
 
   test(`${name} lets each half end by itself and closes without error after both`, async (t) => {
-    const { client, server } = await pair(t)
+    const { client, server } = await connectedPair(t, transport)
     const [a, b] = [new RecordedConnection(client), new RecordedConnection(server)]
     client.end()
     await b.ended
@@ -71,7 +52,7 @@ function suite(transport: Transport): void {
   })
 
   test(`${name} shows an abort to the other side as NET_RESET and never as an end`, async (t) => {
-    const { client, server } = await pair(t)
+    const { client, server } = await connectedPair(t, transport)
     const [a, b] = [new RecordedConnection(client), new RecordedConnection(server)]
     client.write(utf8('cut'))
     await b.received(3)
@@ -89,7 +70,7 @@ function suite(transport: Transport): void {
     ['after end has left', 30],
   ] as const) {
     test(`${name} aborts ${when} without hanging`, async (t) => {
-      const { client, server } = await pair(t)
+      const { client, server } = await connectedPair(t, transport)
       const a = new RecordedConnection(client)
       server.pause()
       const b = new RecordedConnection(server)
@@ -104,7 +85,7 @@ function suite(transport: Transport): void {
   }
 
   test(`${name} reports backpressure, holds the sender while the reader is paused, and drains`, async (t) => {
-    const { client, server } = await pair(t)
+    const { client, server } = await connectedPair(t, transport)
     const a = new RecordedConnection(client)
     server.pause()
     const b = new RecordedConnection(server, { keep: false })
@@ -116,7 +97,7 @@ function suite(transport: Transport): void {
   })
 
   test(`${name} takes lent bytes as they were during the call`, async (t) => {
-    const { client, server } = await pair(t)
+    const { client, server } = await connectedPair(t, transport)
     server.pause()
     const b = new RecordedConnection(server, { keep: true })
     const a = new RecordedConnection(client)
@@ -134,7 +115,7 @@ function suite(transport: Transport): void {
   })
 
   test(`${name} drops writes after the connection has closed`, async (t) => {
-    const { client, server } = await pair(t)
+    const { client, server } = await connectedPair(t, transport)
     const a = new RecordedConnection(client)
     server.abort()
     await a.closed
@@ -144,7 +125,7 @@ function suite(transport: Transport): void {
   })
 
   test(`${name} tells a connection that closed before attach`, async (t) => {
-    const { client, server } = await pair(t)
+    const { client, server } = await connectedPair(t, transport)
     server.abort()
     client.write(utf8('x'))
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -154,7 +135,7 @@ function suite(transport: Transport): void {
   })
 
   test(`${name} refuses to listen where another listens, with NET_ADDRESS_IN_USE and the address`, async (t) => {
-    const { listener } = await pair(t)
+    const { listener } = await connectedPair(t, transport)
     await assert.rejects(
       transport.listen(listener.address, (connection) => connection.abort()),
       (error: NetError) =>
@@ -170,7 +151,7 @@ function suite(transport: Transport): void {
   })
 
   test(`${name} frees the port on close and lets accepted connections live`, async (t) => {
-    const { client, server, listener } = await pair(t)
+    const { client, server, listener } = await connectedPair(t, transport)
     await listener.close()
     await assert.rejects(transport.connect(listener.address, TIMEOUT), { code: 'NET_CONNECTION_REFUSED' })
     const again = await transport.listen(listener.address, (connection) => connection.abort())

@@ -8,7 +8,6 @@ import type { InboundListener, OutboundListener, ProxyConfig } from '../../src/c
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import type { CryptoProvider } from '../../src/crypto/provider.ts'
 import { parseX509Svid, type X509Svid } from '../../src/identity/svid.ts'
-import { nodeTransport } from '../../src/net/node-transport.ts'
 import { MeshViews } from '../../src/proxy/mesh-view.ts'
 import { decisionIds, startProxy, type RunningProxy } from '../../src/proxy/proxy.ts'
 import {
@@ -19,6 +18,7 @@ import {
   type MintedTrustDomain,
 } from './certificates.ts'
 import { MemoryLog } from './memory-log.ts'
+import { TRANSPORT } from './transports.ts'
 
 export const crypto: CryptoProvider = nativeCrypto()
 
@@ -90,11 +90,12 @@ export async function proxyOf(t: TestContext, options: TestProxyOptions): Promis
     inbound: options.inbound ?? [],
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? 5_000,
     drainTimeoutMs: options.drainTimeoutMs ?? 0,
+    transport: 'auto',
     log: { level: 'info' },
   }
   const proxy = await startProxy({
     config,
-    transport: nodeTransport,
+    transport: TRANSPORT,
     crypto,
     nowMs: Date.now,
     views,

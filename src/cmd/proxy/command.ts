@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { formatAddress } from '../../config/address.ts'
 import { nativeCrypto } from '../../crypto/native-provider.ts'
-import { nodeTransport } from '../../net/node-transport.ts'
+import { chooseTransport } from '../../net/choose-transport.ts'
 import { MeshViews } from '../../proxy/mesh-view.ts'
 import { decisionIds, startProxy, type RunningProxy } from '../../proxy/proxy.ts'
 import { createLogger } from '../../telemetry/log.ts'
@@ -30,12 +30,15 @@ a connection or a request. SIGTERM and SIGINT drain it.
     const crypto = nativeCrypto({
       onFallback: (reason) => log.warn('Slower cryptography in use', { reason }),
     })
+    const transport = chooseTransport(config.transport, {
+      onFallback: (reason) => log.warn('Slower transport in use', { reason }),
+    })
     const views = new MeshViews()
     const newId = decisionIds(crypto)
     using link = new MeshLink({ settings, crypto, views, log, newId })
     const running = await startProxy({
       config,
-      transport: nodeTransport,
+      transport,
       crypto,
       nowMs: Date.now,
       views,
@@ -45,7 +48,7 @@ a connection or a request. SIGTERM and SIGINT drain it.
     }).catch((error: unknown) => {
       throw asPortInUse(error, settings)
     })
-    log.info('listening', addressFields(running))
+    log.info('listening', { ...addressFields(running), transport: transport.name })
     const stopWaiting = views.onChange(({ svid, policy }) => {
       stopWaiting()
       log.info('ready', {
