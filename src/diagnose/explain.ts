@@ -1,5 +1,6 @@
+import { isPostQuantum } from '../crypto/groups.ts'
 import type { HandfastError } from '../errors.ts'
-import type { TraceEvent } from '../tls/trace.ts'
+import type { TicketOutcome, TraceEvent } from '../tls/trace.ts'
 import {
   otherSide,
   type FailureExplanation,
@@ -10,6 +11,7 @@ import {
 } from './explanation.ts'
 import { explainFailure } from './failure.ts'
 import { countedHello, findingsOf, type Findings } from './findings.ts'
+import { identityText } from './identity-text.ts'
 import { observe } from './observer.ts'
 import { printable } from './printable.ts'
 import { stagesOf } from './stages.ts'
@@ -56,29 +58,53 @@ function outcomeOf(
 }
 
 function settledOf(found: Findings): Settled {
-  const { agreed, encryptedExtensions, identity, ech } = found
+  const { agreed, encryptedExtensions, identity, ech, retry, ticket } = found
+  const { earlyData, earlyBytes, keyUpdates } = found
   const serverName = countedHello(found)?.serverName
   const alpn = encryptedExtensions?.alpn
   return {
     ...(agreed === undefined
       ? {}
-      : { version: agreed.version, cipherSuite: agreed.cipherSuite, group: agreed.group }),
+      : {
+          version: agreed.version,
+          cipherSuite: agreed.cipherSuite,
+          group: agreed.group,
+          postQuantum: isPostQuantum(agreed.group),
+          resumed: agreed.resumed,
+        }),
+    ...(agreed?.externalPsk === undefined ? {} : { externalPsk: identityText(agreed.externalPsk) }),
+    ...(retry === undefined
+      ? {}
+      : { retry: { group: printable(retry.retryGroup!), cookie: retry.cookieBytes !== undefined } }),
+    ...(ticket === undefined ? {} : { ticket: settledTicket(ticket) }),
+    ...(earlyData === undefined ? {} : { earlyData: { outcome: earlyData, bytes: earlyBytes } }),
     ...(serverName === undefined ? {} : { serverName: printable(serverName) }),
     ...(alpn === undefined ? {} : { alpn: printable(alpn) }),
     ...(ech === undefined ? {} : { ech }),
+    ...(keyUpdates.client + keyUpdates.server === 0 ? {} : { keyUpdates }),
     ...(identity === undefined
       ? {}
       : { peer: { name: printable(identity.name), expiresAtMs: identity.expiresAtMs } }),
   }
 }
 
+function settledTicket(ticket: TicketOutcome): NonNullable<Settled['ticket']> {
+  const { outcome } = ticket
+  if (outcome === 'withheld' || outcome === 'refused') return { outcome, reason: ticket.reason }
+  if (outcome === 'offered') return { outcome, ageMs: ticket.ageMs }
+  const { ageMs, ageSkewMs } = ticket
+  return { outcome, ageMs, ...(ageSkewMs === undefined ? {} : { ageSkewMs }) }
+}
+
 function transitionOf(from: Side, steps: readonly PlacedStep[]): Transition {
-  const of = (to: 'handshake' | 'application'): number | undefined =>
+  const of = (to: 'early' | 'handshake' | 'application'): number | undefined =>
     steps.find(({ step }) => step.kind === 'transition' && step.from === from && step.to === to)?.step.afterMs
+  const earlyAfterMs = of('early')
   const handshakeAfterMs = of('handshake')
   const applicationAfterMs = of('application')
   return {
     from,
+    ...(earlyAfterMs === undefined ? {} : { earlyAfterMs }),
     ...(handshakeAfterMs === undefined ? {} : { handshakeAfterMs }),
     ...(applicationAfterMs === undefined ? {} : { applicationAfterMs }),
   }

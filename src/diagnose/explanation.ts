@@ -89,7 +89,13 @@ export interface CheckStep extends Timed {
   readonly text: string
 }
 
-export type Step = MessageStep | AlertStep | LegacyStep | TransitionStep | CheckStep
+/** What else this side did or learned: nothing that it verified. */
+export interface NoteStep extends Timed {
+  readonly kind: 'note'
+  readonly text: string
+}
+
+export type Step = MessageStep | AlertStep | LegacyStep | TransitionStep | CheckStep | NoteStep
 
 export interface Stage {
   readonly number: StageNumber
@@ -126,6 +132,8 @@ export interface FailureExplanation extends Timed {
 /** When one direction of the traffic changed its protection; absent where it never did. */
 export interface Transition {
   readonly from: Side
+  /** Only where a client sends early data: this direction is not readable from here on. */
+  readonly earlyAfterMs?: number
   readonly handshakeAfterMs?: number
   readonly applicationAfterMs?: number
 }
@@ -145,6 +153,26 @@ export interface Settled {
   readonly alpn?: string
   /** What became of Encrypted ClientHello; absent where it played no part. */
   readonly ech?: 'offered' | 'greased' | 'accepted' | 'rejected'
+  /** Whether a HelloRetryRequest cost a round trip more, and for which group. */
+  readonly retry?: { readonly group: string; readonly cookie: boolean }
+  /** Whether recorded traffic stays closed to a quantum computer too. */
+  readonly postQuantum?: boolean
+  /** Whether the handshake goes on from an earlier one. */
+  readonly resumed?: boolean
+  /** The last ticket that was offered, or could have been; absent when there was none. */
+  readonly ticket?: {
+    readonly outcome: 'offered' | 'withheld' | 'accepted' | 'refused'
+    readonly reason?: string
+    readonly ageMs?: number
+    /** On a server. */
+    readonly ageSkewMs?: number
+  }
+  /** What became of early data; absent when nobody wanted to send any. */
+  readonly earlyData?: { readonly outcome: string; readonly bytes: number }
+  /** The identity, as text, of the key that both were given beforehand and that the connection rests on. */
+  readonly externalPsk?: string
+  /** How often each side has renewed its keys by a KeyUpdate; absent when nobody has. */
+  readonly keyUpdates?: { readonly client: number; readonly server: number }
   /** Whom our verifier found the peer to be. */
   readonly peer?: { readonly name: string; readonly expiresAtMs: number }
 }

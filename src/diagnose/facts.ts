@@ -1,6 +1,12 @@
-import type { CertificateDetails, MessageDetails } from '../tls/trace.ts'
+import type {
+  CertificateDetails,
+  ClientHelloDetails,
+  MessageDetails,
+  ServerHelloDetails,
+} from '../tls/trace.ts'
 import type { Fact, Side } from './explanation.ts'
 import { printable } from './printable.ts'
+import { durationText } from './time-text.ts'
 
 /** The messages' names as RFC 8446 spells them. */
 const MESSAGE_NAMES: Readonly<Record<string, string>> = {
@@ -41,6 +47,18 @@ export function factsOf(details: MessageDetails, from: Side): Fact[] {
         ],
         ['ALPN', details.alpn],
         [
+          'pre-shared',
+          details.offeredPsks === undefined
+            ? undefined
+            : `${details.offeredPsks === 1 ? '1 key is' : `${details.offeredPsks} keys are`} offered, a ticket or given beforehand`,
+        ],
+        [
+          'early data',
+          details.extensions.includes('early_data')
+            ? 'follows at once (0-RTT), if a server takes it'
+            : undefined,
+        ],
+        [
           'GREASE',
           details.cipherSuites.some(isGrease)
             ? 'values that mean nothing, which peers must ignore'
@@ -56,12 +74,27 @@ export function factsOf(details: MessageDetails, from: Side): Fact[] {
           'asks for',
           details.retryGroup === undefined
             ? undefined
-            : `another ClientHello, with a share of ${details.retryGroup}: one round trip more`,
+            : details.retryGroup === 'unchanged'
+              ? 'another ClientHello, with a cookie: one round trip more'
+              : `another ClientHello, with a share of ${details.retryGroup}: one round trip more`,
+        ],
+        [
+          'cookie',
+          details.cookieBytes === undefined
+            ? undefined
+            : `${details.cookieBytes} bytes, to bring back: the server need not remember`,
+        ],
+        [
+          'pre-shared',
+          details.selectedPsk === undefined
+            ? undefined
+            : `number ${details.selectedPsk + 1} of the keys that were offered is taken`,
         ],
       ]).concat(serverLegacy(details.sessionIdEchoed))
     case 'encrypted_extensions':
       return present([
         ['ALPN', details.alpn === undefined ? 'no protocol chosen' : `${details.alpn} (chosen)`],
+        ['early data', details.extensions.includes('early_data') ? 'is taken' : undefined],
         ['server shows', typeText(details.serverCertificateType)],
         ['client shows', typeText(details.clientCertificateType)],
       ])
@@ -83,12 +116,39 @@ export function factsOf(details: MessageDetails, from: Side): Fact[] {
     case 'end_of_early_data':
       return [{ label: 'ends', value: 'what was sent early, before the server was known' }]
     case 'new_session_ticket':
-      return [{ label: 'allows', value: 'to resume this session later: it saves the proof, not the trust' }]
+      return present([
+        ['allows', 'to resume this session later: it saves the proof, not the trust'],
+        ['for', durationText(details.lifetimeSeconds * 1000)],
+        [
+          'early data',
+          details.maxEarlyDataBytes === undefined
+            ? undefined
+            : `up to ${details.maxEarlyDataBytes} bytes then`,
+        ],
+      ])
     case 'key_update':
-      return [{ label: 'renews', value: 'the keys of this direction' }]
+      return present([
+        ['renews', 'the keys of this direction'],
+        ['asks', details.updateRequested ? `the other side to renew its keys too` : undefined],
+      ])
     case 'other':
       return []
   }
+}
+
+/** Why a HelloRetryRequest was needed, if it asks for a group. */
+export function retryReason(
+  { retryGroup }: ServerHelloDetails,
+  hello: ClientHelloDetails | undefined,
+): Fact[] {
+  if (hello === undefined || retryGroup === undefined || retryGroup === 'unchanged') return []
+  const shared = meaningful(hello.keyShares.map(({ group }) => group))
+  return present([
+    [
+      'because',
+      `the server wants ${retryGroup}, which the client knows and sent no share of; it guessed ${shared.length === 0 ? 'none' : shared.join(', ')}`,
+    ],
+  ])
 }
 
 function certificateFacts(

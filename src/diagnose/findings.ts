@@ -6,6 +6,7 @@ import type {
   ServerHelloDetails,
   TraceEvent,
 } from '../tls/trace.ts'
+import type { EarlyDataOutcome } from '../tls/session/early-data.ts'
 import type { Side } from './explanation.ts'
 import { speakerOf } from './steps.ts'
 
@@ -21,6 +22,12 @@ export interface Findings {
   readonly innerHello?: ClientHelloDetails
   readonly ech?: Extract<TraceEvent, { kind: 'ech' }>['outcome']
   readonly serverHello?: ServerHelloDetails
+  readonly retry?: ServerHelloDetails
+  /** The last ticket of which there is something to tell. */
+  readonly ticket?: Extract<TraceEvent, { kind: 'ticket' }>
+  readonly earlyData?: EarlyDataOutcome
+  readonly earlyBytes: number
+  readonly keyUpdates: { readonly client: number; readonly server: number }
   readonly encryptedExtensions?: EncryptedExtensionsDetails
   readonly certificateRequested: boolean
   readonly clientCertificate?: CertificateDetails
@@ -49,6 +56,8 @@ export function findingsOf(
     startedAtMs: events[0]?.atMs ?? 0,
     certificateRequested: false,
     handshakeKeys: false,
+    earlyBytes: 0,
+    keyUpdates: { client: 0, server: 0 },
     transcript: false,
   }
   for (const event of events) read(found, event)
@@ -71,6 +80,15 @@ function read(found: Found, event: TraceEvent): void {
       break
     case 'ech':
       found.ech = event.outcome
+      break
+    case 'ticket':
+      readTicket(found, event)
+      break
+    case 'early_data':
+      found.earlyData = event.outcome
+      break
+    case 'early_bytes':
+      found.earlyBytes = event.bytes
       break
     case 'keys':
       found.handshakeKeys = true
@@ -100,6 +118,12 @@ function read(found: Found, event: TraceEvent): void {
   }
 }
 
+/** What was accepted says when the ticket was made, what was refused does not. */
+function readTicket(found: Found, event: Extract<TraceEvent, { kind: 'ticket' }>): void {
+  // A ticket that is taken counts, whatever else was offered beside it.
+  if (found.ticket?.outcome !== 'accepted') found.ticket = event
+}
+
 function readMessage(found: Found, event: Extract<TraceEvent, { kind: 'message' }>): void {
   const { details } = event
   switch (details.message) {
@@ -107,7 +131,8 @@ function readMessage(found: Found, event: Extract<TraceEvent, { kind: 'message' 
       found.clientHello = details
       break
     case 'server_hello':
-      found.serverHello = details
+      if (details.retryGroup === undefined) found.serverHello = details
+      else found.retry = details
       break
     case 'encrypted_extensions':
       found.encryptedExtensions = details
@@ -119,11 +144,15 @@ function readMessage(found: Found, event: Extract<TraceEvent, { kind: 'message' 
       if (speakerOf(event.direction, found.perspective) === 'client') found.clientCertificate = details
       else found.serverCertificate = details
       break
+    case 'key_update': {
+      const side = speakerOf(event.direction, found.perspective)
+      found.keyUpdates = { ...found.keyUpdates, [side]: found.keyUpdates[side] + 1 }
+      break
+    }
     case 'certificate_verify':
     case 'finished':
     case 'end_of_early_data':
     case 'new_session_ticket':
-    case 'key_update':
     case 'other':
       break
   }

@@ -3,6 +3,7 @@ import type {
   CertificateSummary,
   Fact,
   HandshakeExplanation,
+  Settled,
   Stage,
   Step,
   Transition,
@@ -26,7 +27,7 @@ export function explanationToJson(
 ): Json {
   const { perspective, outcome, establishedAfterMs, settled, stages, transitions, observer, failure } =
     explanation
-  const { peer, ...parameters } = settled
+  const { peer, ticket, ...parameters } = settled
   return {
     format: FORMAT,
     perspective,
@@ -35,12 +36,21 @@ export function explanationToJson(
     ...(establishedAfterMs === undefined ? {} : { establishedAfterMs: micros(establishedAfterMs) }),
     settled: {
       ...parameters,
+      ...(ticket === undefined ? {} : { ticket: ticketToJson(ticket) }),
       ...(peer === undefined ? {} : { peer: { name: peer.name, expiresAt: isoTime(peer.expiresAtMs) } }),
     },
     stages: stages.map((stage) => stageToJson(stage, crypto)),
     transitions: transitions.map(transitionToJson),
     observer: { saw: factsToJson(observer.saw), hidden: factsToJson(observer.hidden) },
     ...(failure === undefined ? {} : { failure: failureToJson(failure, crypto) }),
+  }
+}
+
+function ticketToJson({ ageMs, ageSkewMs, ...rest }: NonNullable<Settled['ticket']>): Json {
+  return {
+    ...rest,
+    ...(ageMs === undefined ? {} : { ageMs: micros(ageMs) }),
+    ...(ageSkewMs === undefined ? {} : { ageSkewMs: micros(ageSkewMs) }),
   }
 }
 
@@ -77,13 +87,15 @@ function stepToJson(untimed: Step, crypto: Digest): Json {
       return { ...step, legacy: true }
     case 'transition':
     case 'check':
+    case 'note':
       return { ...step }
   }
 }
 
-function transitionToJson({ from, handshakeAfterMs, applicationAfterMs }: Transition): Json {
+function transitionToJson({ from, earlyAfterMs, handshakeAfterMs, applicationAfterMs }: Transition): Json {
   return {
     from,
+    ...(earlyAfterMs === undefined ? {} : { earlyAfterMs: micros(earlyAfterMs) }),
     ...(handshakeAfterMs === undefined ? {} : { handshakeAfterMs: micros(handshakeAfterMs) }),
     ...(applicationAfterMs === undefined ? {} : { applicationAfterMs: micros(applicationAfterMs) }),
   }

@@ -1,5 +1,7 @@
+import type { ClientHelloDetails } from '../tls/trace.ts'
 import type { Fact, MessageStep, ObserverView } from './explanation.ts'
 import type { Findings } from './findings.ts'
+import { identityText } from './identity-text.ts'
 import { printable } from './printable.ts'
 import type { PlacedStep } from './steps.ts'
 import { millisecondsText } from './time-text.ts'
@@ -17,7 +19,8 @@ function visible(found: Findings, readable: readonly MessageStep[], sealed: read
     { label: 'who and when', value: 'addresses and ports of both ends, time and size of every packet' },
   ]
   if (readable.length > 0) facts.push({ label: 'in the clear', value: readable.map(({ name }) => name) })
-  const { clientHello, serverHello } = found
+  const { clientHello } = found
+  const serverHello = found.serverHello ?? found.retry
   if (clientHello !== undefined) {
     const { serverName, alpn } = clientHello
     facts.push({
@@ -25,6 +28,7 @@ function visible(found: Findings, readable: readonly MessageStep[], sealed: read
       value: shownName(found, serverName),
     })
     if (alpn !== undefined) facts.push({ label: 'ALPN offered', value: alpn.map(printable) })
+    facts.push(...offeredKeys(found, clientHello))
   }
   if (serverHello !== undefined) {
     const group = serverHello.keyShare === undefined ? [] : [serverHello.keyShare.group]
@@ -41,6 +45,26 @@ function visible(found: Findings, readable: readonly MessageStep[], sealed: read
       value: `about ${bytes} bytes of handshake from ${first} on, content unknown`,
     })
   }
+  return facts
+}
+
+/** What a ClientHello shows of what it goes on from. A ticket is opaque and used once; a key's identity is neither. */
+function offeredKeys({ ech, serverHello, agreed }: Findings, hello: ClientHelloDetails): Fact[] {
+  if (hello.offeredPsks === undefined) return []
+  const facts: Fact[] = []
+  // What an encrypted ClientHello shows outside is made up.
+  if (ech !== 'offered' && ech !== 'accepted') {
+    const taken =
+      serverHello?.selectedPsk === undefined ? 'and the server takes none' : 'and the server takes one'
+    facts.push({
+      label: 'comes back',
+      value: `the client offers ${hello.offeredPsks === 1 ? 'a pre-shared key' : `${hello.offeredPsks} pre-shared keys`}, ${taken}`,
+    })
+    if (agreed?.externalPsk !== undefined && !agreed.resumed)
+      facts.push({ label: 'key', value: `its identity ${identityText(agreed.externalPsk)}` })
+  }
+  if (hello.extensions.includes('early_data'))
+    facts.push({ label: 'early data', value: 'that there is some, and how much' })
   return facts
 }
 

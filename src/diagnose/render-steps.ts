@@ -5,6 +5,7 @@ import type {
   CheckStep,
   Fact,
   MessageStep,
+  NoteStep,
   Side,
   Step,
 } from './explanation.ts'
@@ -52,7 +53,9 @@ export function renderStep(step: Step, rendering: StepRendering): string[] {
       ]
     }
     case 'check':
-      return checkLines(step, margin, rendering)
+      return remarkLines(step, `${margin}${paint('green', '✓')}`, rendering)
+    case 'note':
+      return remarkLines(step, `${margin}${paint('yellow', '·')}`, rendering)
   }
 }
 
@@ -88,9 +91,9 @@ function readability(sealed: boolean, paint: Paint): string {
   return sealed ? paint('green', 'encrypted') : paint('yellow', 'readable')
 }
 
-function checkLines({ text }: CheckStep, margin: string, { paint, width }: StepRendering): string[] {
+function remarkLines({ text }: CheckStep | NoteStep, mark: string, { width }: StepRendering): string[] {
   return wrap(text, width - TEXT_INDENT - 2).map((piece, index) =>
-    index === 0 ? `${margin}${paint('green', '✓')} ${piece}` : `${' '.repeat(TEXT_INDENT + 2)}${piece}`,
+    index === 0 ? `${mark} ${piece}` : `${' '.repeat(TEXT_INDENT + 2)}${piece}`,
   )
 }
 

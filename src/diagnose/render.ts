@@ -82,16 +82,28 @@ function transitionLines({ explanation, paint }: Rendering): string[] {
   return [
     paint('bold', '  Two transitions in each direction'),
     `  ${paint('dim', cells(heads))}`,
-    ...explanation.transitions.map((transition) => `  ${cells(transitionCells(transition))}`),
+    ...explanation.transitions.flatMap((transition) => [
+      `  ${cells(transitionCells(transition))}`,
+      ...earlyLines(transition),
+    ]),
   ]
 }
 
-function transitionCells({ from, handshakeAfterMs, applicationAfterMs }: Transition): string[] {
+function transitionCells({ from, earlyAfterMs, handshakeAfterMs, applicationAfterMs }: Transition): string[] {
+  const readableUntilMs = earlyAfterMs ?? handshakeAfterMs
   return [
     from === 'client' ? 'client ──▶ server' : 'client ◀── server',
-    handshakeAfterMs === undefined ? 'throughout' : `until ${millisecondsText(handshakeAfterMs)}`,
+    readableUntilMs === undefined ? 'throughout' : `until ${millisecondsText(readableUntilMs)}`,
     handshakeAfterMs === undefined ? 'never' : `from ${millisecondsText(handshakeAfterMs)}`,
     applicationAfterMs === undefined ? 'never' : `from ${millisecondsText(applicationAfterMs)}`,
+  ]
+}
+
+function earlyLines({ from, earlyAfterMs }: Transition): string[] {
+  if (earlyAfterMs === undefined) return []
+  const since = millisecondsText(earlyAfterMs)
+  return [
+    `  ${' '.repeat(TRANSITION_COLUMNS[0]!)}and early data of the ${from} from ${since}, under keys of the ticket alone`,
   ]
 }
 

@@ -76,7 +76,7 @@ function answerOf(number: StageNumber, found: Findings): string | undefined {
     case 5:
       return found.established === undefined
         ? undefined
-        : `after ${millisecondsText(found.established.atMs - found.startedAtMs)}`
+        : `after ${millisecondsText(found.established.atMs - found.startedAtMs)}${earlyText(found)}`
   }
 }
 
@@ -87,6 +87,7 @@ function parameters(found: Findings): string | undefined {
   if (encryptedExtensions?.alpn !== undefined) parts.push(`ALPN ${printable(encryptedExtensions.alpn)}`)
   const serverName = countedHello(found)?.serverName
   if (serverName !== undefined) parts.push(`server name ${printable(serverName)}`)
+  if (found.retry !== undefined) parts.push('after a HelloRetryRequest')
   if (ech === 'accepted') parts.push('ECH accepted')
   if (ech === 'rejected') parts.push('ECH rejected')
   return parts.join(', ')
@@ -111,15 +112,25 @@ function identities(found: Findings): string | undefined {
     return found.transcript
       ? `not by name: both hold the pre-shared key ${identityText(externalPsk)}${found.agreed?.resumed === true ? ', as an earlier handshake proved' : ''}; no certificate is shown`
       : undefined
-  if (found.agreed?.resumed === true)
-    return found.transcript
-      ? 'as an earlier handshake proved: this one resumes it, which saves the proof, not the trust'
-      : undefined
+  if (found.agreed?.resumed === true) return found.transcript ? resumedText(found) : undefined
   // A client always verifies; a server's client may be a stranger by configuration.
   if (perspective === 'client' || established === undefined) return undefined
   const shown = shownBy(found, 'server') ?? 'its certificate'
   const client = found.certificateRequested ? 'showed no certificate' : 'was not asked'
   return `the server shows ${shown}; the client ${client}`
+}
+
+/** Resumption saves the proof, not the trust. */
+function resumedText({ perspective, identity }: Findings): string {
+  if (identity !== undefined)
+    return `the ${otherSide(perspective)} is ${printable(identity.name)}, as an earlier handshake proved: this one resumes it`
+  return perspective === 'client'
+    ? 'as an earlier handshake proved: this one resumes it, which saves the proof, not the trust'
+    : 'this handshake resumes an earlier one, whose client showed no certificate'
+}
+
+function earlyText({ earlyData, earlyBytes }: Findings): string {
+  return earlyData === 'accepted' ? `, and ${earlyBytes} bytes of early data before that` : ''
 }
 
 function shownBy(found: Findings, side: Side): string | undefined {

@@ -1,9 +1,10 @@
 import type { ClientHelloDetails, Direction, TraceEvent } from '../tls/trace.ts'
 import { summarise, nameOfCertificate } from './certificates.ts'
 import { otherSide, type Side, type StageNumber, type Step } from './explanation.ts'
-import { factsOf, messageName } from './facts.ts'
+import { factsOf, messageName, retryReason } from './facts.ts'
 import { identityText } from './identity-text.ts'
 import { printable } from './printable.ts'
+import { earlyDataText, ticketText } from './resumption-text.ts'
 import { durationText } from './time-text.ts'
 
 /** A step and the question that it helps to answer. */
@@ -30,9 +31,11 @@ export function stepsOf(events: readonly TraceEvent[], perspective: Side): Place
   const startedAtMs = events[0]?.atMs ?? 0
   const steps: PlacedStep[] = []
   let order = 0
+  let lastHello: ClientHelloDetails | undefined
   for (const event of withoutEchoes(events)) {
     if (event.kind === 'message' || event.kind === 'alert' || event.kind === 'closed') order++
-    const placed = place(event, { perspective, order, afterMs: event.atMs - startedAtMs })
+    if (event.kind === 'message' && event.details.message === 'client_hello') lastHello = event.details
+    const placed = place(event, { perspective, order, afterMs: event.atMs - startedAtMs, lastHello })
     if (placed !== undefined) steps.push(placed)
   }
   return steps
@@ -62,17 +65,23 @@ interface Placing {
   readonly perspective: Side
   readonly order: number
   readonly afterMs: number
+  readonly lastHello: ClientHelloDetails | undefined
 }
 
-function place(event: TraceEvent, { perspective, order, afterMs }: Placing): PlacedStep | undefined {
+function place(
+  event: TraceEvent,
+  { perspective, order, afterMs, lastHello }: Placing,
+): PlacedStep | undefined {
   const peer = otherSide(perspective)
   switch (event.kind) {
     case 'message': {
       const from = speakerOf(event.direction, perspective)
       const { details, bytes, protection } = event
       const certificates = details.message === 'certificate' ? details.chain.map(summarise) : []
-      const facts = factsOf(details, from)
       const isRetry = details.message === 'server_hello' && details.retryGroup !== undefined
+      const facts = isRetry
+        ? retryReason(details, lastHello).concat(factsOf(details, from))
+        : factsOf(details, from)
       const name = isRetry ? 'HelloRetryRequest' : messageName(event.type)
       return {
         stage: MESSAGE_STAGES[event.type] ?? 5,
@@ -125,6 +134,11 @@ function place(event: TraceEvent, { perspective, order, afterMs }: Placing): Pla
           `the ${peer} is ${printable(event.name)}: its raw public key is one that is accepted, for ${left}`,
         )
       const under = `, under ${nameOfCertificate(summarise(anchor))}`
+      if (event.rejudged === true)
+        return check(
+          3,
+          `the ${peer} is ${printable(event.name)}, as an earlier handshake proved; judged again now, chain and validity hold for ${left}${under}`,
+        )
       return check(
         3,
         `the ${peer} is ${printable(event.name)}: name, chain and validity hold for ${left}${under}`,
@@ -143,16 +157,34 @@ function place(event: TraceEvent, { perspective, order, afterMs }: Placing): Pla
         step: { kind: 'alert', afterMs, order, from, description: 'close_notify', protection: 'application' },
       }
     }
+    case 'ticket': {
+      const text = ticketText(event, perspective, event.atMs)
+      return event.outcome === 'offered' || event.outcome === 'accepted' ? check(3, text) : note(3, text)
+    }
+    case 'early_data': {
+      const text = earlyDataText(event.outcome, perspective)
+      return event.outcome === 'accepted' ? check(5, text) : note(5, text)
+    }
+    case 'early_bytes':
+      return event.direction === 'sent'
+        ? note(5, `${event.bytes} bytes went out early, before the server was known`)
+        : note(5, `${event.bytes} bytes were delivered as early data, apart from the rest`)
     case 'inner_hello':
       return check(1, innerHelloText(event.details))
-    case 'ech':
-      return check(1, echText(event, perspective))
+    case 'ech': {
+      const text = echText(event, perspective)
+      return event.outcome === 'offered' || event.outcome === 'accepted' ? check(1, text) : note(1, text)
+    }
     case 'failed':
       return undefined
   }
 
   function check(stage: StageNumber, text: string): PlacedStep {
     return { stage, step: { kind: 'check', afterMs, text } }
+  }
+
+  function note(stage: StageNumber, text: string): PlacedStep {
+    return { stage, step: { kind: 'note', afterMs, text } }
   }
 }
 

@@ -250,6 +250,7 @@ export class TlsConnection implements Disposable {
       { reader: this.#reader, writer: this.#writer },
       established,
     )
+    this.#traceEarlyBytes()
     this.#postHandshake.begin()
     // Whoever took the tickets may have ended the connection.
     if (this.#isOver) return
@@ -356,9 +357,15 @@ export class TlsConnection implements Disposable {
 
   #fail(error: TlsError): void {
     this.#sendFatalAlert(error)
+    if (this.#session === undefined) this.#traceEarlyBytes()
     this.#trace({ kind: 'failed', error, atMs: this.#nowMs })
     this.#end()
     this.#handlers.failed(error)
+  }
+
+  #traceEarlyBytes(): void {
+    const bytes = this.#earlyBytes
+    if (bytes > 0) this.#trace({ kind: 'early_bytes', direction: 'received', bytes, atMs: this.#nowMs })
   }
 
   #sendFatalAlert({ alert }: TlsError): void {

@@ -12,6 +12,12 @@ import { decodeCompressedCertificate } from './messages/compressed-certificate.t
 import { decodeEncryptedExtensions } from './messages/encrypted-extensions.ts'
 import type { Extensions } from './messages/extensions.ts'
 import type { HandshakeMessage } from './messages/handshake-message.ts'
+import {
+  decodeKeyUpdate,
+  decodeNewSessionTicket,
+  maxEarlyDataOf,
+  type NewSessionTicket,
+} from './messages/post-handshake.ts'
 import { decodeServerHello } from './messages/server-hello.ts'
 import {
   CertificateCompression,
@@ -30,6 +36,7 @@ import type {
   ClientHelloDetails,
   EncryptedExtensionsDetails,
   MessageDetails,
+  NewSessionTicketDetails,
   ServerHelloDetails,
 } from './trace.ts'
 
@@ -83,13 +90,14 @@ function describe({ type, body }: HandshakeMessage): MessageDetails {
         message: 'certificate_verify',
         scheme: nameOf(SignatureScheme, decodeCertificateVerify(body).scheme),
       }
+    case HandshakeType.new_session_ticket:
+      return describeTicket(decodeNewSessionTicket(body))
+    case HandshakeType.key_update:
+      return { message: 'key_update', ...decodeKeyUpdate(body) }
     case HandshakeType.finished:
     case HandshakeType.end_of_early_data:
-    case HandshakeType.new_session_ticket:
-    case HandshakeType.key_update:
       return {
-        message: nameOf(HandshakeType, type) as HandshakeTypeName &
-          ('finished' | 'end_of_early_data' | 'new_session_ticket' | 'key_update'),
+        message: nameOf(HandshakeType, type) as HandshakeTypeName & ('finished' | 'end_of_early_data'),
       }
     default:
       return { message: 'other' }
@@ -135,11 +143,21 @@ function describeCompressed(
   return { ...describeCertificate(restored.body), compression }
 }
 
+function describeTicket({ lifetimeSeconds, extensions }: NewSessionTicket): NewSessionTicketDetails {
+  const earlyData = maxEarlyDataOf(extensions)
+  return {
+    message: 'new_session_ticket',
+    lifetimeSeconds,
+    ...(earlyData === 0 ? {} : { maxEarlyDataBytes: earlyData }),
+  }
+}
+
 /** What a ClientHello says. */
 export function describeClientHello(hello: ClientHello): ClientHelloDetails {
   const { extensions } = hello
   const serverName = extensions.value('server_name')
   const alpn = extensions.value('application_layer_protocol_negotiation')
+  const psks = extensions.value('pre_shared_key')
   return {
     message: 'client_hello',
     sessionIdBytes: hello.sessionId.length,
@@ -158,6 +176,7 @@ export function describeClientHello(hello: ClientHello): ClientHelloDetails {
     extensions: extensions.names,
     ...(serverName === undefined ? {} : { serverName }),
     ...(alpn === undefined ? {} : { alpn }),
+    ...(psks === undefined ? {} : { offeredPsks: psks.identities.length }),
   }
 }
 
@@ -171,15 +190,24 @@ function describeServerHello(body: Uint8Array): ServerHelloDetails {
   if (hello.kind === 'hello_retry_request') {
     const version = nameOf(VERSION_NAMES, hello.extensions.value('supported_versions') ?? hello.legacyVersion)
     const group = hello.extensions.value('key_share')
-    return { ...common, version, retryGroup: group === undefined ? 'unchanged' : nameOf(NamedGroup, group) }
+    const cookie = hello.extensions.value('cookie')
+    return {
+      ...common,
+      version,
+      retryGroup: group === undefined ? 'unchanged' : nameOf(NamedGroup, group),
+      ...(cookie === undefined ? {} : { cookieBytes: cookie.length }),
+    }
   }
   const version = nameOf(VERSION_NAMES, hello.extensions.value('supported_versions') ?? hello.legacyVersion)
   const share = hello.extensions.value('key_share')
-  if (share === undefined) return { ...common, version }
+  const selectedPsk = hello.extensions.value('pre_shared_key')
   return {
     ...common,
     version,
-    keyShare: { group: nameOf(NamedGroup, share.group), bytes: share.share.length },
+    ...(share === undefined
+      ? {}
+      : { keyShare: { group: nameOf(NamedGroup, share.group), bytes: share.share.length } }),
+    ...(selectedPsk === undefined ? {} : { selectedPsk }),
   }
 }
 

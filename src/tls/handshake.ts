@@ -61,6 +61,7 @@ export class HandshakeContext {
   readonly #services: HandshakeServices
   readonly #owned: (Uint8Array | Disposable)[] = []
   #earlyDataLeft: number | undefined
+  #earlyBytesTaken = 0
   #sentChangeCipherSpec = false
 
   constructor(services: HandshakeServices) {
@@ -157,7 +158,13 @@ export class HandshakeContext {
   takeEarlyData(bytes: number): number {
     const taken = Math.min(bytes, this.#earlyDataLeft ?? 0)
     if (this.#earlyDataLeft !== undefined) this.#earlyDataLeft -= taken
+    this.#earlyBytesTaken += taken
     return taken
+  }
+
+  /** How much has gone out early. */
+  get earlyBytesTaken(): number {
+    return this.#earlyBytesTaken
   }
 
   /** Drops the early data that is under way although we do not take it. */

@@ -6,6 +6,8 @@ import type { SubjectPublicKey } from '../pki/algorithms.ts'
 import type { Certificate } from '../pki/certificate.ts'
 import type { TlsError } from './errors.ts'
 import type { CipherSuiteName, HandshakeTypeName, SignatureSchemeName } from './registry.ts'
+import type { EarlyDataOutcome } from './session/early-data.ts'
+import type { TicketRefusal } from './session/ticket-refusal.ts'
 
 export type Direction = 'sent' | 'received'
 
@@ -24,6 +26,8 @@ export interface ClientHelloDetails {
   readonly extensions: readonly string[]
   readonly serverName?: string
   readonly alpn?: readonly string[]
+  /** How many pre-shared keys are offered, tickets among them. */
+  readonly offeredPsks?: number
 }
 
 export interface ServerHelloDetails {
@@ -34,6 +38,10 @@ export interface ServerHelloDetails {
   readonly sessionIdEchoed: boolean
   /** Set when this is a HelloRetryRequest: the group it asks for, or `unchanged` when it only sets a cookie. */
   readonly retryGroup?: string
+  /** The length of the cookie that a HelloRetryRequest wants back. */
+  readonly cookieBytes?: number
+  /** The place of the pre-shared key that is taken, among those that were offered. */
+  readonly selectedPsk?: number
 }
 
 export interface EncryptedExtensionsDetails {
@@ -69,8 +77,21 @@ export interface CertificateVerifyDetails {
   readonly scheme: string
 }
 
+export interface NewSessionTicketDetails {
+  readonly message: 'new_session_ticket'
+  readonly lifetimeSeconds: number
+  /** Early data that the ticket allows; absent when it allows none. */
+  readonly maxEarlyDataBytes?: number
+}
+
+export interface KeyUpdateDetails {
+  readonly message: 'key_update'
+  /** Whether the other side is asked to renew its keys too. */
+  readonly updateRequested: boolean
+}
+
 export interface OtherDetails {
-  readonly message: 'finished' | 'end_of_early_data' | 'new_session_ticket' | 'key_update' | 'other'
+  readonly message: 'finished' | 'end_of_early_data' | 'other'
 }
 
 export type MessageDetails =
@@ -80,7 +101,24 @@ export type MessageDetails =
   | CertificateRequestDetails
   | CertificateDetails
   | CertificateVerifyDetails
+  | NewSessionTicketDetails
+  | KeyUpdateDetails
   | OtherDetails
+
+/** What became of a ticket from an earlier handshake. */
+export type TicketOutcome =
+  /** A client sends it, having judged again whom it stands for. */
+  | { readonly outcome: 'offered'; readonly ageMs: number; readonly expiresAtMs: number }
+  /** A client does not send it. */
+  | ({ readonly outcome: 'withheld' } & TicketRefusal)
+  | {
+      readonly outcome: 'accepted'
+      /** By the clock of this side. */
+      readonly ageMs: number
+      /** On a server: the age by the client's clock, minus that by ours. */
+      readonly ageSkewMs?: number
+    }
+  | ({ readonly outcome: 'refused' } & TicketRefusal)
 
 interface Timed {
   /** By the connection's clock, in milliseconds since the Unix epoch. */
@@ -133,9 +171,16 @@ export type TraceEvent = Timed &
         /** The external identity of the key, given to both beforehand, that the connection or its first one rests on. */
         readonly externalPsk?: Uint8Array
       }
+    | ({ readonly kind: 'ticket' } & TicketOutcome)
+    /** What becomes of the early data that the client asked to send: on a server when it decides, then on the client. */
+    | { readonly kind: 'early_data'; readonly outcome: EarlyDataOutcome }
+    /** How much a client sent early, or how much of it reached a server that takes it, once that is known. */
+    | { readonly kind: 'early_bytes'; readonly direction: Direction; readonly bytes: number }
     /** The peer's chain and name hold up; without a path, its raw public key is one that is accepted. */
     | {
         readonly kind: 'identity'
+        /** Set when an earlier handshake saw the proof, and only what can have changed since was judged again. */
+        readonly rejudged?: true
         readonly name: string
         readonly expiresAtMs: number
         readonly path: readonly Certificate[]

@@ -70,6 +70,8 @@ test('tls connect and tls serve give their explanations as JSON', async (t) => {
     version: 'TLS 1.3',
     cipherSuite: 'TLS_CHACHA20_POLY1305_SHA256',
     group: 'secp256r1',
+    postQuantum: false,
+    resumed: false,
     serverName: 'localhost',
     alpn: 'echo/1',
   }

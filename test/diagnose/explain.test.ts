@@ -32,6 +32,8 @@ test('explainHandshake answers all five questions of a handshake that holds', ()
     version: 'TLS 1.3',
     cipherSuite: 'TLS_AES_128_GCM_SHA256',
     group: 'x25519',
+    postQuantum: false,
+    resumed: false,
     serverName: 'catalog.shop.svc',
     alpn: 'h2',
     peer: { name: CATALOG, expiresAtMs: certificate(CATALOG).notAfterMs },

@@ -11,16 +11,19 @@ import {
   endHandshakePhase,
 } from '../phases.ts'
 import { HandshakeType } from '../registry.ts'
+import type { EarlyDataOutcome } from '../session/early-data.ts'
 import type { ClientTicket } from '../session/resumption.ts'
+import { rejudged } from '../still-accepted.ts'
 import { agree, externalOf, receiveEncryptedExtensions, receiveServerHello } from './answer.ts'
 import { echRejection } from './ech.ts'
 import { answerCertificateRequest, authenticateServer } from './authentication.ts'
 import { sendClientHello, sendSecondClientHello, type Offer } from './offer.ts'
-import { offeredTicket } from './psks.ts'
+import { ageOf, offeredTicket, type OfferedPsk, type OfferedTicket } from './psks.ts'
 
 /** The client's side of RFC 8446 §2, from ClientHello to Finished. */
 export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): Handshake<Established> {
   let offer = yield* sendClientHello(hs, options)
+  const ticket = offeredTicket(offer.psks)
   if (offer.earlyData === 'pending') beginEarlyData(hs, offer)
   let answer = yield* receiveServerHello(hs, offer)
   offer = answer.offer
@@ -34,6 +37,7 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
   }
   const agreement = agree(hs, answer)
   const { suite, group, psk } = agreement
+  if (ticket !== undefined) traceTicket(hs, ticket, { offer, psk })
   const resumed = psk?.origin === 'resumption' ? psk.ticket : undefined
   const { random, sessionId } = offer.hello
   const handshake = beginHandshakePhase(hs, agreement, random)
@@ -47,6 +51,8 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
     offer,
     agreement,
   )
+  const earlyDataOutcome = outcomeOf(offer, { accepted: earlyData, resumed: resumed !== undefined })
+  if (options.earlyData === true) traceEarlyData(hs, earlyDataOutcome)
   if (!earlyData && hs.isSendingEarlyData) {
     hs.stopEarlyData()
     hs.protectWriting(suite, handshake.secrets.client, 'handshake')
@@ -93,7 +99,7 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
       resumed: resumed !== undefined,
       ...externalOf(psk),
       echAccepted: offer.ech !== undefined,
-      earlyData: outcomeOf(offer, { accepted: earlyData, resumed: resumed !== undefined }),
+      earlyData: earlyDataOutcome,
       ...(server === undefined ? {} : { peer: server.peer, peerSignatureScheme: server.scheme }),
       ...(alpn === undefined ? {} : { alpn }),
       ...(options.serverName === undefined ? {} : { serverName: options.serverName }),
@@ -101,6 +107,36 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
       exportKeyingMaterial: applicationExporter(hs, suite, exporterSecret),
     },
   }
+}
+
+/** What became of the ticket, and if it was taken, whom it stands for. */
+function traceTicket(
+  hs: HandshakeContext,
+  offered: OfferedTicket,
+  { offer, psk }: { readonly offer: Offer; readonly psk: OfferedPsk | undefined },
+): void {
+  const atMs = hs.nowMs
+  if (psk !== offered) {
+    const wasPruned = !offer.psks.includes(offered)
+    const reason =
+      offer.ech?.status === 'rejected'
+        ? 'ech_rejected'
+        : wasPruned
+          ? 'cipher_suite_mismatch'
+          : 'peer_declined'
+    hs.trace({ kind: 'ticket', outcome: 'refused', reason, atMs })
+    return
+  }
+  hs.trace({ kind: 'ticket', outcome: 'accepted', ageMs: ageOf(offered.ticket, hs), atMs })
+  if (offered.ticket.peer !== undefined)
+    hs.trace({ kind: 'identity', ...rejudged(offered.ticket.peer), atMs })
+}
+
+/** Tells what became of early data, if it was to be sent. */
+function traceEarlyData(hs: HandshakeContext, outcome: EarlyDataOutcome): void {
+  const [bytes, atMs] = [hs.earlyBytesTaken, hs.nowMs]
+  hs.trace({ kind: 'early_data', outcome, atMs })
+  if (bytes > 0) hs.trace({ kind: 'early_bytes', direction: 'sent', bytes, atMs })
 }
 
 /** Whom the ticket stands for. */
@@ -121,7 +157,7 @@ function beginEarlyData(hs: HandshakeContext, { hello, psks }: Offer): void {
 function outcomeOf(
   { earlyData }: Offer,
   { accepted, resumed }: { readonly accepted: boolean; readonly resumed: boolean },
-): Exclude<Offer['earlyData'], 'pending'> {
+): EarlyDataOutcome {
   if (earlyData !== 'pending') return earlyData
   if (accepted) return 'accepted'
   return resumed ? 'peer_declined' : 'session_not_resumed'

@@ -17,7 +17,8 @@ import {
   type TargetHash,
 } from '../session/external-psk.ts'
 import type { ClientTicket } from '../session/resumption.ts'
-import { isStillAccepted } from '../still-accepted.ts'
+import type { TicketRefusal } from '../session/ticket-refusal.ts'
+import { judgeAgain } from '../still-accepted.ts'
 
 interface Offered extends BindingKey {
   /** As it stands in the ClientHello. */
@@ -107,8 +108,12 @@ export function unboundPsks({ nowMs }: HandshakeContext, psks: readonly OfferedP
 /** RFC 8446 §4.2.11.1; keys that were given beforehand have no age. */
 function obfuscatedAge(psk: OfferedPsk, nowMs: number): number {
   if (psk.origin === 'imported') return 0
-  const { receivedAtMs, ageAdd } = psk.ticket
-  return (Math.max(0, Math.floor(nowMs - receivedAtMs)) + ageAdd) % 2 ** 32
+  return (ageOf(psk.ticket, { nowMs }) + psk.ticket.ageAdd) % 2 ** 32
+}
+
+/** By our clock, in whole milliseconds; never negative, however the clock was set since. */
+export function ageOf({ receivedAtMs }: ClientTicket, { nowMs }: { readonly nowMs: number }): number {
+  return Math.max(0, Math.floor(nowMs - receivedAtMs))
 }
 
 function offerExternal(hs: HandshakeContext, external: ExternalPsk, hash: TargetHash): OfferedExternalPsk {
@@ -124,7 +129,7 @@ function* chooseTicket(
   options: ClientOptions,
   policy: NegotiationPolicy,
 ): Handshake<OfferedTicket | undefined> {
-  const { tickets, verifier, rawPublicKeyVerifier, serverName, externalPsks } = options
+  const { tickets, verifier, rawPublicKeyVerifier, externalPsks } = options
   const rechecks = verifier.reverify !== undefined || rawPublicKeyVerifier?.reverify !== undefined
   if (tickets === undefined || (!rechecks && externalPsks === undefined)) return undefined
   for (
@@ -133,23 +138,32 @@ function* chooseTicket(
     ticket = yield* settled(tickets.take(hs.nowMs))
   ) {
     const suite = policy.suites.find(({ name }) => name === ticket.cipherSuite)
-    if (suite === undefined || ticket.serverName !== serverName) continue
-    if (!isHonoured(hs, options, ticket)) continue
+    const refusal = refusalOf(hs, options, ticket)
+    if (suite === undefined || refusal !== undefined) {
+      const why = refusal ?? { reason: 'cipher_suite_mismatch' }
+      hs.trace({ kind: 'ticket', outcome: 'withheld', ...why, atMs: hs.nowMs })
+      continue
+    }
     const stage = hs.own(earlyStage(hs.crypto, suite.hash, hs.own(ticket.preSharedKey)))
+    const { expiresAtMs } = ticket
+    hs.trace({ kind: 'ticket', outcome: 'offered', ageMs: ageOf(ticket, hs), expiresAtMs, atMs: hs.nowMs })
     return { origin: 'resumption', identity: ticket.ticket, hash: suite.hash, stage, ticket, suite }
   }
   return undefined
 }
 
-/** Whether what the first handshake rested on would still do. */
-function isHonoured(
+/** Why what the first handshake rested on would not do, if so. */
+function refusalOf(
   { nowMs }: HandshakeContext,
   options: ClientOptions,
-  { externalPsk, peer }: ClientTicket,
-): boolean {
+  ticket: ClientTicket,
+): TicketRefusal | undefined {
   const { verifier, serverName, externalPsks } = options
-  if (externalPsk !== undefined) return isStillConfigured(externalPsks, externalPsk)
-  if (peer === undefined || !acceptsCertificates(options)) return false
+  const { externalPsk, peer } = ticket
+  if (ticket.serverName !== serverName) return { reason: 'server_name_mismatch' }
+  if (externalPsk !== undefined)
+    return isStillConfigured(externalPsks, externalPsk) ? undefined : { reason: 'external_psk_gone' }
+  if (peer === undefined || !acceptsCertificates(options)) return { reason: 'unproven_peer' }
   const context = { peerRole: 'server', nowMs, ...(serverName === undefined ? {} : { serverName }) } as const
-  return isStillAccepted(peer, verifier, options, context)
+  return judgeAgain(peer, verifier, options, context)
 }

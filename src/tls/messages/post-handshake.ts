@@ -1,7 +1,7 @@
 /** The messages that may come after the handshake (RFC 8446 §4.6). */
 import { readAll } from '../../bytes/reader.ts'
 import { TlsError } from '../errors.ts'
-import { HandshakeType } from '../registry.ts'
+import { ExtensionType, HandshakeType } from '../registry.ts'
 import { Extensions } from './extensions.ts'
 import { encodeMessage } from './handshake-message.ts'
 
@@ -22,6 +22,13 @@ export function decodeNewSessionTicket(body: Uint8Array): NewSessionTicket {
     ticket: reader.bytes16('ticket', { min: 1 }).slice(),
     extensions: Extensions.read(reader, 'new_session_ticket'),
   }))
+}
+
+/** The early data that a ticket allows; 0 is none. @throws DecodeError */
+export function maxEarlyDataOf(extensions: NewSessionTicket['extensions']): number {
+  const contents = extensions.contents(ExtensionType.early_data)
+  if (contents === undefined) return 0
+  return readAll(contents, 'early_data', (reader) => reader.uint32('max_early_data_size'))
 }
 
 export function encodeNewSessionTicket(message: NewSessionTicket): Uint8Array {

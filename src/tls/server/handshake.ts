@@ -48,6 +48,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   const psk = yield* selectPsk(hs, options, chosen)
   const ticket = psk?.origin === 'resumption' ? psk : undefined
   const earlyData = judgeEarlyData(options, chosen, ticket, alpn)
+  if (chosen.announcesEarlyData) hs.trace({ kind: 'early_data', outcome: earlyData, atMs: hs.nowMs })
   const proofs = psk === undefined ? yield* chooseProofs(hello, options, serverName) : undefined
   const serverCertificateType = typeShown(proofs, ticket?.state)
   hs.transcript.add(chosen.message.bytes)

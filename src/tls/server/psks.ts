@@ -9,6 +9,7 @@ import type { ServerOptions } from '../options.ts'
 import { pskBinder } from '../psk-binder.ts'
 import { ExtensionType, type CipherSuiteParameters } from '../registry.ts'
 import { importedIdentity, importPsk, type ExternalPsk } from '../session/external-psk.ts'
+import { rejudged } from '../still-accepted.ts'
 import type { Chosen } from './choose.ts'
 import { redeemTicket, type Selected, type SelectedTicket } from './resume.ts'
 
@@ -37,10 +38,17 @@ export function* selectPsk(
     : undefined
   if (selected !== undefined) {
     checkBinder(hs, chosen, selected)
+    if (selected.origin === 'resumption') traceTicket(hs, selected)
     return selected
   }
   if (needsPsk(options, chosen.hello)) throw noCommonPsk(chosen.hello)
   return undefined
+}
+
+function traceTicket(hs: HandshakeContext, { state, ageSkewMs }: SelectedTicket): void {
+  const atMs = hs.nowMs
+  hs.trace({ kind: 'ticket', outcome: 'accepted', ageMs: atMs - state.issuedAtMs, ageSkewMs, atMs })
+  if (state.peer !== undefined) hs.trace({ kind: 'identity', ...rejudged(state.peer), atMs })
 }
 
 /** @throws TlsError TLS_MISSING_EXTENSION */

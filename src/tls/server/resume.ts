@@ -1,12 +1,14 @@
+import { equalBytes } from '../../bytes/bytes.ts'
 import { typesOfClients } from '../certificate-types.ts'
 import { settled, type Handshake, type HandshakeContext } from '../handshake.ts'
 import { earlyStage } from '../key-schedule.ts'
 import type { ServerOptions } from '../options.ts'
 import type { BindingKey } from '../psk-binder.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
-import { isStillConfigured } from '../session/external-psk.ts'
+import { importedIdentity, isStillConfigured } from '../session/external-psk.ts'
 import type { ServerTicketState } from '../session/resumption.ts'
-import { isStillAccepted } from '../still-accepted.ts'
+import type { TicketRefusal } from '../session/ticket-refusal.ts'
+import { judgeAgain } from '../still-accepted.ts'
 import type { Chosen } from './choose.ts'
 
 /** Each costs a look-up, or a decryption; honest clients offer one or two. */
@@ -40,11 +42,23 @@ export function* redeemTicket(
   chosen: Chosen,
 ): Handshake<SelectedTicket | undefined> {
   const { identities } = chosen.hello.extensions.value('pre_shared_key') ?? { identities: [] }
-  if (options.tickets === undefined) return undefined
   const { hash } = chosen.suite
   for (const [index, { identity, obfuscatedAge }] of identities.slice(0, MAX_IDENTITIES_TRIED).entries()) {
+    if (isImported(options, identity)) continue
+    if (options.tickets === undefined) {
+      refuse(hs, { reason: 'tickets_disabled' })
+      return undefined
+    }
     const state = yield* settled(options.tickets.store.redeem(identity, hs.nowMs))
-    if (state === undefined || !isHonoured(hs, options, chosen, state)) continue
+    if (state === undefined) {
+      refuse(hs, { reason: 'unknown' })
+      continue
+    }
+    const refusal = refusalOf(hs, options, chosen, state)
+    if (refusal !== undefined) {
+      refuse(hs, refusal)
+      continue
+    }
     const stage = hs.own(earlyStage(hs.crypto, hash, hs.own(state.preSharedKey)))
     const ageSkewMs = ageSkew(state, obfuscatedAge, hs.nowMs)
     return { origin: 'resumption', state, index, hash, stage, ageSkewMs }
@@ -52,20 +66,35 @@ export function* redeemTicket(
   return undefined
 }
 
+/** Whether it names a key that was given beforehand: then it is no ticket. */
+function isImported({ externalPsks = [] }: ServerOptions, identity: Uint8Array): boolean {
+  return externalPsks.some((psk) =>
+    (['sha256', 'sha384'] as const).some((hash) => equalBytes(importedIdentity(psk, hash), identity)),
+  )
+}
+
+function refuse(hs: HandshakeContext, refusal: TicketRefusal): void {
+  hs.trace({ kind: 'ticket', outcome: 'refused', ...refusal, atMs: hs.nowMs })
+}
+
 /** Resumption saves the proof, not the trust: whom the ticket names must still be welcome. */
-function isHonoured(
+function refusalOf(
   hs: HandshakeContext,
   options: ServerOptions,
   { hello, suite }: Chosen,
   state: ServerTicketState,
-): boolean {
-  if (hashOf(state) !== suite.hash) return false
-  if (state.serverName !== hello.extensions.value('server_name')) return false
-  const { clientVerifier, allowAnonymousClient = false } = options
-  if (state.externalPsk !== undefined) return isStillConfigured(options.externalPsks, state.externalPsk)
-  if (state.peer === undefined) return typesOfClients(options).length === 0 || allowAnonymousClient
+): TicketRefusal | undefined {
+  if (hashOf(state) !== suite.hash) return { reason: 'cipher_suite_mismatch' }
+  if (state.serverName !== hello.extensions.value('server_name')) return { reason: 'server_name_mismatch' }
+  const { clientVerifier, externalPsks, allowAnonymousClient = false } = options
+  if (state.externalPsk !== undefined)
+    return isStillConfigured(externalPsks, state.externalPsk) ? undefined : { reason: 'external_psk_gone' }
+  if (state.peer === undefined)
+    return typesOfClients(options).length === 0 || allowAnonymousClient
+      ? undefined
+      : { reason: 'unproven_peer' }
   const context = { peerRole: 'client', nowMs: hs.nowMs } as const
-  return isStillAccepted(state.peer, clientVerifier, options, context)
+  return judgeAgain(state.peer, clientVerifier, options, context)
 }
 
 function hashOf({ cipherSuite }: ServerTicketState): 'sha256' | 'sha384' {

@@ -1,12 +1,10 @@
 /** How tickets come about after a handshake, on both sides (RFC 8446 §4.6.1). */
 import { Writer } from '../../bytes/writer.ts'
-import { readAll } from '../../bytes/reader.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import type { Established } from '../handshake.ts'
 import { ticketPreSharedKey } from '../key-schedule.ts'
 import { Extensions } from '../messages/extensions.ts'
-import type { NewSessionTicket } from '../messages/post-handshake.ts'
-import { ExtensionType } from '../registry.ts'
+import { maxEarlyDataOf, type NewSessionTicket } from '../messages/post-handshake.ts'
 import { MAX_TICKET_LIFETIME_SECONDS, type ClientTicket, type RemoteTicketStore } from './resumption.ts'
 
 /** Tickets of one connection differ by it (RFC 8446 §4.6.1); it need not be secret, so it counts them. */
@@ -68,7 +66,6 @@ export function keepTicket(
   const { peer, externalPsk } = session
   if (lifetimeSeconds === 0 || (peer === undefined && externalPsk === undefined)) return undefined
   const seconds = Math.min(lifetimeSeconds, MAX_TICKET_LIFETIME_SECONDS)
-  const earlyData = extensions.contents(ExtensionType.early_data)
   return {
     ...resumable(session),
     ticket,
@@ -76,10 +73,7 @@ export function keepTicket(
     ageAdd,
     receivedAtMs: nowMs,
     expiresAtMs: Math.min(nowMs + seconds * 1000, peer?.expiresAtMs ?? Infinity),
-    maxEarlyDataBytes:
-      earlyData === undefined
-        ? 0
-        : readAll(earlyData, 'early_data', (reader) => reader.uint32('max_early_data_size')),
+    maxEarlyDataBytes: maxEarlyDataOf(extensions),
   }
 }
 
