@@ -117,13 +117,15 @@ function ticketPolicy({ skipTicket }: Settings, { serverTickets: store }: Memory
 }
 
 /** The suite expects Ed25519 to be off until it is asked for. */
-const DEFAULT_SCHEMES = SIGNATURE_SCHEMES.map(({ name }) => name).filter((name) => name !== 'ed25519')
+const DEFAULT_SCHEMES = SIGNATURE_SCHEMES.filter(
+  ({ name, use }) => use === 'default' && name !== 'ed25519',
+).map(({ name }) => name)
 
 function endpointOptions(
   settings: Settings,
   { memory: { crypto, nowMs }, current, trace }: Surroundings,
 ): EndpointOptions {
-  const { curves, verifyPrefs } = settings
+  const { curves } = settings
   const { rawPublicKeyVerifier, ...proofs } = peerProofs(settings, crypto, () => refusalOf(current()))
   const asks = !settings.server || settings.verifyPeer || settings.requireAnyClientCertificate
   return {
@@ -133,7 +135,7 @@ function endpointOptions(
     nowMs,
     trace,
     ...(curves.length === 0 ? {} : { groups: curves.map(groupNamed) }),
-    signatureSchemes: verifiedSchemes(verifyPrefs),
+    signatureSchemes: verifiedSchemes(settings),
   }
 }
 
@@ -218,9 +220,10 @@ function groupNamed(code: number): GroupName {
 }
 
 /** Those of the schemes that the engine verifies; where it verifies none, it offers what it does and must refuse them. */
-function verifiedSchemes(codes: readonly number[]): SignatureSchemeName[] {
-  const known = codes.flatMap((code) =>
-    SIGNATURE_SCHEMES.filter((scheme) => scheme.code === code).map(({ name }) => name),
+function verifiedSchemes({ verifyPrefs, server }: Settings): SignatureSchemeName[] {
+  const verifiable = SIGNATURE_SCHEMES.filter(({ use }) => server || use !== 'legacy')
+  const known = verifyPrefs.flatMap((code) =>
+    verifiable.filter((scheme) => scheme.code === code).map(({ name }) => name),
   )
   return known.length === 0 ? DEFAULT_SCHEMES : known
 }
