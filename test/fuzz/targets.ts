@@ -3,9 +3,12 @@ import { fuzzWorkloads } from './handshake/workloads.ts'
 import type { FuzzTarget } from './target.ts'
 import { echTargets } from './targets/ech.ts'
 import { identityTargets } from './targets/identity.ts'
+import { keyTargets } from './targets/keys.ts'
 import { liveTraffic } from './targets/live-messages.ts'
 import { pkiTargets } from './targets/pki.ts'
 import { policyTargets } from './targets/policy.ts'
+import { sessionTargets } from './targets/sessions.ts'
+import { textTargets } from './targets/texts.ts'
 import { tlsMessageTargets } from './targets/tls-messages.ts'
 import { tlsRecordTargets } from './targets/tls-records.ts'
 
@@ -20,7 +23,10 @@ export async function fuzzTargets(): Promise<readonly FuzzTarget[]> {
     ...tlsMessageTargets(live),
     ...echTargets(),
     ...(await pkiTargets(workloads)),
+    ...keyTargets(),
     ...identityTargets(workloads),
+    ...sessionTargets(workloads),
+    ...textTargets(),
     ...policyTargets(workloads),
   ]
 }

@@ -31,7 +31,7 @@ const shares = targets.map(({ name }) =>
 const whole = shares.reduce((sum, share) => sum + share, 0)
 for (const [index, target] of targets.entries()) {
   if (index < skip) continue
-  const report = runCampaign(target, {
+  const report = await runCampaign(target, {
     seed,
     forMs: (forMs * shares[index]!) / whole,
     announce: (input) => heartbeat.beat(index, input),

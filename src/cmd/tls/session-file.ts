@@ -41,7 +41,7 @@ export interface SessionOwner {
   readonly credential: Credential | undefined
 }
 
-interface KeptSession {
+export interface KeptSession {
   /** Of the leaf that was shown; empty when none was. */
   readonly shown: Uint8Array
   readonly ticket: ClientTicket
@@ -152,7 +152,8 @@ function encodeSession({ shown, ticket }: KeptSession): Uint8Array {
     .finish()
 }
 
-function decodeSession(encoded: Uint8Array): KeptSession {
+/** One block of the file. @throws DecodeError, CertificateError, TlsError */
+export function decodeSession(encoded: Uint8Array): KeptSession {
   return readAll(encoded, 'session', (reader) => ({
     shown: reader.bytes8('shown').slice(),
     ticket: decodeClientTicket(reader.bytes24('ticket')),

@@ -3,6 +3,7 @@ import { equalBytes } from '../../../src/bytes/bytes.ts'
 import { nativeCrypto } from '../../../src/crypto/native-provider.ts'
 import {
   chooseEchConfig,
+  decodeEchConfig,
   decodeEchConfigList,
   encodeEchConfigList,
   makeEchConfig,
@@ -34,6 +35,9 @@ function configListTarget(): FuzzTarget {
         const encoded = encodeEchConfigList(configs)
         if (!equalBytes(encodeEchConfigList(decodeEchConfigList(encoded)), encoded))
           throw new Violation('The list is another one after it was encoded and decoded again')
+        for (const config of configs)
+          if (!equalBytes(decodeEchConfig(config.encoded).encoded, config.encoded))
+            throw new Violation('A config is another one by itself')
         return `${magnitude(configs.length)} configs, ${chooseEchConfig(configs) === undefined ? 'none' : 'one'} of use`
       }, DecodeError),
   }

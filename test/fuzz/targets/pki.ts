@@ -1,32 +1,41 @@
 import { equalBytes, utf8 } from '../../../src/bytes/bytes.ts'
-import { judgeCsr } from '../../../src/ca/csr.ts'
-import { CaError } from '../../../src/ca/errors.ts'
 import { CryptoError } from '../../../src/crypto/errors.ts'
 import { nativeCrypto } from '../../../src/crypto/native-provider.ts'
 import { decodePkcs8 } from '../../../src/crypto/pkcs8.ts'
 import { portableCrypto } from '../../../src/crypto/portable-provider.ts'
 import type { KeyKind, PrivateKey } from '../../../src/crypto/provider.ts'
-import { HandfastError } from '../../../src/errors.ts'
-import { SpiffeId } from '../../../src/identity/spiffe-id.ts'
-import { svidIdentity } from '../../../src/identity/svid.ts'
+import { parseX509Svid, svidIdentity } from '../../../src/identity/svid.ts'
 import { trustBundle } from '../../../src/identity/trust-bundle.ts'
+import { parseSubjectPublicKey } from '../../../src/pki/algorithms.ts'
 import { parseCertificate } from '../../../src/pki/certificate.ts'
-import { createCsr, readCsr } from '../../../src/pki/csr.ts'
 import { DerReader, Tag } from '../../../src/pki/der.ts'
 import { DistinguishedName } from '../../../src/pki/distinguished-name.ts'
 import { CertificateError } from '../../../src/pki/errors.ts'
 import { hostnameVerifier } from '../../../src/pki/host-verifier.ts'
 import { certificateLabel } from '../../../src/pki/label.ts'
-import { encodePem, readPem } from '../../../src/pki/pem.ts'
+import { decodePem, encodePem, readPem } from '../../../src/pki/pem.ts'
 import { decodePrivateKeyPem, encodePrivateKeyPem } from '../../../src/pki/private-key.ts'
 import { readTime } from '../../../src/pki/time.ts'
 import type { Minted } from '../../support/certificates.ts'
 import { mintLeaf, mintSvid } from '../../support/certificates.ts'
 import { CLIENT_ID, NOW_MS, newKey, verifierFor, type Workloads } from '../../support/tls-workloads.ts'
 import { magnitude, outcomeOf, Violation, type FuzzTarget } from '../target.ts'
+import { requestTargets } from './requests.ts'
 
 const crypto = nativeCrypto()
-const KEY_KINDS: readonly KeyKind[] = ['ec-p256', 'ec-p384', 'ed25519', 'rsa']
+const KEY_KINDS: readonly KeyKind[] = [
+  'ec-p256',
+  'ec-p384',
+  'ec-p521',
+  'ed25519',
+  'ml-dsa-44',
+  'ml-dsa-65',
+  'ml-dsa-87',
+  'rsa',
+]
+
+/** What certificates are requested for. */
+const REQUESTED: ReadonlySet<KeyKind> = new Set(['ec-p256', 'ec-p384', 'ed25519'])
 
 /** Whatever is DER or PEM. */
 export async function pkiTargets(workloads: Workloads): Promise<readonly FuzzTarget[]> {
@@ -40,9 +49,12 @@ export async function pkiTargets(workloads: Workloads): Promise<readonly FuzzTar
   const ders = minted.map(({ certificate }) => certificate.der)
   return [
     derTarget(ders),
-    certificateTarget(ders),
+    certificateTarget(ders, workloads.client.key),
     pathTarget(workloads, [workloads.client, host, ...others]),
-    csrTarget(keys.filter(({ kind }) => kind !== 'rsa')),
+    ...requestTargets(
+      workloads,
+      keys.filter(({ kind }) => REQUESTED.has(kind)),
+    ),
     publicKeyTarget(keys),
     privateKeyTarget(keys),
     pemTarget(minted, keys),
@@ -81,13 +93,14 @@ const LEAVES: readonly LeafReader[] = [
   (_input, contents) => DerReader.readAll(contents, 'time', (reader) => String(readTime(reader, 'time'))),
   (_input, contents) =>
     DerReader.readAll(contents, 'name', (reader) => DistinguishedName.read(reader, 'name').text),
+  (input) => DistinguishedName.parse(input).text,
   (_input, contents, tag) =>
     tag === Tag.octetString
       ? DerReader.readAll(contents, 'nested', (reader) => String(reader.any('element').tag))
       : '',
 ]
 
-function certificateTarget(seeds: readonly Uint8Array[]): FuzzTarget {
+function certificateTarget(seeds: readonly Uint8Array[], key: PrivateKey): FuzzTarget {
   return {
     name: 'certificate-der',
     seeds,
@@ -99,11 +112,12 @@ function certificateTarget(seeds: readonly Uint8Array[]): FuzzTarget {
         const shown = [subject.text, issuer.text].join()
         if (/\p{Cc}/u.test(shown)) throw new Violation('A name is shown with control characters in it')
         const kinds = outcomeOf(() => svidIdentity(certificate).path, CertificateError)
+        const ours = outcomeOf(() => parseX509Svid([certificate], key).id.path, CertificateError)
         const anchor = outcomeOf(
           () => trustBundle('shop.example', [certificate]).trustDomain,
           CertificateError,
         )
-        return `parsed: ${extensions.length} ${publicKey.kind} ${kinds} ${anchor}`
+        return `parsed: ${extensions.length} ${publicKey.kind} ${kinds} ${ours} ${anchor}`
       }, CertificateError),
   }
 }
@@ -134,38 +148,6 @@ function pathTarget(workloads: Workloads, leaves: readonly Minted[]): FuzzTarget
   }
 }
 
-function csrTarget(keys: readonly PrivateKey[]): FuzzTarget {
-  const seeds = keys.map(createCsr)
-  const genuine = new Set(keys.map(({ publicKey }) => publicKey.spki.toHex()))
-  const id = SpiffeId.parse(CLIENT_ID)
-  return {
-    name: 'csr',
-    seeds,
-    run: (input) =>
-      outcomeOf(
-        () => {
-          const { publicKey, subject } = readCsr(input, crypto)
-          if (!genuine.has(publicKey.spki.toHex()))
-            throw new Violation('A request was accepted that its key did not sign')
-          judge(input)
-          return `read: ${magnitude(subject.text.length)}`
-        },
-        CertificateError,
-        CaError,
-      ),
-  }
-
-  function judge(input: Uint8Array): void {
-    try {
-      judgeCsr(input, { id, crypto })
-    } catch (thrown) {
-      if (thrown instanceof CaError && thrown.cause !== undefined && !(thrown.cause instanceof HandfastError))
-        throw thrown.cause
-      throw thrown
-    }
-  }
-}
-
 /** Both providers must take the same keys. */
 function publicKeyTarget(keys: readonly PrivateKey[]): FuzzTarget {
   const providers = [nativeCrypto(), portableCrypto()]
@@ -182,7 +164,8 @@ function publicKeyTarget(keys: readonly PrivateKey[]): FuzzTarget {
       )
       const [native, portable] = outcomes.map((outcome) => outcome.startsWith('imported'))
       if (native !== portable) throw new Violation(`Native says ${outcomes[0]}, portable ${outcomes[1]}`)
-      return outcomes[0]!
+      const known = outcomeOf(() => String(parseSubjectPublicKey(input).kind), CertificateError)
+      return `${outcomes[0]} ${known.replaceAll(':', '')}`
     },
   }
 }
@@ -214,6 +197,7 @@ function pemTarget(minted: readonly Minted[], keys: readonly PrivateKey[]): Fuzz
       const key = outcomeOf(() => decodePrivateKeyPem(text, crypto).kind, CertificateError)
       return outcomeOf(() => {
         const blocks = readPem(text)
+        for (const { label } of blocks) decodePem(text, label)
         for (const { label, der } of blocks) {
           const [again] = readPem(encodePem(label, der))
           if (again?.label !== label || !equalBytes(again.der, der))

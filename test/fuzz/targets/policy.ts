@@ -1,4 +1,5 @@
-import { toBinary } from '@bufbuild/protobuf'
+import { create, toBinary } from '@bufbuild/protobuf'
+import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { utf8 } from '../../../src/bytes/bytes.ts'
 import { PolicyError } from '../../../src/authz/errors.ts'
 import { parsePolicies } from '../../../src/authz/parse.ts'
@@ -6,19 +7,38 @@ import { normalizePath } from '../../../src/authz/path.ts'
 import { deserializePolicies, serializePolicies } from '../../../src/authz/serialize.ts'
 import { controllerConfigSchema } from '../../../src/config/controller-config.ts'
 import { ConfigError } from '../../../src/config/errors.ts'
-import { parseYaml } from '../../../src/config/parse.ts'
+import { parseYaml, parseYamlDocuments } from '../../../src/config/parse.ts'
 import { proxyConfigSchema } from '../../../src/config/proxy-config.ts'
 import { ControlError } from '../../../src/control/errors.ts'
-import { SnapshotSchema, SnapshotService } from '../../../src/control/gen/handfast_pb.ts'
+import {
+  CertificateService,
+  IssueSvidResponseSchema,
+  SnapshotSchema,
+  SnapshotService,
+} from '../../../src/control/gen/handfast_pb.ts'
 import { methodDefinition } from '../../../src/control/grpc-service.ts'
-import { decodeSnapshot, decodeVersion, encodeSnapshot } from '../../../src/control/message-codec.ts'
+import {
+  decodeIssuedSvid,
+  decodeSnapshot,
+  decodeVersion,
+  encodeBundles,
+  encodeSnapshot,
+} from '../../../src/control/message-codec.ts'
 import { TrustBundles } from '../../../src/identity/trust-bundle.ts'
-import type { Workloads } from '../../support/tls-workloads.ts'
+import { NOW_MS, type Workloads } from '../../support/tls-workloads.ts'
 import { magnitude, outcomeOf, shapeOf, Violation, type FuzzTarget } from '../target.ts'
 
 /** What operators write, what controllers send, and what is judged by it. */
 export function policyTargets(workloads: Workloads): readonly FuzzTarget[] {
-  return [PATH, POLICY_YAML, PROXY_YAML, CONTROLLER_YAML, POLICY_JSON, snapshotTarget(workloads)]
+  return [
+    PATH,
+    POLICY_YAML,
+    PROXY_YAML,
+    CONTROLLER_YAML,
+    POLICY_JSON,
+    snapshotTarget(workloads),
+    issuedSvidTarget(workloads),
+  ]
 }
 
 const PATH: FuzzTarget = {
@@ -130,9 +150,11 @@ const PROXY_YAML = yamlTarget('proxy-yaml', PROXY, (text) =>
   parseYaml(text, { file: 'proxy.yaml', schema: proxyConfigSchema }),
 )
 
-const CONTROLLER_YAML = yamlTarget('controller-yaml', CONTROLLER, (text) =>
-  parseYaml(text, { file: 'controller.yaml', schema: controllerConfigSchema }),
-)
+const CONTROLLER_YAML = yamlTarget('controller-yaml', CONTROLLER, (text) => {
+  const options = { file: 'controller.yaml', schema: controllerConfigSchema }
+  const documents = parseYamlDocuments(text, options)
+  if (documents.length === 1) parseYaml(text, options)
+})
 
 function yamlTarget(name: string, seed: string, parse: (text: string) => unknown): FuzzTarget {
   return {
@@ -189,6 +211,33 @@ function snapshotTarget({ domain }: Workloads): FuzzTarget {
       return outcomeOf(() => {
         const { bundles } = decodeSnapshot(message, decodeVersion(message))
         return `decoded: ${bundles.trustDomains.length}`
+      }, ControlError)
+    },
+  }
+}
+
+/** A certificate as the controller sends it. */
+function issuedSvidTarget({ client, domain }: Workloads): FuzzTarget {
+  const { responseDeserialize } = methodDefinition(CertificateService.method.issueSvid)
+  const issued = create(IssueSvidResponseSchema, {
+    certificateChain: client.chain.map(({ der }) => der),
+    trustBundles: encodeBundles(domain.bundles),
+    serverTime: timestampFromMs(NOW_MS),
+  })
+  return {
+    name: 'issued-svid',
+    seeds: [toBinary(IssueSvidResponseSchema, issued)],
+    run(input) {
+      let message: ReturnType<typeof responseDeserialize>
+      try {
+        message = responseDeserialize(Buffer.from(input))
+      } catch (thrown) {
+        return `no message: ${shapeOf((thrown as Error).message)}`
+      }
+      return outcomeOf(() => {
+        const { chain, clockSkewMs } = decodeIssuedSvid(message, { sentAtMs: NOW_MS, receivedAtMs: NOW_MS })
+        if (!Number.isFinite(clockSkewMs)) throw new Violation(`The clocks differ by ${clockSkewMs} ms`)
+        return `decoded: ${chain.length} ${clockSkewMs === 0}`
       }, ControlError)
     },
   }

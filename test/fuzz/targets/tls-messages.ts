@@ -33,7 +33,15 @@ import {
   encodeServerHello,
   selectedVersion,
 } from '../../../src/tls/messages/server-hello.ts'
+import { nodeCompression } from '../../../src/net/node-compression.ts'
+import { compressCertificate, restoreCertificate } from '../../../src/tls/certificate-compression.ts'
 import { describeMessage } from '../../../src/tls/describe.ts'
+import {
+  decodeCompressedCertificate,
+  encodeCompressedCertificate,
+} from '../../../src/tls/messages/compressed-certificate.ts'
+import { asMessage } from '../../../src/tls/messages/handshake-message.ts'
+import { checkAlertLevel, readAlert } from '../../../src/tls/received-alert.ts'
 import { HandshakeType } from '../../../src/tls/registry.ts'
 import { bodyOf, messageOf } from '../handshake/flight.ts'
 import { magnitude, outcomeOf, Violation, type FuzzTarget } from '../target.ts'
@@ -73,6 +81,8 @@ export function tlsMessageTargets(live: LiveTraffic): readonly FuzzTarget[] {
       encode: encodeCertificateRequest,
     }),
     messageTarget(live, 'certificate', { decode: decodeCertificate, encode: encodeCertificate }),
+    compressedCertificateTarget(live),
+    ALERT,
     messageTarget(live, 'certificate_verify', {
       decode: decodeCertificateVerify,
       encode: encodeCertificateVerify,
@@ -112,6 +122,36 @@ function messageTarget<T>(
         TlsError,
       ),
   }
+}
+
+/** Beside what live handshakes send, which is in zlib, the same certificates in the other ways. */
+function compressedCertificateTarget(live: LiveTraffic): FuzzTarget {
+  const target = messageTarget(live, 'compressed_certificate', {
+    decode: decodeCompressedCertificate,
+    encode: encodeCompressedCertificate,
+    check(message) {
+      const restored = restoreCertificate(asMessage(encodeCompressedCertificate(message)), nodeCompression)
+      if (restored.body.length !== message.uncompressedLength)
+        throw new Violation('What was restored is not as long as announced')
+      decodeCertificate(restored.body)
+    },
+  })
+  const [certificate] = live.bodies(HandshakeType.certificate)
+  const others = nodeCompression.map((compressor) =>
+    bodyOf(compressCertificate(messageOf(HandshakeType.certificate, certificate!), compressor)),
+  )
+  return { ...target, seeds: [...target.seeds, ...others] }
+}
+
+const ALERT: FuzzTarget = {
+  name: 'alert',
+  seeds: ['0100', '0228', '015a'].map((hex) => Uint8Array.fromHex(hex)),
+  run: (input) =>
+    outcomeOf(() => {
+      const alert = readAlert(input)
+      checkAlertLevel(alert)
+      return `read: ${alert.description}`
+    }, TlsError),
 }
 
 const EXTENDED: readonly ExtendedMessage[] = [
