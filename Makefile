@@ -33,8 +33,8 @@ unit: install
 test: build ## every test that can run here; what is skipped says why
 	node --test --test-concurrency=2 'test/**/*.test.ts'
 
-fuzz: install ## feed mutated input to every decoder and to both state machines (TIME=60s SEED=N ONLY=name REPLAY=FILE)
-	node --disable-warning=ExperimentalWarning test/fuzz/run.ts $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(addprefix --only ,$(ONLY)) $(if $(REPLAY),--replay $(REPLAY))
+fuzz: install ## feed mutated input to every decoder and to both state machines (TIME=60s SEED=N JOBS=N ONLY=name REPLAY=FILE)
+	node --disable-warning=ExperimentalWarning test/fuzz/run.ts $(if $(TIME),--time $(TIME)) $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(addprefix --only ,$(ONLY)) $(if $(REPLAY),--replay $(REPLAY))
 
 bench: build ## Handfast beside nginx, haproxy, stunnel and node:tls, as ratios, then the micro benches (JSON=FILE, SVG=FILE)
 	node --disable-warning=ExperimentalWarning bench/run.bench.ts $(if $(JSON),--json $(JSON)) $(if $(SVG),--svg $(SVG))

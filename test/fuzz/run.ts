@@ -1,7 +1,8 @@
 /**
  * Fuzzes everything that takes bytes from strangers.
  *
- * `node test/fuzz/run.ts [--time 60s] [--seed N] [--only NAME]… [--replay FILE]`; exits with 1 when something was found.
+ * `node test/fuzz/run.ts [--time 60s] [--seed N] [--jobs N] [--only NAME]… [--replay FILE]`; exits with 1 when something
+ * was found.
  */
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -31,6 +32,7 @@ const { values: flags } = parseArgs({
   options: {
     time: { type: 'string', default: '60s' },
     seed: { type: 'string' },
+    jobs: { type: 'string', default: '1' },
     only: { type: 'string', multiple: true, default: [] },
     replay: { type: 'string' },
   },
@@ -40,30 +42,35 @@ process.exitCode = flags.replay === undefined ? await fuzz() : await replay(flag
 
 async function fuzz(): Promise<number> {
   const seed = flags.seed === undefined ? Date.now() >>> 0 : Number(flags.seed)
+  const jobs = Number(flags.jobs)
   const forMs = parseDuration(flags.time)
-  if (forMs === undefined || !Number.isInteger(seed))
-    throw new Error('TIME is a duration such as 60s, SEED a number')
-  print(`seed ${seed}, ${flags.time}`)
+  if (forMs === undefined || !Number.isInteger(seed) || !(Number.isInteger(jobs) && jobs > 0))
+    throw new Error('TIME is a duration such as 60s, SEED a number, JOBS a number of threads')
+  print(`seed ${seed}, ${flags.time}, ${jobs} thread${jobs === 1 ? '' : 's'}`)
+  const startedMs = performance.now()
   const reports: CampaignReport[] = []
   const findings: Finding[] = []
-  let names: readonly string[] = []
-  // A thread that hangs takes the rest of its target's time with it; the next one goes on behind it.
-  for (let skip: number | undefined = 0; skip !== undefined;) {
-    const hung = await watch({ seed, forMs, only: flags.only, skip }, (message) => {
-      if (message.kind === 'targets') names = message.names
-      else {
-        reports.push(message.report)
-        findings.push(...message.report.findings)
-        print(lineOf(message.report))
-      }
-    })
-    if (names.length === 0) throw new Error(`There is no target ${flags.only.join()}`)
-    skip = hung === undefined ? undefined : hung.target + 1
-    if (hung === undefined) continue
-    const target = names[hung.target]!
-    findings.push({ target, problem: `Hung for ${HANG_MS} ms`, input: toHex(hung.input), seed })
+  const run = async (job: number): Promise<void> => {
+    let names: readonly string[] = []
+    // A thread that hangs takes the rest of its target's time with it; the next one goes on behind it.
+    for (let skip: number | undefined = 0; skip !== undefined;) {
+      const hung = await watch({ seed, forMs, only: flags.only, jobs, job, skip }, (message) => {
+        if (message.kind === 'targets') names = message.names
+        else {
+          reports.push(message.report)
+          findings.push(...message.report.findings)
+          print(lineOf(message.report))
+        }
+      })
+      skip = hung === undefined ? undefined : hung.target + 1
+      if (hung === undefined) continue
+      const target = names[hung.target]!
+      findings.push({ target, problem: `Hung for ${HANG_MS} ms`, input: toHex(hung.input), seed })
+    }
   }
-  print(totalOf(reports))
+  await Promise.all(Array.from({ length: jobs }, (_, job) => run(job)))
+  if (reports.length + findings.length === 0) throw new Error(`There is no target ${flags.only.join()}`)
+  print(totalOf(reports, (performance.now() - startedMs) / 1000))
   for (const finding of findings)
     print(`FOUND ${finding.target}: ${finding.problem}\n  ${writeFinding(FINDINGS, finding)}`)
   return findings.length === 0 ? 0 : 1
@@ -112,18 +119,27 @@ async function replay(path: string): Promise<number> {
   return 1
 }
 
-function lineOf({ target, inputs, cpuSeconds, outcomes, counts, findings }: CampaignReport): string {
+function lineOf({
+  target,
+  inputs,
+  cpuSeconds,
+  outcomes,
+  counts,
+  findings,
+  grownBytes,
+}: CampaignReport): string {
   const rate = `${Math.round(inputs / cpuSeconds)}/s`
+  const grown = `${(grownBytes / 2 ** 20).toFixed(1)} MiB`
   const most = counts.slice(0, SHOWN_CODES).map(([code, count]) => `${code} ${count}`)
   const found = findings.length === 0 ? '' : `  ${findings.length} FOUND`
-  return `${target.padEnd(22)}${String(inputs).padStart(10)}${rate.padStart(11)}${String(outcomes).padStart(6)} ways  ${most.join(', ')}${found}`
+  return `${target.padEnd(22)}${String(inputs).padStart(10)}${rate.padStart(11)}${grown.padStart(10)}${String(outcomes).padStart(6)} ways  ${most.join(', ')}${found}`
 }
 
-function totalOf(reports: readonly CampaignReport[]): string {
+function totalOf(reports: readonly CampaignReport[], seconds: number): string {
   const sum = (figure: (report: CampaignReport) => number): number =>
     reports.reduce((total, report) => total + figure(report), 0)
-  const [inputs, seconds] = [sum((report) => report.inputs), sum((report) => report.cpuSeconds)]
-  return `${inputs} inputs in ${sum((report) => report.seconds).toFixed(0)} s (${seconds.toFixed(0)} s of the processor), ${sum((report) => report.findings.length)} findings`
+  const [inputs, cpuSeconds] = [sum((report) => report.inputs), sum((report) => report.cpuSeconds)]
+  return `${inputs} inputs to ${reports.length} targets in ${seconds.toFixed(0)} s (${cpuSeconds.toFixed(0)} s of the processor), ${sum((report) => report.findings.length)} findings`
 }
 
 function print(text: string): void {

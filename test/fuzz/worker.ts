@@ -11,7 +11,10 @@ export interface WorkerTask {
   readonly forMs: number
   /** Names of targets, or nothing for all. */
   readonly only: readonly string[]
-  /** How many of them to leave out: they have had their turn. */
+  /** How many threads share the targets, and which of them this is: one target goes to each in turn. */
+  readonly jobs: number
+  readonly job: number
+  /** How many of its targets to leave out: they have had their turn. */
   readonly skip: number
 }
 
@@ -20,13 +23,17 @@ export type WorkerMessage =
   | { readonly kind: 'targets'; readonly names: readonly string[] }
   | { readonly kind: 'report'; readonly report: CampaignReport }
 
-const { memory, seed, forMs, only, skip } = workerData as WorkerTask
+const { memory, seed, forMs, only, jobs, job, skip } = workerData as WorkerTask
 const heartbeat = new Heartbeat(memory)
-const targets = (await fuzzTargets()).filter(({ name }) => only.length === 0 || only.includes(name))
+const targets = (await fuzzTargets())
+  .filter(({ name }) => only.length === 0 || only.includes(name))
+  .filter((_, index) => index % jobs === job)
 say({ kind: 'targets', names: targets.map(({ name }) => name) })
-// Half of the time is for the two that drive whole handshakes.
+// Half of the time is for those that drive whole handshakes.
+const isHandshake = (name: string): boolean => name.startsWith('handshake-')
+const handshakes = targets.filter(({ name }) => isHandshake(name)).length
 const shares = targets.map(({ name }) =>
-  name.startsWith('handshake-') ? Math.max(1, (targets.length - 2) / 2) : 1,
+  isHandshake(name) ? Math.max(1, (targets.length - handshakes) / handshakes) : 1,
 )
 const whole = shares.reduce((sum, share) => sum + share, 0)
 for (const [index, target] of targets.entries()) {
