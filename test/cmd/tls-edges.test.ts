@@ -51,6 +51,7 @@ test('tls serve refuses misuse before it listens, with exit code 2', async (t) =
     [[...files.catalog, '--listen', '[::]:0', '--ca', files.ca], /--listen: expected a loopback address/],
     [[...files.catalog, '--http', '--alpn', 'h2'], /--alpn: expected http\/1\.1 with --http, got "h2"/],
     [[...files.catalog, '--groups', 'x25519,x25519'], /--groups: expected each name once/],
+    [[...files.catalog, '--signatures', 'mldsa'], /--signatures: expected some of ecdsa_secp256r1_sha256, /],
     [[...files.catalog, '--suites', 'AES'], /--suites: expected some of TLS_AES_128_GCM_SHA256/],
   ] as const) {
     const { code, stderr } = await runCli(t, ['tls', 'serve', '--listen', '127.0.0.1:0', ...args])

@@ -3,7 +3,12 @@ import type { CryptoProvider, GroupName } from '../../crypto/provider.ts'
 import { nodeCompression } from '../../net/node-compression.ts'
 import type { CertificateCompressor } from '../../tls/certificate-compression.ts'
 import type { Credential } from '../../tls/options.ts'
-import { CipherSuite, type CipherSuiteName } from '../../tls/registry.ts'
+import {
+  CipherSuite,
+  SIGNATURE_SCHEMES,
+  type CipherSuiteName,
+  type SignatureSchemeName,
+} from '../../tls/registry.ts'
 import { readCredential } from '../credentials.ts'
 import { UsageError } from '../errors.ts'
 import { parseList, parseNames, quoted } from '../flags.ts'
@@ -16,6 +21,7 @@ export const SHARED_FLAGS = {
   alpn: { type: 'string' },
   suites: { type: 'string' },
   groups: { type: 'string' },
+  signatures: { type: 'string' },
   'compress-certificates': { type: 'boolean' },
   'psk-identity': { type: 'string' },
   'psk-file': { type: 'string' },
@@ -30,6 +36,7 @@ export const SHARED_FLAGS = {
 export const SHARED_USAGE: string = `  --alpn a,b           application protocols, by preference
   --suites A,B         cipher suites, by preference: ${Object.keys(CipherSuite).join(', ')}
   --groups A,B         key agreement groups, by preference: x25519, secp256r1, …
+  --signatures A,B     what the peer may prove itself with, by preference: ed25519, mldsa65, …
   --compress-certificates
                        take and send certificates compressed (RFC 8879): fewer bytes, which older Wiresharks cannot read
   --psk-file FILE      rest on a key that both sides were given beforehand instead of certificates: at least 16 bytes in
@@ -48,6 +55,7 @@ export interface Negotiation {
   readonly alpn?: readonly string[]
   readonly suites?: readonly CipherSuiteName[]
   readonly groups?: readonly GroupName[]
+  readonly signatureSchemes?: readonly SignatureSchemeName[]
   readonly certificateCompression?: readonly CertificateCompressor[]
 }
 
@@ -55,8 +63,14 @@ interface NegotiationFlags {
   readonly alpn?: string
   readonly suites?: string
   readonly groups?: string
+  readonly signatures?: string
   readonly 'compress-certificates'?: boolean
 }
+
+/** What is left over for old clients is for configurations, not for trying things out. */
+const SIGNATURES: readonly SignatureSchemeName[] = SIGNATURE_SCHEMES.filter(
+  ({ use }) => use !== 'legacy',
+).map(({ name }) => name)
 
 /** @throws UsageError */
 export function readNegotiation(flags: NegotiationFlags, crypto: CryptoProvider): Negotiation {
@@ -66,6 +80,9 @@ export function readNegotiation(flags: NegotiationFlags, crypto: CryptoProvider)
       ? {}
       : { suites: parseNames('--suites', flags.suites, Object.keys(CipherSuite) as CipherSuiteName[]) }),
     ...(flags.groups === undefined ? {} : { groups: parseNames('--groups', flags.groups, crypto.groups) }),
+    ...(flags.signatures === undefined
+      ? {}
+      : { signatureSchemes: parseNames('--signatures', flags.signatures, SIGNATURES) }),
     ...(flags['compress-certificates'] === true ? { certificateCompression: nodeCompression } : {}),
   }
 }
