@@ -52,10 +52,9 @@ for (const trial of TRIALS) {
     }).listen(0, '127.0.0.1')
     t.after(() => server.close())
     await once(server, 'listening')
-    const client = connectTo(t, (server.address() as AddressInfo).port, [
-      ...['--servername', 'localhost', '--ca', ca, '--spiffe-id', CATALOG, '--json'],
-      ...[...web, ...flags],
-    ])
+    const { port } = server.address() as AddressInfo
+    const who = ['--servername', 'localhost', '--ca', ca, '--spiffe-id', CATALOG]
+    const client = connectTo(t, port, who, web, flags, ['--json'])
     client.write('said to Node\n')
     await client.saw(/^said to Node\n$/, 'stdout')
     client.end()
