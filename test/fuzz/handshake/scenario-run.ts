@@ -47,6 +47,11 @@ export class ScenarioRun implements Disposable {
 
   /** From the hellos until nothing moves any more. */
   handshake(wire?: Wire): this {
+    return this.begin(wire).pump(wire)
+  }
+
+  /** From the hellos until nothing moves any more, or somebody waits for an answer. */
+  begin(wire?: Wire): this {
     this.pair.start()
     if (this.#early !== undefined) {
       const { connection } = this.client
@@ -54,7 +59,8 @@ export class ScenarioRun implements Disposable {
       if (connection.sendEarly(this.#early) === 0 && this.#answers.giveNext())
         connection.sendEarly(this.#early)
     }
-    return this.pump(wire)
+    this.pair.pump(wire)
+    return this
   }
 
   /** Carries bytes, and gives one answer after the other, until there are neither. */

@@ -11,10 +11,16 @@ export interface Step {
   readonly seed: number
 }
 
+/** How a run ends: with goodbyes, or while answers may be waited for by a transport that breaks off or an owner who leaves. */
+export type Ending = 'orderly' | 'broken off' | 'left'
+
+const ENDINGS: readonly Ending[] = ['orderly', 'broken off', 'left']
+
 export interface Script {
   readonly scenario: number
   /** Whether hashes and MACs are computed. */
   readonly hashes: boolean
+  readonly ending: Ending
   readonly steps: readonly Step[]
 }
 
@@ -28,8 +34,8 @@ const MAX_STEPS = 8
 const MAX_DELIVERIES = 7
 
 /** The script without steps. */
-export function emptyScript(scenario: number, hashes: boolean): Uint8Array {
-  return Uint8Array.of(scenario, hashes ? 1 : 0)
+export function emptyScript(scenario: number, hashes: boolean, ending: Ending = 'orderly'): Uint8Array {
+  return Uint8Array.of(scenario, (ENDINGS.indexOf(ending) << 1) | (hashes ? 1 : 0))
 }
 
 export function readScript(input: Uint8Array): Script {
@@ -38,7 +44,9 @@ export function readScript(input: Uint8Array): Script {
     const seed = new DataView(input.buffer, input.byteOffset).getUint32(at + 2)
     steps.push({ delivery: input[at]! % MAX_DELIVERIES, edit: input[at + 1]!, seed })
   }
-  return { scenario: input[0] ?? 0, hashes: input[1] === 1, steps }
+  const way = input[1] ?? 0
+  const ending = ENDINGS[(way >>> 1) % ENDINGS.length]!
+  return { scenario: input[0] ?? 0, hashes: (way & 1) === 1, ending, steps }
 }
 
 /** Another script: a step more, less or changed, another handshake, or the steps of both. */
@@ -50,7 +58,7 @@ export function mutateScript(input: Uint8Array, other: Uint8Array, random: Rando
       case 0:
         return concat(head, tail.subarray(STEP_BYTES))
       case 1:
-        return concat(Uint8Array.of(random(256), random(2)), input.subarray(HEADER_BYTES))
+        return concat(Uint8Array.of(random(256), randomWay(random)), input.subarray(HEADER_BYTES))
       case 2:
         return concat(head, other.subarray(HEADER_BYTES))
       case 3:
@@ -61,6 +69,11 @@ export function mutateScript(input: Uint8Array, other: Uint8Array, random: Rando
     }
   })()
   return changed.slice(0, HEADER_BYTES + MAX_STEPS * STEP_BYTES)
+}
+
+/** Mostly orderly: what breaks off early shows less. */
+function randomWay(random: Random): number {
+  return random(4) === 0 ? random(2 * ENDINGS.length) : random(2)
 }
 
 function randomStep(random: Random): Uint8Array {

@@ -4,7 +4,7 @@ import type { Role, TlsEnd, Wire } from '../../support/tls-pair.ts'
 import { CLIENT_ID, SERVER_ID, type Workloads } from '../../support/tls-workloads.ts'
 import { shapeOf, Violation, type FuzzTarget } from '../target.ts'
 import { edit, EDIT_COUNT } from './edits.ts'
-import { emptyScript, mutateScript, readScript, type Step } from './script.ts'
+import { emptyScript, mutateScript, readScript, type Ending, type Step } from './script.ts'
 import { ScenarioRun } from './scenario-run.ts'
 import { scenarios, type Scenario } from './scenarios.ts'
 
@@ -14,19 +14,26 @@ const OUR_OWN = new Set(['TLS_INTERNAL', 'TLS_MISUSE', 'TLS_BAD_OPTIONS'])
 /** Whole connections in which what `disturbed` sends is changed on its way to the other side. */
 export function handshakeTarget(workloads: Workloads, disturbed: Role): FuzzTarget {
   const kinds = scenarios(workloads)
-  const seeds = kinds.flatMap((_, index) => [emptyScript(index, true), emptyScript(index, false)])
+  const seeds = kinds.flatMap((_, index) => [
+    emptyScript(index, true),
+    emptyScript(index, false),
+    emptyScript(index, true, 'broken off'),
+    emptyScript(index, true, 'left'),
+  ])
   return {
     name: disturbed === 'client' ? 'handshake-server' : 'handshake-client',
     seeds,
     mutate: mutateScript,
     run(input) {
-      const { scenario: number, hashes, steps } = readScript(input)
+      const { scenario: number, hashes, ending, steps } = readScript(input)
       const scenario = kinds[number % kinds.length]!
       using run = new ScenarioRun(workloads, scenario, { hashes })
-      connect(run, disturbing(disturbed, steps))
+      const wire = disturbing(disturbed, steps)
+      if (ending === 'orderly') connect(run, wire)
+      else abandon(run, wire, ending)
       const { client, server } = run
-      for (const role of ['client', 'server'] as const) check(run[role], role, scenario)
-      if (steps.length === 0) checkUndisturbed(run, scenario)
+      for (const role of ['client', 'server'] as const) check(run[role], role, { scenario, ending })
+      if (steps.length === 0 && ending === 'orderly') checkUndisturbed(run, scenario)
       if (hashes) checkAgreement(run)
       // A connection that has failed has let go of its keys; one that has ended well also.
       if (run.crypto.live !== 0) throw new Violation(`${run.crypto.live} AEAD keys are alive after the end`)
@@ -54,6 +61,16 @@ function connect(run: ScenarioRun, wire: Wire): void {
   for (const { connection } of [client, server]) connection.receiveEnd()
 }
 
+/** From hello to the end of both transports, or of whoever held the connections; only then are answers given. */
+function abandon(run: ScenarioRun, wire: Wire, ending: Exclude<Ending, 'orderly'>): void {
+  run.begin(wire)
+  for (const { connection } of run.pair.ends) {
+    if (ending === 'left') connection[Symbol.dispose]()
+    else connection.receiveEnd()
+  }
+  run.pump(wire)
+}
+
 function isOpen({ session, error }: TlsEnd): boolean {
   return session !== undefined && error === undefined
 }
@@ -73,13 +90,17 @@ function disturbing(disturbed: Role, steps: readonly Step[]): Wire {
 }
 
 /** What no side may ever do, whatever it is sent. */
-function check({ calls, error, session }: TlsEnd, role: Role, { anonymous, hidesName }: Scenario): void {
+function check(
+  { calls, error, session }: TlsEnd,
+  role: Role,
+  { scenario: { anonymous, hidesName }, ending }: { readonly scenario: Scenario; readonly ending: Ending },
+): void {
   const told = calls.join()
   if (error !== undefined && OUR_OWN.has(error.code))
     throw new Violation(`The ${role} failed with ${error.code}: ${error.message}`)
   if (!/^(established(,data \d+)*(,peerClosed)?)?(,?failed \w+)?$/.test(told))
     throw new Violation(`The ${role} told its handlers ${told}`)
-  if (error === undefined && !told.endsWith('peerClosed') && told !== '')
+  if (ending !== 'left' && error === undefined && !told.endsWith('peerClosed') && told !== '')
     throw new Violation(`The ${role} has neither failed nor seen the end: ${told}`)
   if (session === undefined) return
   if (role === 'client' && hidesName && !session.echAccepted)
