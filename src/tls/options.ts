@@ -208,6 +208,11 @@ export interface ServerOptions extends EndpointOptions {
    * @default certificates only
    */
   readonly externalPsks?: readonly ExternalPsk[]
+  /**
+   * Those of `groups` that are as good as each other to us: where our order leads to one of them, the client's order
+   * says which. @default ours decides
+   */
+  readonly equalGroups?: readonly GroupName[]
   /** Asks clients for a certificate. Without a verifier, of either kind, none is asked for. */
   readonly clientVerifier?: PeerVerifier
   /** Whether a client without certificate is let in, unverified. @default false when there is a verifier */

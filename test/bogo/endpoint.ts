@@ -99,6 +99,7 @@ function serverOptions(
     ...(psks === undefined ? {} : { externalPsks: psks }),
     ...(psks !== undefined && credentials.length === 0 ? {} : { credential: chooser(settings, credentials) }),
     alwaysSendChangeCipherSpec: true,
+    equalGroups: equalGroups(settings),
     ...serverEch(settings, surroundings.memory.crypto),
     ...(settings.noTicket ? {} : { tickets: ticketPolicy(settings, surroundings.memory) }),
     ...(settings.enableEarlyData ? { earlyData: { maxBytes: MAX_EARLY_DATA_BYTES } } : {}),
@@ -186,6 +187,13 @@ export function refusalOf(settings: Settings): TlsError | undefined {
   // The two callbacks of BoringSSL have different alerts.
   const alert = useCustomVerifyCallback ? 'certificate_unknown' : 'handshake_failure'
   return new TlsError('TLS_CERTIFICATE_REJECTED', REFUSAL, { alert })
+}
+
+const EQUAL_TO_NEXT = 1
+
+function equalGroups({ curves, curvesFlags }: Settings): GroupName[] {
+  const isEqual = (index: number): boolean => curvesFlags[index] === EQUAL_TO_NEXT
+  return curves.filter((_, index) => isEqual(index) || isEqual(index - 1)).map(groupNamed)
 }
 
 /** A protocol that no client of the suite offers: every offer is refused. */

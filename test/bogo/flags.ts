@@ -92,6 +92,7 @@ const INTEGER_LISTS = [
   'acceptedPeerCertTypes',
   'availableClientCertTypes',
   'curves',
+  'curvesFlags',
   'expectPeerVerifyPref',
   'keyShares',
   'serverSupportedGroupsHint',
@@ -100,6 +101,7 @@ const INTEGER_LISTS = [
 
 const TEXTS = [
   'advertiseAlpn',
+  'cipher',
   'expectAdvertisedAlpn',
   'expectAlpn',
   'expectClientCaList',

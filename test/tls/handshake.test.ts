@@ -143,10 +143,31 @@ test('TlsConnection as server refuses a client that accepts no signature of its 
 
 test('TlsConnection as server prefers its own order of suites and of groups', () => {
   using pair = established({
-    client: { suites: ['TLS_AES_128_GCM_SHA256', 'TLS_CHACHA20_POLY1305_SHA256'] },
-    server: { suites: ['TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'] },
+    client: {
+      suites: ['TLS_AES_128_GCM_SHA256', 'TLS_CHACHA20_POLY1305_SHA256'],
+      groups: ['x25519', 'secp256r1'],
+    },
+    server: {
+      suites: ['TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
+      groups: ['secp256r1', 'x25519'],
+    },
   })
   assert.equal(pair.client.session!.cipherSuite, 'TLS_CHACHA20_POLY1305_SHA256')
+  assert.equal(pair.client.session!.group, 'secp256r1')
+})
+
+test('TlsConnection as server leaves the choice among equal groups to the client, and no other', () => {
+  const groups = ['secp256r1', 'x25519', 'secp384r1'] as const
+  const equalGroups = ['x25519', 'secp256r1', 'secp521r1'] as const
+  for (const [offered, expected] of [
+    [['secp384r1', 'x25519', 'secp256r1'], 'x25519'],
+    [['secp256r1', 'x25519', 'secp384r1'], 'secp256r1'],
+    [['secp521r1', 'secp384r1', 'x25519'], 'x25519'],
+    [['secp521r1', 'secp384r1'], 'secp384r1'],
+  ] as const) {
+    using pair = established({ client: { groups: offered }, server: { groups, equalGroups } })
+    assert.equal(pair.client.session!.group, expected)
+  }
 })
 
 test('TlsConnection exports keying material that depends on label, context and length', () => {

@@ -51,7 +51,7 @@ export interface Chosen {
 export function* receiveClientHello(
   hs: HandshakeContext,
   policy: NegotiationPolicy,
-  { cookieKey, ech }: Pick<ServerOptions, 'cookieKey' | 'ech'>,
+  { cookieKey, ech, equalGroups = [] }: Pick<ServerOptions, 'cookieKey' | 'ech' | 'equalGroups'>,
 ): Handshake<Chosen> {
   const first = openClientHello(hs, ech, yield* hs.receive(HandshakeType.client_hello))
   const { hello, message, echRejected } = first
@@ -61,7 +61,7 @@ export function* receiveClientHello(
   if (cookieKey !== undefined && cookie !== undefined)
     return resumeRetry(hs, policy, { hello, message, cookie, cookieKey })
   const suite = chooseSuite(hello, policy)
-  const group = chooseGroup(hello, policy)
+  const group = chooseGroup(hello, policy, equalGroups)
   const share = shareOf(hello, group)
   const announcesEarlyData = hello.extensions.has(ExtensionType.early_data)
   const settled = { announcesEarlyData, echAccepted, echRejected }
@@ -135,12 +135,20 @@ function chooseSuite(hello: ClientHello, { suites }: NegotiationPolicy): CipherS
 }
 
 /**
- * Our preferred group among the client's, whether it comes with a share or not: what a client happens to predict must
- * not weaken what both can do.
+ * Our preferred group among the client's, or what the client prefers to it of those that are its equals. Whether it
+ * comes with a share does not matter: what a client happens to predict must not weaken what both can do.
  */
-function chooseGroup(hello: ClientHello, { groups }: NegotiationPolicy): GroupName {
+function chooseGroup(
+  hello: ClientHello,
+  { groups }: NegotiationPolicy,
+  equalGroups: readonly GroupName[],
+): GroupName {
   const offered = hello.extensions.value('supported_groups') ?? []
   const group = groups.find((candidate) => offered.includes(NamedGroup[candidate]))
+  if (group !== undefined && equalGroups.includes(group)) {
+    const equals = equalGroups.filter((equal) => groups.includes(equal))
+    return offered.map((code) => groupOf(code, equals)).find((equal) => equal !== undefined)!
+  }
   if (group !== undefined) return group
   throw new TlsError(
     'TLS_NO_COMMON_GROUP',
