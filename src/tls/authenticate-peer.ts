@@ -79,10 +79,13 @@ function readShown(message: HandshakeMessage, expectation: PeerExpectation): Sho
   const { options, certificateType } = expectation
   const { body } =
     message.type === HandshakeType.compressed_certificate
-      ? restoreCertificate(message, options.certificateCompression ?? [])
+      ? restoreCertificate(message, options.certificateCompression ?? [], options.maxMessageBytes)
       : message
   const isRaw = certificateType === CertificateType.RawPublicKey
-  const { context, entries } = decodeCertificate(body, isRaw ? 'ASN1_subjectPublicKeyInfo' : 'cert_data')
+  const { context, entries } = decodeCertificate(body, {
+    field: isRaw ? 'ASN1_subjectPublicKeyInfo' : 'cert_data',
+    maxCertificates: options.maxCertificates,
+  })
   if (context.length > 0) {
     throw new TlsError('TLS_ILLEGAL_PARAMETER', 'certificate_request_context is not empty in the handshake')
   }

@@ -8,7 +8,7 @@ import {
 import {
   asMessage,
   encodeMessage,
-  MAX_MESSAGE_BYTES,
+  DEFAULT_MAX_MESSAGE_BYTES,
   type HandshakeMessage,
 } from './messages/handshake-message.ts'
 import { CertificateCompression, HandshakeType, nameOf } from './registry.ts'
@@ -47,11 +47,13 @@ export function compressCertificate(certificate: Uint8Array, compressor: Certifi
  * The Certificate message in a CompressedCertificate.
  *
  * @param compressors those that were offered
+ * @param maxMessageBytes what it may grow to
  * @throws DecodeError; TlsError TLS_ILLEGAL_PARAMETER, TLS_BAD_COMPRESSION
  */
 export function restoreCertificate(
   { body }: HandshakeMessage,
   compressors: readonly CertificateCompressor[],
+  maxMessageBytes: number = DEFAULT_MAX_MESSAGE_BYTES,
 ): HandshakeMessage {
   const { algorithm, uncompressedLength, compressed } = decodeCompressedCertificate(body)
   const name = nameOf(CertificateCompression, algorithm)
@@ -62,10 +64,10 @@ export function restoreCertificate(
       `CompressedCertificate uses the algorithm ${name}, which was not offered`,
     )
   }
-  if (uncompressedLength > MAX_MESSAGE_BYTES) {
+  if (uncompressedLength > maxMessageBytes) {
     throw new TlsError(
       'TLS_BAD_COMPRESSION',
-      `CompressedCertificate announces ${uncompressedLength} bytes, at most ${MAX_MESSAGE_BYTES} are accepted`,
+      `CompressedCertificate announces ${uncompressedLength} bytes, at most ${maxMessageBytes} are accepted`,
     )
   }
   const restored = decompress(compressor, compressed, uncompressedLength)

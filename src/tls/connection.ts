@@ -24,7 +24,7 @@ export class TlsConnection implements Disposable {
   readonly #handlers: ConnectionHandlers
   readonly #reader: RecordReader
   readonly #writer: RecordWriter
-  readonly #assembler = new MessageAssembler()
+  readonly #assembler: MessageAssembler
   readonly #context: HandshakeContext
   readonly #driver: HandshakeDriver
   #postHandshake: PostHandshake | undefined
@@ -66,6 +66,7 @@ export class TlsConnection implements Disposable {
     this.#role = role
     this.#options = options
     this.#handlers = handlers
+    this.#assembler = new MessageAssembler(options.maxMessageBytes)
     this.#reader = new RecordReader(crypto, {
       handshake: (fragment, protection) => this.#receiveHandshake(fragment, protection),
       alert: (fragment, protection) => this.#receiveAlert(fragment, protection),
@@ -151,10 +152,13 @@ export class TlsConnection implements Disposable {
         `Data cannot be sent on a connection that is ${this.#sentClose ? 'closed' : this.#state}`,
       )
     }
-    if (plaintext.length === 0) return
-    if (this.#writer.wantsKeyUpdate || this.#postHandshake!.owesKeyUpdate)
-      this.updateKeys({ requestPeer: false })
-    this.#writer.applicationData(plaintext)
+    for (let rest = plaintext; rest.length > 0;) {
+      if (this.#writer.wantsKeyUpdate || this.#postHandshake!.owesKeyUpdate)
+        this.updateKeys({ requestPeer: false })
+      rest = rest.subarray(this.#writer.applicationData(rest))
+      // Whoever took the output may have ended the connection.
+      if (this.#isOver) return
+    }
   }
 
   /**
@@ -166,8 +170,31 @@ export class TlsConnection implements Disposable {
    */
   sendEarly(plaintext: Uint8Array): number {
     const taken = this.#state === 'handshaking' ? this.#context.takeEarlyData(plaintext.length) : 0
-    if (taken > 0) this.#writer.applicationData(plaintext.subarray(0, taken))
-    return taken
+    return taken === 0 ? 0 : this.#writer.applicationData(plaintext.subarray(0, taken))
+  }
+
+  /**
+   * Keying material bound to this connection (RFC 8446 §7.5).
+   *
+   * @throws TlsError TLS_MISUSE before the handshake is complete, and once the connection is over
+   */
+  exportKeyingMaterial(label: string, context: Uint8Array, length: number): Uint8Array {
+    if (this.#session === undefined)
+      throw new TlsError('TLS_MISUSE', 'Keying material was asked for before the handshake is complete')
+    return this.#session.exportKeyingMaterial(label, context, length)
+  }
+
+  /**
+   * Keying material bound to the ClientHello and the ticket of early data, for uses before the handshake is complete. A
+   * replay exports the same (RFC 8446 §8): wherever it need not be so early, the other kind is better.
+   *
+   * @throws TlsError TLS_MISUSE where no early data may go, or was accepted, and once the connection is over
+   */
+  exportEarlyKeyingMaterial(label: string, context: Uint8Array, length: number): Uint8Array {
+    const { earlyExporter } = this.#context
+    if (earlyExporter === undefined)
+      throw new TlsError('TLS_MISUSE', 'Early keying material was asked for where no early data goes')
+    return earlyExporter(label, context, length)
   }
 
   /** Replaces the key we send under, and asks the peer to do the same if wished. @throws TlsError TLS_MISUSE */

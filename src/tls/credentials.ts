@@ -1,10 +1,13 @@
 /** Which of several credentials suits a peer, and how it signs (RFC 8446 §4.4.2.2, §4.4.2.3). */
 import { equalBytes } from '../bytes/bytes.ts'
-import type { SignatureParameters } from '../crypto/provider.ts'
+import { DecodeError } from '../bytes/errors.ts'
+import { HASH_BYTES, type SignatureParameters } from '../crypto/provider.ts'
+import { parseSubjectPublicKey } from '../pki/algorithms.ts'
 import type { Certificate } from '../pki/certificate.ts'
 import { canonicalDnsName, dnsNameCovers } from '../pki/host-name.ts'
 import { TlsError } from './errors.ts'
 import type { Eventually } from './eventually.ts'
+import { timestampList } from './messages/certificate-extensions.ts'
 import type { AnyCredential, Credentials, CredentialSource, CredentialWishes } from './options.ts'
 import {
   CertificateType,
@@ -42,8 +45,9 @@ export function chooseCredential<Candidate extends AnyCredential>(
  *
  * @param candidates at least one, by preference
  * @param role ours
- * @throws TlsError TLS_NO_COMMON_SIGNATURE_SCHEME, TLS_NO_MATCHING_ISSUER, TLS_NO_COMMON_CERTIFICATE_TYPE, for what
- * keeps the last candidate out: a side that was told to prove itself does not go on without proof
+ * @throws TlsError TLS_BAD_OPTIONS; TLS_NO_COMMON_SIGNATURE_SCHEME, TLS_NO_MATCHING_ISSUER,
+ * TLS_NO_COMMON_CERTIFICATE_TYPE, for what keeps the last candidate out: a side that was told to prove itself does not
+ * go on without proof
  */
 export function suitableCredential(
   candidates: Credentials,
@@ -52,6 +56,7 @@ export function suitableCredential(
 ): ChosenCredential {
   const usable: ChosenCredential[] = []
   let refusal: TlsError | undefined
+  checkCredentials(candidates)
   for (const credential of listOf(candidates)) {
     const scheme = signatureSchemes(credential, role).find(({ code }) => wishes.schemes.includes(code))
     if (!wishes.certificateTypes.includes(certificateTypeOf(credential)))
@@ -76,6 +81,34 @@ export function credentialsFor(
   return typeof source === 'function' ? source(wishes) : source
 }
 
+/**
+ * Holds credentials against what the wire can carry, before anybody asks for them.
+ *
+ * @throws TlsError TLS_BAD_OPTIONS
+ */
+export function checkCredentials(source: CredentialSource | undefined): void {
+  if (source === undefined || typeof source === 'function') return
+  for (const credential of listOf(source)) checkCredential(credential)
+}
+
+function checkCredential(credential: AnyCredential): void {
+  if ('rawPublicKey' in credential) return
+  const { chain, signedCertificateTimestamps } = credential
+  if (chain.length === 0)
+    throw new TlsError('TLS_BAD_OPTIONS', 'The chain of a credential is empty, expected its leaf at least')
+  if (signedCertificateTimestamps === undefined) return
+  try {
+    timestampList.read(signedCertificateTimestamps)
+  } catch (cause) {
+    if (!(cause instanceof DecodeError)) throw cause
+    throw new TlsError(
+      'TLS_BAD_OPTIONS',
+      `signedCertificateTimestamps of a credential is malformed: ${cause.message}`,
+      { cause },
+    )
+  }
+}
+
 /** One or several, as several. */
 export function listOf(candidates: Credentials): readonly AnyCredential[] {
   return 'key' in candidates ? [candidates] : candidates
@@ -87,16 +120,26 @@ export function certificateTypeOf(credential: AnyCredential): number {
 }
 
 /** What a credential signs with, by preference: TLS 1.3 ties each scheme to one kind of key. */
-function signatureSchemes(
-  { key, signatureSchemes: names }: AnyCredential,
-  role: 'client' | 'server',
-): SignatureSchemeParameters[] {
-  const fitting = SIGNATURE_SCHEMES.filter(({ keyKind }) => keyKind === key.kind)
+function signatureSchemes(credential: AnyCredential, role: 'client' | 'server'): SignatureSchemeParameters[] {
+  const { key, signatureSchemes: names } = credential
+  const fitting = SIGNATURE_SCHEMES.filter(
+    ({ keyKind, parameters }) => keyKind === key.kind && hasRoomFor(credential, parameters),
+  )
   const modern = fitting.filter(({ use }) => use !== 'legacy')
   if (names === undefined) return modern
   // draft-ietf-tls-tls13-pkcs1 §2: servers must not sign with what is left over from TLS 1.2.
   const allowed = role === 'client' ? fitting : modern
   return names.flatMap((name) => allowed.filter((scheme) => scheme.name === name))
+}
+
+/** RFC 8017 §9.1.1: an RSASSA-PSS encoding holds the hash, a salt of its length here, and two bytes. */
+function hasRoomFor(credential: AnyCredential, parameters: SignatureParameters): boolean {
+  if (parameters.kind !== 'rsa-pss') return true
+  const publicKey =
+    'rawPublicKey' in credential
+      ? parseSubjectPublicKey(credential.rawPublicKey)
+      : credential.chain[0]?.publicKey
+  return Math.ceil(((publicKey?.bits ?? 0) - 1) / 8) >= 2 * HASH_BYTES[parameters.hash] + 2
 }
 
 /** A raw public key has no names: the client knows it. */

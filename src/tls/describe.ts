@@ -117,7 +117,8 @@ function certificateTypes(
 
 /** Which form it has was negotiated elsewhere; one is never well-formed as the other. */
 function describeCertificate(body: Uint8Array): CertificateDetails {
-  const { entries } = decodeCertificate(body)
+  // How long a chain may be is for those who accept it.
+  const { entries } = decodeCertificate(body, { maxCertificates: Infinity })
   const [first] = entries
   if (first === undefined) return { message: 'certificate', chain: [] }
   const stapled = first.extensions.names

@@ -58,6 +58,8 @@ export class HandshakeContext {
   transcript: Transcript
   /** Whether the connection has ended, so that its secrets are gone. */
   isOver = false
+  /** Set while early data may go, or once it was accepted. */
+  earlyExporter: Session['exportKeyingMaterial'] | undefined
   readonly #services: HandshakeServices
   readonly #owned: (Uint8Array | Disposable)[] = []
   #earlyDataLeft: number | undefined
@@ -143,10 +145,16 @@ export class HandshakeContext {
     this.#earlyDataLeft = undefined
   }
 
+  /** Closes it because the server takes nothing of it: what was exported early binds nobody. */
+  declineEarlyData(): void {
+    this.stopEarlyData()
+    this.earlyExporter = undefined
+  }
+
   /** Closes it for good and goes back to plaintext: a HelloRetryRequest has made everything void. */
   revokeEarlyData(): void {
     if (this.#earlyDataLeft === undefined) return
-    this.#earlyDataLeft = undefined
+    this.declineEarlyData()
     this.#services.writer.unprotect()
   }
 

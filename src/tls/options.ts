@@ -5,7 +5,7 @@ import type { CertificateCompressor } from './certificate-compression.ts'
 import type { EchKey } from './ech/config.ts'
 import type { Eventually } from './eventually.ts'
 import type { CertificateTypeName, CipherSuiteName, SignatureSchemeName } from './registry.ts'
-import type { ExternalPsk } from './session/external-psk.ts'
+import type { ExternalPsk, ExternalPskLookup } from './session/external-psk.ts'
 import type { RemoteClientTickets } from './session/resumption.ts'
 import type { TicketPolicy } from './session/ticketing.ts'
 import type { TraceEvent } from './trace.ts'
@@ -93,7 +93,11 @@ export interface EndpointOptions {
   readonly nowMs: () => number
   /** Protocols by preference. A server with a list refuses a client whose list shares none. @default none */
   readonly alpn?: readonly string[]
-  /** By preference. @default all three, AES-128 first */
+  /**
+   * By preference. A server takes ChaCha20-Poly1305, if it is among them, for a client that prefers it: such a one has
+   * no AES in hardware.
+   * @default all three, AES-128 first
+   */
   readonly suites?: readonly CipherSuiteName[]
   /** By preference. @default X25519MLKEM768, x25519, secp256r1, secp384r1 */
   readonly groups?: readonly GroupName[]
@@ -107,6 +111,20 @@ export interface EndpointOptions {
    * @default 16384, and nothing is said
    */
   readonly maxRecordBytes?: number
+  /**
+   * The most plaintext in a record that we send, from 64 to 16,384 bytes; what the peer takes may be less still.
+   * @default 16384
+   */
+  readonly maxSentRecordBytes?: number
+  /** The longest handshake message that we take, in bytes. @default 65536 */
+  readonly maxMessageBytes?: number
+  /** The most certificates in a peer's chain. @default 10 */
+  readonly maxCertificates?: number
+  /**
+   * Whether to send values that mean nothing, so that peers keep ignoring what they do not know (RFC 8701); a client
+   * also sends its extensions in random order, so that servers rely on none. @default true
+   */
+  readonly grease?: boolean
   /** Pads each record of application data to a multiple of so many bytes, to hide lengths. @default none */
   readonly paddingBlockBytes?: number
   /** Begins each burst with records that fit one TCP segment: less latency on slow links, more work. @default false */
@@ -160,15 +178,26 @@ export interface ClientOptions extends EndpointOptions {
    */
   readonly tickets?: RemoteClientTickets
   /**
-   * Whether to send values that mean nothing, so that peers keep ignoring what they do not know (RFC 8701), and
-   * extensions in random order, so that they rely on none. @default true
+   * Whether a server may choose a protocol that `alpn` does not list, for callers that ask what it speaks; it must
+   * still be asked. @default false, and illegal_parameter
    */
-  readonly grease?: boolean
+  readonly acceptUnofferedAlpn?: boolean
   /** Whether data may be sent early, which may be replayed (RFC 8446 §8). @default false */
   readonly earlyData?: boolean
   /** Encrypts the ClientHello, so that observers see a public name in place of ours. @default in the clear */
   readonly ech?: ClientEch
 }
+
+/**
+ * Chooses among the protocols that a client offers, at least one.
+ *
+ * @returns undefined to go on without a protocol
+ * @throws TlsError TLS_NO_APPLICATION_PROTOCOL to refuse the client
+ */
+export type ProtocolChooser = (
+  offered: readonly string[],
+  serverName: string | undefined,
+) => Eventually<string | undefined>
 
 /** How a client hides what it asks for (RFC 9849). */
 export interface ClientEch {
@@ -202,17 +231,27 @@ export interface ServerOptions extends EndpointOptions {
    * `externalPsks` lead to a connection.
    */
   readonly credential?: CredentialSource
+  /** Chooses the application protocol for each client, in place of `alpn`. @default the first of `alpn` that it offers */
+  readonly chooseAlpn?: ProtocolChooser
   /**
-   * Keys that clients were given too, by our preference; what the client has none of goes on by certificate. Clients
-   * are not asked for theirs with such a key, also when there is a verifier, and the session has no `peer`.
+   * Keys that clients were given too, by our preference, or a look-up; what the client has none of goes on by
+   * certificate. Clients are not asked for theirs with such a key, also when there is a verifier, and the session has
+   * no `peer`.
    * @default certificates only
    */
-  readonly externalPsks?: readonly ExternalPsk[]
+  readonly externalPsks?: readonly ExternalPsk[] | ExternalPskLookup
   /**
    * Those of `groups` that are as good as each other to us: where our order leads to one of them, the client's order
    * says which. @default ours decides
    */
   readonly equalGroups?: readonly GroupName[]
+  /** Whether a client that can use either sees our certificate, and not one of `externalPsks`. @default false */
+  readonly preferCertificate?: boolean
+  /**
+   * Whether to tell clients that the name they asked for chose the certificate (RFC 6066 §3). Nothing depends on it,
+   * and a server that knows no names can leave it unsaid. @default true
+   */
+  readonly acknowledgeServerName?: boolean
   /** Asks clients for a certificate. Without a verifier, of either kind, none is asked for. */
   readonly clientVerifier?: PeerVerifier
   /** Whether a client without certificate is let in, unverified. @default false when there is a verifier */

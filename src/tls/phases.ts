@@ -22,6 +22,7 @@ export function beginEarlyPhase(
   hs.logSecret('CLIENT_EARLY_TRAFFIC_SECRET', clientRandom, secret)
   const exporterSecret = hs.own(stage.exporterSecret(transcriptHash))
   hs.logSecret('EARLY_EXPORTER_SECRET', clientRandom, exporterSecret)
+  hs.earlyExporter = exporter(hs, suite, exporterSecret)
   return { secret }
 }
 
@@ -72,12 +73,15 @@ export function endHandshakePhase({ secrets }: HandshakePhase): void {
   secrets.server.fill(0)
 }
 
-/** The exporter of a session (RFC 8446 §7.5). Once the connection is over, it throws TLS_MISUSE. */
-export function applicationExporter(
+/** Derives keying material from one of a connection's two exporter secrets (RFC 8446 §7.5). */
+export type KeyingMaterialExporter = Session['exportKeyingMaterial']
+
+/** An exporter that throws TLS_MISUSE once the connection is over. */
+export function exporter(
   hs: HandshakeContext,
   { hash }: CipherSuiteParameters,
   exporterSecret: Uint8Array,
-): Session['exportKeyingMaterial'] {
+): KeyingMaterialExporter {
   return (label, context, length) => {
     if (hs.isOver)
       throw new TlsError('TLS_MISUSE', 'Keying material cannot be exported from a connection that is over')

@@ -33,13 +33,11 @@ const PROTOCOL_NAME = /^[\0-\xff]{1,255}$/
  */
 export function negotiationPolicy(options: EndpointOptions, role: 'client' | 'server'): NegotiationPolicy {
   const { crypto, alpn = [] } = options
-  for (const protocol of alpn) {
-    if (PROTOCOL_NAME.test(protocol)) continue
-    throw new TlsError(
-      'TLS_BAD_OPTIONS',
-      `alpn holds ${JSON.stringify(protocol)}, expected a name of 1 to 255 Latin-1 characters`,
-    )
-  }
+  for (const protocol of alpn) checkProtocolName(protocol)
+  checkCount('maxMessageBytes', options.maxMessageBytes)
+  checkCount('maxCertificates', options.maxCertificates)
+  if (options.maxSentRecordBytes !== undefined)
+    checkRecordBytes('maxSentRecordBytes', options.maxSentRecordBytes)
   const groups = options.groups ?? DEFAULT_GROUPS.filter((group) => crypto.groups.includes(group))
   const missing = groups.find((group) => !crypto.groups.includes(group))
   if (missing !== undefined) {
@@ -71,22 +69,36 @@ function acceptedSchemes(
   )
 }
 
+/** A name as ALPN carries it. @throws TlsError TLS_BAD_OPTIONS */
+export function checkProtocolName(protocol: string): string {
+  if (PROTOCOL_NAME.test(protocol)) return protocol
+  throw new TlsError(
+    'TLS_BAD_OPTIONS',
+    `alpn holds ${JSON.stringify(protocol)}, expected a name of 1 to 255 Latin-1 characters`,
+  )
+}
+
 /** RFC 8449 §4. */
 const MIN_RECORD_SIZE_LIMIT = 64
 
 function recordSizeLimit({ maxRecordBytes }: EndpointOptions): number | undefined {
-  if (maxRecordBytes === undefined) return undefined
-  if (
-    Number.isInteger(maxRecordBytes) &&
-    maxRecordBytes >= MIN_RECORD_SIZE_LIMIT &&
-    maxRecordBytes <= MAX_PLAINTEXT_BYTES
-  ) {
-    return maxRecordBytes + 1
-  }
+  return maxRecordBytes === undefined ? undefined : checkRecordBytes('maxRecordBytes', maxRecordBytes) + 1
+}
+
+function checkRecordBytes(field: 'maxRecordBytes' | 'maxSentRecordBytes', bytes: number): number {
+  if (Number.isInteger(bytes) && bytes >= MIN_RECORD_SIZE_LIMIT && bytes <= MAX_PLAINTEXT_BYTES) return bytes
   throw new TlsError(
     'TLS_BAD_OPTIONS',
-    `maxRecordBytes is ${maxRecordBytes}, expected ${MIN_RECORD_SIZE_LIMIT} to ${MAX_PLAINTEXT_BYTES}`,
+    `${field} is ${bytes}, expected ${MIN_RECORD_SIZE_LIMIT} to ${MAX_PLAINTEXT_BYTES}`,
   )
+}
+
+/** The largest message that the three bytes of its length can announce. */
+const MAX_MESSAGE_LIMIT = 2 ** 24 - 1
+
+function checkCount(field: 'maxMessageBytes' | 'maxCertificates', count: number | undefined): void {
+  if (count === undefined || (Number.isInteger(count) && count >= 1 && count <= MAX_MESSAGE_LIMIT)) return
+  throw new TlsError('TLS_BAD_OPTIONS', `${field} is ${count}, expected 1 to ${MAX_MESSAGE_LIMIT}`)
 }
 
 /** What the peer's record_size_limit lets us put into a record. @throws TlsError TLS_ILLEGAL_PARAMETER */

@@ -49,7 +49,7 @@ export class PostHandshake {
   /** Hands out the tickets of a server. */
   begin(): void {
     const { crypto, nowMs } = this.#options
-    const { tickets: policy, earlyData } = this.#options as ServerOptions
+    const { tickets: policy, earlyData, grease = true } = this.#options as ServerOptions
     if (this.#role === 'client' || policy === undefined || !this.#established.offeredResumption) return
     const maxEarlyDataBytes = earlyData?.maxBytes ?? 0
     for (const ticket of issueTickets(this.#established, {
@@ -57,6 +57,7 @@ export class PostHandshake {
       nowMs: nowMs(),
       policy,
       maxEarlyDataBytes,
+      grease,
     })) {
       this.#send(encodeNewSessionTicket(ticket))
     }

@@ -58,6 +58,7 @@ export const ExtensionType = {
   post_handshake_auth: 49,
   signature_algorithms_cert: 50,
   key_share: 51,
+  tls_flags: 62,
   ech_outer_extensions: 0xfd00,
   encrypted_client_hello: 0xfe0d,
   renegotiation_info: 0xff01,
@@ -190,6 +191,11 @@ function scheme(
 export function nameOf(registry: Readonly<Record<string, number>>, code: number): string {
   for (const [name, value] of Object.entries(registry)) if (value === code) return name
   return isGrease(code) ? `GREASE (0x${code.toString(16)})` : `0x${code.toString(16).padStart(4, '0')}`
+}
+
+/** The n-th of the 16 values 0x0a0a, 0x1a1a, … 0xfafa that mean nothing (RFC 8701 §2). */
+export function greaseCode(n: number): number {
+  return (n << 12) | 0x0a00 | (n << 4) | 0x0a
 }
 
 /** Whether a two-byte code is one of the reserved values of RFC 8701 §2. */

@@ -1,18 +1,29 @@
 /** From the settings of a test to the options of the engine. */
+import { equalBytes } from '../../src/bytes/bytes.ts'
 import type { GroupName } from '../../src/crypto/provider.ts'
 import { CertificateError } from '../../src/pki/errors.ts'
-import type { CertificateVerifier, VerifiedPeer } from '../../src/pki/verifier.ts'
+import type { VerifiedPeer } from '../../src/pki/verifier.ts'
 import { TlsConnection } from '../../src/tls/connection.ts'
 import type { ConnectionHandlers } from '../../src/tls/handlers.ts'
 import { TlsError } from '../../src/tls/errors.ts'
-import type { AnyCredential, ClientOptions, EndpointOptions, ServerOptions } from '../../src/tls/options.ts'
+import type {
+  AnyCredential,
+  ClientOptions,
+  CredentialSource,
+  EndpointOptions,
+  PeerVerifier,
+  ServerOptions,
+} from '../../src/tls/options.ts'
 import { NamedGroup, SIGNATURE_SCHEMES, type SignatureSchemeName } from '../../src/tls/registry.ts'
+import type { ExternalPsk, ExternalPskLookup } from '../../src/tls/session/external-psk.ts'
+import type { RemoteClientTickets, RemoteTicketStore } from '../../src/tls/session/resumption.ts'
 import type { TicketPolicy } from '../../src/tls/session/ticketing.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
 import { readCredentials, readExternalPsks } from './credentials.ts'
 import { checkVerifiedName, clientEch, serverEch } from './ech-flags.ts'
 import { ownProofs, peerProofs } from './proofs.ts'
 import { UnsupportedFlag, type Settings } from './flags.ts'
+import { late } from './late.ts'
 import type { Memory } from './memory.ts'
 
 export interface Surroundings {
@@ -20,6 +31,7 @@ export interface Surroundings {
   /** What the verifier goes by: it may change under way, when early data is declined. */
   readonly current: () => Settings
   readonly trace: (event: TraceEvent) => void
+  readonly keyLog: (line: string) => void
 }
 
 /**
@@ -48,7 +60,8 @@ function clientOptions(
   return {
     ...endpointOptions(settings, surroundings),
     verifier: verifierOf(settings, surroundings),
-    tickets: surroundings.memory.clientTickets,
+    tickets: clientTickets(settings, surroundings.memory),
+    acceptUnofferedAlpn: settings.allowUnknownAlpnProtos,
     grease: settings.enableGrease || settings.permuteExtensions,
     earlyData: settings.enableEarlyData,
     ...(advertiseAlpn === undefined ? {} : { alpn: protocolsOf(advertiseAlpn) }),
@@ -75,14 +88,17 @@ function keySharesOf({ curves, keyShares, noKeyShares, serverSupportedGroupsHint
 
 /** What stands for the callbacks that choose a certificate, and for the one of servers that chooses an OCSP response. */
 function chooser(
-  { failCertCallback, failOcspCallback, server }: Settings,
+  { failCertCallback, failOcspCallback, server, async: isAsync }: Settings,
   credentials: readonly AnyCredential[],
-): () => readonly AnyCredential[] | undefined {
-  return () => {
-    if (failCertCallback) throw new Error('The test wants the choice of a certificate to fail')
-    if (failOcspCallback && server) throw new Error('The test wants the choice of an OCSP response to fail')
-    return credentials.length === 0 ? undefined : credentials
-  }
+): CredentialSource {
+  const fails = failCertCallback || (failOcspCallback && server)
+  if (!fails && !isAsync && credentials.length > 0) return credentials
+  return () =>
+    late(isAsync, () => {
+      if (failCertCallback) throw new Error('The test wants the choice of a certificate to fail')
+      if (fails) throw new Error('The test wants the choice of an OCSP response to fail')
+      return credentials.length === 0 ? undefined : credentials
+    })
 }
 
 function serverOptions(
@@ -91,19 +107,20 @@ function serverOptions(
   credentials: readonly AnyCredential[],
 ): ServerOptions {
   const { verifyPeer, requireAnyClientCertificate } = settings
-  const alpn = acceptedProtocols(settings)
   const psks = readExternalPsks(settings)
   const asksClients = verifyPeer || requireAnyClientCertificate
   return {
     ...endpointOptions(settings, surroundings),
-    ...(psks === undefined ? {} : { externalPsks: psks }),
+    ...(psks === undefined ? {} : { externalPsks: settings.async ? lookUpIn(psks) : psks }),
+    preferCertificate: settings.credentials[0]?.certFile !== undefined,
+    acknowledgeServerName: !settings.noServerNameAck,
     ...(psks !== undefined && credentials.length === 0 ? {} : { credential: chooser(settings, credentials) }),
     alwaysSendChangeCipherSpec: true,
     equalGroups: equalGroups(settings),
     ...serverEch(settings, surroundings.memory.crypto),
     ...(settings.noTicket ? {} : { tickets: ticketPolicy(settings, surroundings.memory) }),
     ...(settings.enableEarlyData ? { earlyData: { maxBytes: MAX_EARLY_DATA_BYTES } } : {}),
-    ...(alpn === undefined ? {} : { alpn }),
+    ...protocolsOfServer(settings),
     ...(asksClients
       ? { clientVerifier: verifierOf(settings, surroundings), allowAnonymousClient: verifyPeer }
       : {}),
@@ -113,8 +130,26 @@ function serverOptions(
 /** What the suite's own shim takes. */
 const MAX_EARLY_DATA_BYTES = 14_336
 
-function ticketPolicy({ skipTicket }: Settings, { serverTickets: store }: Memory): TicketPolicy {
-  return skipTicket ? { store, count: 0 } : { store }
+/** The suite expects tickets to be good for their own suite only. */
+function ticketPolicy({ skipTicket, async: isAsync }: Settings, { serverTickets }: Memory): TicketPolicy {
+  const store: RemoteTicketStore = {
+    isSingleUse: serverTickets.isSingleUse,
+    issue: (state) => serverTickets.issue(state),
+    redeem: (ticket, nowMs) => late(isAsync, () => serverTickets.redeem(ticket, nowMs)),
+  }
+  return { store, sameSuite: true, ...(skipTicket ? { count: 0 } : {}) }
+}
+
+function clientTickets({ async: isAsync }: Settings, { clientTickets: store }: Memory): RemoteClientTickets {
+  return {
+    put: (ticket) => store.put(ticket),
+    take: (nowMs) => late(isAsync, () => store.take(nowMs)),
+  }
+}
+
+/** As from a directory of keys. */
+function lookUpIn(psks: readonly ExternalPsk[]): ExternalPskLookup {
+  return (identity) => late(true, () => psks.filter((psk) => equalBytes(psk.identity, identity)))
 }
 
 /** The suite expects Ed25519 to be off until it is asked for. */
@@ -124,9 +159,9 @@ const DEFAULT_SCHEMES = SIGNATURE_SCHEMES.filter(
 
 function endpointOptions(
   settings: Settings,
-  { memory: { crypto, nowMs }, current, trace }: Surroundings,
+  { memory: { crypto, nowMs }, current, trace, keyLog }: Surroundings,
 ): EndpointOptions {
-  const { curves } = settings
+  const { curves, maxSendFragment, maxCertList } = settings
   const { rawPublicKeyVerifier, ...proofs } = peerProofs(settings, crypto, () => refusalOf(current()))
   const asks = !settings.server || settings.verifyPeer || settings.requireAnyClientCertificate
   return {
@@ -135,6 +170,11 @@ function endpointOptions(
     crypto,
     nowMs,
     trace,
+    keyLog,
+    // The suite expects limits in bytes only.
+    maxCertificates: 1000,
+    ...(maxSendFragment === undefined ? {} : { maxSentRecordBytes: maxSendFragment }),
+    ...(maxCertList === undefined ? {} : { maxMessageBytes: maxCertList }),
     ...(curves.length === 0 ? {} : { groups: curves.map(groupNamed) }),
     signatureSchemes: verifiedSchemes(settings),
   }
@@ -144,21 +184,25 @@ function endpointOptions(
 const NEVER_MS = 2 ** 48 - 1
 
 /** Accepts whoever proves possession of a key: the suite tests the handshake, not the path. */
-function verifierOf({ useClientCaList, hostName }: Settings, { current }: Surroundings): CertificateVerifier {
+function verifierOf(
+  { useClientCaList, hostName, async: isAsync }: Settings,
+  { current }: Surroundings,
+): PeerVerifier {
   return {
     ...(useClientCaList === undefined ? {} : { authorities: namesOf(useClientCaList) }),
-    verify(chain, { ocspResponse, signedCertificateTimestamps, serverName }) {
-      checkVerifiedName(current(), { expected: serverName, usual: hostName })
-      const refusal = refusalOf(current())
-      if (refusal !== undefined) throw refusal
-      return {
-        name: 'peer',
-        expiresAtMs: NEVER_MS,
-        path: chain,
-        ocspResponse,
-        signedCertificateTimestamps,
-      } as StapledPeer
-    },
+    verify: (chain, { ocspResponse, signedCertificateTimestamps, serverName }) =>
+      late(isAsync, () => {
+        checkVerifiedName(current(), { expected: serverName, usual: hostName })
+        const refusal = refusalOf(current())
+        if (refusal !== undefined) throw refusal
+        return {
+          name: 'peer',
+          expiresAtMs: NEVER_MS,
+          path: chain,
+          ocspResponse,
+          signedCertificateTimestamps,
+        } as StapledPeer
+      }),
     reverify(_peer, { serverName }) {
       checkVerifiedName(current(), { expected: serverName, usual: hostName })
       if (current().reverifyOnResume && refusalOf(current()) !== undefined)
@@ -199,10 +243,14 @@ function equalGroups({ curves, curvesFlags }: Settings): GroupName[] {
 /** A protocol that no client of the suite offers: every offer is refused. */
 const UNSPOKEN = 'unspoken'
 
-function acceptedProtocols({ selectAlpn, selectEmptyAlpn, rejectAlpn }: Settings): string[] | undefined {
-  if (selectEmptyAlpn) return ['']
-  if (rejectAlpn) return [UNSPOKEN]
-  return selectAlpn === undefined || selectAlpn === '' ? undefined : [selectAlpn]
+/** What stands for the callback that chooses a protocol; what it need not choose is a list. */
+function protocolsOfServer(settings: Settings): Pick<ServerOptions, 'alpn' | 'chooseAlpn'> {
+  const { selectAlpn = '', selectEmptyAlpn, rejectAlpn, async: isAsync } = settings
+  if (rejectAlpn) return { alpn: [UNSPOKEN] }
+  if (selectAlpn === '' && !selectEmptyAlpn) return {}
+  return isAsync || selectEmptyAlpn
+    ? { chooseAlpn: () => late(isAsync, () => selectAlpn) }
+    : { alpn: [selectAlpn] }
 }
 
 /** Distinguished names in hexadecimal, with commas between. */

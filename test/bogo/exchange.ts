@@ -2,6 +2,7 @@
 import net from 'node:net'
 import type { TlsConnection } from '../../src/tls/connection.ts'
 import { TlsError } from '../../src/tls/errors.ts'
+import { HandshakeType } from '../../src/tls/registry.ts'
 import type { Session } from '../../src/tls/session.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
 import { connect, refusalOf } from './endpoint.ts'
@@ -61,10 +62,13 @@ class Exchange {
   readonly #plan: ExchangePlan
   readonly #connection: TlsConnection
   readonly #events: TraceEvent[] = []
+  readonly #secrets = new Map<string, Uint8Array>()
   #settings: Settings
   #wroteFirst = false
   #wroteEarly = false
   #unsent: Uint8Array[] = []
+  #hasBegun = false
+  #isWaiting = false
   #isOver = false
 
   constructor(plan: ExchangePlan, socket: net.Socket) {
@@ -79,6 +83,7 @@ class Exchange {
         memory,
         current: () => this.#verification,
         trace: (event) => this.#events.push(event),
+        keyLog: (line) => this.#keep(line),
       },
       {
         output: (ciphertext) => socket.write(ciphertext),
@@ -86,6 +91,7 @@ class Exchange {
         data: (plaintext) => this.#guard(() => this.#echo(plaintext)),
         earlyData: (plaintext) => this.#guard(() => this.#echo(plaintext)),
         peerClosed: () => this.#guard(() => this.#finish()),
+        waiting: (isWaiting) => this.#guard(() => this.#goOn(isWaiting)),
         failed: (error) => this.#fail(error),
       },
     )
@@ -105,8 +111,55 @@ class Exchange {
 
   #start(): void {
     this.#connection.start()
-    const { shimWritesFirst, readWithUnfinishedWrite, enableEarlyData } = this.#settings
-    if ((shimWritesFirst || readWithUnfinishedWrite) && enableEarlyData) this.#writeFirst()
+    this.#goOn(this.#isWaiting)
+  }
+
+  /** Does what is due once the ClientHello is out, and what waits for a message. */
+  #goOn(isWaiting: boolean): void {
+    this.#isWaiting = isWaiting
+    if (isWaiting) return
+    const { enableEarlyData, earlyWriteAfterMessage } = this.#settings
+    if (!this.#hasBegun) {
+      this.#hasBegun = true
+      if (enableEarlyData) this.#converseEarly()
+    }
+    if (earlyWriteAfterMessage !== undefined && !this.#wroteEarly && this.#has(earlyWriteAfterMessage))
+      this.#writeFirst()
+  }
+
+  #converseEarly(): void {
+    const { shimWritesFirst, readWithUnfinishedWrite, exportKeyingMaterial, server } = this.#settings
+    if (shimWritesFirst || readWithUnfinishedWrite) this.#writeFirst()
+    // While early data flows, the suite's own shim exports too soon.
+    if (!server && exportKeyingMaterial !== undefined && this.#wroteEarly)
+      this.#connection.send(this.#export(exportKeyingMaterial))
+  }
+
+  /** Whether a message of the type has come. */
+  #has(type: number): boolean {
+    return this.#events.some(
+      (event) =>
+        event.kind === 'message' && event.direction === 'received' && HandshakeType[event.type] === type,
+    )
+  }
+
+  #keep(line: string): void {
+    const [label, , secret] = line.split(' ')
+    this.#secrets.set(label!, Uint8Array.fromHex(secret!))
+  }
+
+  #export(length: number): Uint8Array {
+    const { exportLabel = '', exportContext = '' } = this.#settings
+    return this.#connection.exportKeyingMaterial(exportLabel, Buffer.from(exportContext, 'latin1'), length)
+  }
+
+  /** The secrets that we read and write under, behind their length. */
+  #trafficSecrets(): Uint8Array {
+    const read = this.#secrets.get('SERVER_TRAFFIC_SECRET_0')!
+    const write = this.#secrets.get('CLIENT_TRAFFIC_SECRET_0')!
+    const length = Buffer.alloc(2)
+    length.writeUInt16LE(read.length)
+    return Buffer.concat([length, read, write])
   }
 
   /** A full handshake after early data means that it was declined. */
@@ -115,8 +168,11 @@ class Exchange {
   }
 
   #receive(bytes: Uint8Array): void {
-    if (!this.#settings.async) return this.#connection.receive(bytes)
-    for (let i = 0; i < bytes.length; i++) this.#connection.receive(bytes.subarray(i, i + 1))
+    const step = this.#settings.async ? 1 : bytes.length
+    for (let i = 0; i < bytes.length; i += step) {
+      this.#connection.receive(bytes.subarray(i, i + step))
+      this.#goOn(this.#isWaiting)
+    }
   }
 
   #converse(session: Session): void {
@@ -125,11 +181,9 @@ class Exchange {
     const settings = this.#settings
     checkEchSession(settings, session)
     checkSession(settings, session, { isResumption: this.#plan.isResumption, events: this.#events })
-    if (settings.exportKeyingMaterial !== undefined) {
-      const context = Buffer.from(settings.exportContext ?? '', 'latin1')
-      const label = settings.exportLabel ?? ''
-      this.#connection.send(session.exportKeyingMaterial(label, context, settings.exportKeyingMaterial))
-    }
+    if (settings.exportKeyingMaterial !== undefined)
+      this.#connection.send(this.#export(settings.exportKeyingMaterial))
+    if (settings.exportTrafficSecrets) this.#connection.send(this.#trafficSecrets())
     if (settings.sendAlert) {
       const error = new TlsError('TLS_INTERNAL', 'The test wants an alert sent', {
         alert: 'decompression_failure',

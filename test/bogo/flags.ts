@@ -7,6 +7,7 @@ export class UnsupportedFlag extends Error {}
 
 /** Flags that stand alone, by their names in camel case. */
 const TOGGLES = [
+  'allowUnknownAlpnProtos',
   'async',
   'checkCloseNotify',
   'declineAlpn',
@@ -28,6 +29,7 @@ const TOGGLES = [
   'expectSessionMiss',
   'expectTicketSupportsEarlyData',
   'expectVerifyResult',
+  'exportTrafficSecrets',
   'failCertCallback',
   'failOcspCallback',
   'implicitHandshake',
@@ -39,6 +41,7 @@ const TOGGLES = [
   'noKeyShares',
   'noLegacyServerConnect',
   'noOpExtraHandshake',
+  'noServerNameAck',
   'noTicket',
   'noTls1',
   'noTls11',
@@ -67,6 +70,7 @@ const TOGGLES = [
 ] as const
 
 const INTEGERS = [
+  'earlyWriteAfterMessage',
   'expectCipher',
   'expectCipherAes',
   'expectCipherNoAes',
@@ -78,6 +82,8 @@ const INTEGERS = [
   'expectVersion',
   'exportKeyingMaterial',
   'installOneCertCompressionAlg',
+  'maxCertList',
+  'maxSendFragment',
   'maxVersion',
   'minVersion',
   'port',

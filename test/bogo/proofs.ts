@@ -12,6 +12,7 @@ import type {
 } from '../../src/tls/options.ts'
 import { CertificateType, type CertificateTypeName } from '../../src/tls/registry.ts'
 import { UnsupportedFlag, type Settings } from './flags.ts'
+import { late } from './late.ts'
 
 /** What the flags say of how peers may prove themselves. */
 export function peerProofs(
@@ -43,21 +44,22 @@ export function ownProofs(
 const NEVER_MS = 2 ** 48 - 1
 
 function rawVerifier(
-  { expectPeerRpkSha256, verifyFail }: Settings,
+  { expectPeerRpkSha256, verifyFail, async: isAsync }: Settings,
   crypto: CryptoProvider,
   refusal: () => TlsError | undefined,
 ): RawPublicKeyVerifier {
   return {
-    verify(rawPublicKey) {
-      const refused = refusal()
-      if (refused !== undefined) throw refused
-      if (verifyFail) throw new TlsError('TLS_CERTIFICATE_REJECTED', 'The test wants every key refused')
-      const expected =
-        expectPeerRpkSha256 === undefined ? undefined : Uint8Array.fromBase64(expectPeerRpkSha256)
-      if (expected !== undefined && !equalBytes(crypto.digest('sha256', rawPublicKey), expected))
-        throw new Error('The raw public key of the peer is not the one expected')
-      return { name: 'peer', expiresAtMs: NEVER_MS, path: [], rawPublicKey }
-    },
+    verify: (rawPublicKey) =>
+      late(isAsync, () => {
+        const refused = refusal()
+        if (refused !== undefined) throw refused
+        if (verifyFail) throw new TlsError('TLS_CERTIFICATE_REJECTED', 'The test wants every key refused')
+        const expected =
+          expectPeerRpkSha256 === undefined ? undefined : Uint8Array.fromBase64(expectPeerRpkSha256)
+        if (expected !== undefined && !equalBytes(crypto.digest('sha256', rawPublicKey), expected))
+          throw new Error('The raw public key of the peer is not the one expected')
+        return { name: 'peer', expiresAtMs: NEVER_MS, path: [], rawPublicKey }
+      }),
     reverify: () => undefined,
   }
 }

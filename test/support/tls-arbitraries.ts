@@ -145,7 +145,12 @@ export const certificateExtensions: fc.Arbitrary<Extensions<'certificate'>> = ex
 
 export const ticketExtensions: fc.Arbitrary<Extensions<'new_session_ticket'>> = extensionsOf(
   'new_session_ticket',
-  [],
+  [
+    fc
+      .uniqueArray(fc.integer({ min: 0, max: 8 * 255 - 1 }), { minLength: 1, maxLength: 10 })
+      // As they are read.
+      .map((flags) => (set) => set.add('tls_flags', new Set(flags.sort((a, b) => a - b)))),
+  ],
 )
 
 /** A message's pair of functions, over a generator of its values. */

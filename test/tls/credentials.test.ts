@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import test from 'node:test'
+import { nativeCrypto } from '../../src/crypto/native-provider.ts'
+import type { PrivateKey } from '../../src/crypto/provider.ts'
 import type { CertificateVerifier } from '../../src/pki/verifier.ts'
 import { chooseCredential, suitableCredential } from '../../src/tls/credentials.ts'
-import type { Credential, CredentialWishes } from '../../src/tls/options.ts'
+import type { Credential, CredentialWishes, RawPublicKeyCredential } from '../../src/tls/options.ts'
 import { CertificateType, SignatureScheme } from '../../src/tls/registry.ts'
 import { mintIntermediate, mintLeaf, mintRoot, mintSvid, mintTrustDomain } from '../support/certificates.ts'
 import { assertRefused, established } from '../support/tls-outcome.ts'
 import { TlsPair } from '../support/tls-pair.ts'
 import { CLIENT_ID, mintWorkloads, newKey, NOW_MS, verifierFor } from '../support/tls-workloads.ts'
 
+const crypto = nativeCrypto()
 const workloads = await mintWorkloads()
 const other = await mintTrustDomain('other.example', { nowMs: NOW_MS })
 const { intermediate } = workloads.domain
@@ -57,14 +61,31 @@ test('suitableCredential chooses the first whose key makes a signature that the 
 })
 
 test('suitableCredential signs as the credential prefers', () => {
-  const rsa = { chain: workloads.client.chain, key: newKey('rsa') }
+  const rsa = rawCredential(newKey('rsa'))
   const schemes = [SignatureScheme.rsa_pss_rsae_sha256, SignatureScheme.rsa_pss_rsae_sha512]
-  const wishes = { ...ANYTHING, schemes }
+  const wishes = { ...ANYTHING, schemes, certificateTypes: [CertificateType.RawPublicKey] }
   assert.equal(suitableCredential(rsa, wishes, 'server').scheme.name, 'rsa_pss_rsae_sha256')
   const signatureSchemes = ['rsa_pss_rsae_sha512', 'rsa_pss_rsae_sha256'] as const
   const own = { ...rsa, signatureSchemes }
   assert.equal(suitableCredential(own, wishes, 'server').scheme.name, 'rsa_pss_rsae_sha512')
 })
+
+test('suitableCredential signs with no hash that is too long for the key', () => {
+  // RFC 8017 §9.1.1: 1,024 bits have no room for two times the 64 bytes of SHA-512, and two more.
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1024 })
+  const short = rawCredential(crypto.importPrivateKey(privateKey.export({ format: 'der', type: 'pkcs8' })))
+  const { rsa_pss_rsae_sha384: sha384, rsa_pss_rsae_sha512: sha512 } = SignatureScheme
+  const wishes = { ...ANYTHING, schemes: [sha512], certificateTypes: [CertificateType.RawPublicKey] }
+  assert.throws(() => suitableCredential(short, wishes, 'server'), {
+    code: 'TLS_NO_COMMON_SIGNATURE_SCHEME',
+  })
+  const both = { ...wishes, schemes: [sha512, sha384] }
+  assert.equal(suitableCredential(short, both, 'server').scheme.code, sha384)
+})
+
+function rawCredential(key: PrivateKey): RawPublicKeyCredential {
+  return { rawPublicKey: key.publicKey.spki, key }
+}
 
 test('suitableCredential signs with rsa_pkcs1_sha256_legacy for clients only, when told to', () => {
   const rsa = { chain: workloads.client.chain, key: newKey('rsa') }

@@ -431,3 +431,48 @@ test('TlsConnection refuses keys that cannot be used, and a server with neither 
   const nothing = new TlsPair(workloads, { server: KEYS_ONLY })
   assert.throws(() => nothing.run(), { code: 'TLS_BAD_OPTIONS' })
 })
+
+test('preferCertificate shows a certificate to clients that read it, and keeps keys for those that do not', () => {
+  const both = { externalPsks: [FIRST], orCertificate: true }
+  const server = { credential: workloads.server, preferCertificate: true }
+  rests(pairOf({ client: both, server }).run(), undefined)
+  rests(pairOf({ client: both, server: { credential: workloads.server } }).run(), FIRST)
+  rests(pairOf({ server }).run(), FIRST)
+  // Nothing that the client could verify.
+  const picky = { ...both, signatureSchemes: ['ed25519'] } as const
+  rests(pairOf({ client: picky, server }).run(), FIRST)
+  const stranger = { ...picky, externalPsks: [SECOND] }
+  assert.deepEqual(errors(pairOf({ client: stranger, server }).run()), [
+    'TLS_PEER_ALERT',
+    'TLS_NO_COMMON_SIGNATURE_SCHEME',
+  ])
+  // A ticket is neither, and comes first.
+  const [tickets, store] = [clientTickets(), statefulTickets(crypto)]
+  for (const resumed of [false, true]) {
+    const pair = pairOf({ client: { ...both, tickets }, server: { ...server, tickets: { store } } }).run()
+    assert.equal(pair.server.session!.resumed, resumed)
+    rests(pair, undefined)
+  }
+})
+
+test('a look-up of keys is asked for what clients offer, and its keys must match in full', () => {
+  const asked: string[] = []
+  const lookUp =
+    (...found: readonly ExternalPsk[]) =>
+    (identity: Uint8Array): readonly ExternalPsk[] => {
+      asked.push(String(Buffer.from(identity)))
+      return found.filter((psk) => String(psk.identity) === String(identity))
+    }
+  rests(
+    pairOf({ server: { externalPsks: lookUp(SECOND, { ...FIRST, context: utf8('other') }, FIRST) } }).run(),
+    FIRST,
+  )
+  assert.deepEqual(asked.splice(0), ['psk1'])
+  const strange = pairOf({ server: { externalPsks: lookUp({ ...FIRST, context: utf8('other') }) } }).run()
+  assert.deepEqual(errors(strange), ['TLS_PEER_ALERT', 'TLS_NO_COMMON_PSK'])
+  assert.deepEqual(asked.splice(0), ['psk1'])
+  const many = Array.from({ length: 9 }, (_, i) => ({ ...FIRST, identity: utf8(`psk ${i}`) }))
+  pairOf({ client: { externalPsks: many }, server: { externalPsks: lookUp() } }).run()
+  // Five identities, which are two keys under two hashes, and a third one.
+  assert.deepEqual(asked, ['psk 0', 'psk 1', 'psk 2'])
+})

@@ -7,6 +7,7 @@ import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { TlsError } from '../../src/tls/errors.ts'
 import type { Credential, SigningKey } from '../../src/tls/options.ts'
 import { clientTickets } from '../../src/tls/session/client-tickets.ts'
+import { makeTicketKey, sealedTickets } from '../../src/tls/session/sealed-tickets.ts'
 import type { RemoteClientTickets, RemoteTicketStore } from '../../src/tls/session/resumption.ts'
 import { statefulTickets } from '../../src/tls/session/stateful-tickets.ts'
 import { assertEstablished } from '../support/tls-outcome.ts'
@@ -78,6 +79,10 @@ const ASKING: Readonly<Record<string, (outside: Outside) => TlsPairOptions>> = {
   }),
   'the signature of a client': (outside) => ({
     client: { credential: signingLater(outside, workloads.client) },
+  }),
+  'the protocol of a server': (outside) => ({
+    client: { alpn: ['h2'] },
+    server: { chooseAlpn: () => outside.later(() => 'h2') },
   }),
   'the verification of a server': (outside) => ({
     client: {
@@ -159,9 +164,34 @@ test('TlsConnection waits for all of it in one handshake', async () => {
       credential: () => outside.later(() => signingLater(outside, workloads.server)),
     }),
   }).start()
-  // Six answers, but while one side signs, the other verifies what went before the signature.
-  assert.equal(await settle(pair, outside), 4)
+  // Seven answers, but while one side signs, the other verifies what went before the signature.
+  assert.equal(await settle(pair, outside), 5)
   assertEstablished(pair)
+})
+
+test('TlsConnection waits for a look-up of external pre-shared keys, also when it resumes by them', async () => {
+  const outside = new Outside()
+  const key = { identity: utf8('psk'), key: new Uint8Array(32).fill(1), hash: 'sha256' } as const
+  const asked: string[] = []
+  const current = makeTicketKey(crypto)
+  const tickets = clientTickets()
+  for (const resumed of [false, true]) {
+    using pair = new TlsPair(workloads, {
+      client: { externalPsks: [key], tickets },
+      server: {
+        tickets: { store: sealedTickets(crypto, () => ({ current })) },
+        externalPsks: (identity) => {
+          asked.push(String(Buffer.from(identity)))
+          return outside.later(() => [key])
+        },
+      },
+    }).start()
+    assert.equal(await settle(pair, outside), 1)
+    assertEstablished(pair)
+    assert.equal(pair.server.session!.resumed, resumed)
+    assert.deepEqual(pair.server.session!.externalPsk, key.identity)
+  }
+  assert.deepEqual(asked, ['psk', 'psk'], 'One question for two hashes')
 })
 
 test('TlsConnection waits for tickets that are kept elsewhere, on both sides', async () => {

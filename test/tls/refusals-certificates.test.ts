@@ -6,7 +6,9 @@ import { SpiffeId } from '../../src/identity/spiffe-id.ts'
 import { svidVerifier } from '../../src/identity/svid-verifier.ts'
 import { CertificateError } from '../../src/pki/errors.ts'
 import type { CertificateVerifier } from '../../src/pki/verifier.ts'
+import { encodeCertificate } from '../../src/tls/messages/authentication.ts'
 import type { Credential } from '../../src/tls/options.ts'
+import { HandshakeType } from '../../src/tls/registry.ts'
 import { mintIntermediate, mintRoot, mintSvid, mintTrustDomain } from '../support/certificates.ts'
 import { TlsPair, type Role, type TlsPairOptions } from '../support/tls-pair.ts'
 import { CLIENT_ID, mintWorkloads, newKey, NOW_MS, SERVER_ID } from '../support/tls-workloads.ts'
@@ -234,7 +236,10 @@ test('TlsConnection refuses a peer whose verifier breaks, and blames itself', ()
 })
 
 test('TlsConnection refuses a server that shows nothing', () => {
-  checkRefusal(showing('server', { chain: [], key: workloads.server.key }), 'server', {
+  const nothing = encodeCertificate({ context: new Uint8Array(0), entries: [] })
+  const rewriteServer = (message: Uint8Array): Uint8Array =>
+    message[0] === HandshakeType.certificate ? nothing : message
+  checkRefusal({ rewriteServer }, 'server', {
     code: 'TLS_DECODE_ERROR',
     alert: 'decode_error',
     evidence: /empty Certificate/,

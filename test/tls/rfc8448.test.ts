@@ -119,6 +119,7 @@ function replayServer(
           keys: pool.subarray(32),
         }),
         nowMs: () => TRACE_TIME_MS,
+        grease: false,
         groups: section.startsWith('HelloRetry') ? ['secp256r1'] : ['x25519'],
         credential: () => serverCredential(trace, serverKey, base),
         earlyData: EARLY_DATA,
@@ -207,6 +208,7 @@ function resumeServer(base: CryptoProvider, tickets: TraceTickets): void {
       {
         crypto: replayCrypto(base, { random: [pool.subarray(0, 32)], keys: pool.subarray(32) }),
         nowMs: () => TRACE_TIME_MS + RESUMED_AFTER_MS,
+        grease: false,
         groups: ['x25519'],
         credential: () => assert.fail('A resumption shows no certificate'),
         tickets: { store: tickets.ofServer, count: 0 },

@@ -278,9 +278,13 @@ function checkSameSession(
   throw new TlsError('TLS_ILLEGAL_PARAMETER', `The server accepts early data ${changed}`)
 }
 
-function selectedProtocol(protocols: readonly string[] | undefined, { policy }: Offer): string | undefined {
+function selectedProtocol(
+  protocols: readonly string[] | undefined,
+  { policy, acceptsUnofferedAlpn }: Offer,
+): string | undefined {
   if (protocols === undefined) return undefined
-  if (protocols.length === 1 && policy.alpn.includes(protocols[0]!)) return protocols[0]
+  if (protocols.length === 1 && (acceptsUnofferedAlpn || policy.alpn.includes(protocols[0]!)))
+    return protocols[0]
   throw new TlsError(
     'TLS_ILLEGAL_PARAMETER',
     `The server chose the application protocols [${protocols.join(', ')}], expected one that was offered`,

@@ -1,7 +1,7 @@
 /** Values that mean nothing, sent so that peers keep ignoring what they do not know (RFC 8701). */
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { Extensions } from '../messages/extensions.ts'
-import { ExtensionType } from '../registry.ts'
+import { ExtensionType, greaseCode } from '../registry.ts'
 
 /** The reserved values of one connection, by where they stand. */
 export interface Grease {
@@ -16,7 +16,7 @@ export interface Grease {
 /** Draws the values of a connection. */
 export function drawGrease(crypto: CryptoProvider): Grease {
   const random = crypto.random(6)
-  const value = (index: number): number => reserved(random[index]! >>> 4)
+  const value = (index: number): number => greaseCode(random[index]! >>> 4)
   const emptyExtension = random[4]! >>> 4
   // Two extensions must differ.
   const longExtension = (emptyExtension + 1 + (random[5]! % 15)) % 16
@@ -25,14 +25,9 @@ export function drawGrease(crypto: CryptoProvider): Grease {
     group: value(1),
     version: value(2),
     signatureScheme: value(3),
-    emptyExtension: reserved(emptyExtension),
-    longExtension: reserved(longExtension),
+    emptyExtension: greaseCode(emptyExtension),
+    longExtension: greaseCode(longExtension),
   }
-}
-
-/** The n-th of the 16 values 0x0a0a, 0x1a1a, … 0xfafa (RFC 8701 §2). */
-function reserved(n: number): number {
-  return (n << 12) | 0x0a00 | (n << 4) | 0x0a
 }
 
 /** The same extensions in random order, two meaningless ones among them. pre_shared_key, which must be last, is not here yet. */

@@ -4,11 +4,11 @@ import type { Established, Handshake, HandshakeContext } from '../handshake.ts'
 import { encodeMessage } from '../messages/handshake-message.ts'
 import type { ClientOptions } from '../options.ts'
 import {
-  applicationExporter,
   beginApplicationPhase,
   beginEarlyPhase,
   beginHandshakePhase,
   endHandshakePhase,
+  exporter,
 } from '../phases.ts'
 import { HandshakeType } from '../registry.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
@@ -54,7 +54,7 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
   const earlyDataOutcome = outcomeOf(offer, { accepted: earlyData, resumed: resumed !== undefined })
   if (options.earlyData === true) traceEarlyData(hs, earlyDataOutcome)
   if (!earlyData && hs.isSendingEarlyData) {
-    hs.stopEarlyData()
+    hs.declineEarlyData()
     hs.protectWriting(suite, handshake.secrets.client, 'handshake')
   }
   const { server, request } =
@@ -104,7 +104,7 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
       ...(alpn === undefined ? {} : { alpn }),
       ...(options.serverName === undefined ? {} : { serverName: options.serverName }),
       ...(credential === undefined ? {} : { credential }),
-      exportKeyingMaterial: applicationExporter(hs, suite, exporterSecret),
+      exportKeyingMaterial: exporter(hs, suite, exporterSecret),
     },
   }
 }

@@ -1,6 +1,7 @@
 import { equalBytes } from '../../bytes/bytes.ts'
 import { isPostQuantum } from '../../crypto/groups.ts'
 import type { GroupName, PendingKeyAgreement } from '../../crypto/provider.ts'
+import { checkCredentials } from '../credentials.ts'
 import { TlsError } from '../errors.ts'
 import type { Handshake, HandshakeContext } from '../handshake.ts'
 import { decodeClientHello, RANDOM_BYTES, type ClientHello } from '../messages/client-hello.ts'
@@ -53,6 +54,8 @@ export interface Offer {
   readonly psks: readonly OfferedPsk[]
   /** Whether the server may do without any of them, and prove itself by certificate. */
   readonly acceptsCertificates: boolean
+  /** Whether the server may choose a protocol that is not among ours. */
+  readonly acceptsUnofferedAlpn: boolean
   /** `pending` while early data may flow and the server has not answered. */
   readonly earlyData: EarlyDataOutcome | 'pending'
 }
@@ -60,6 +63,7 @@ export interface Offer {
 /** Sends the first ClientHello. */
 export function* sendClientHello(hs: HandshakeContext, options: ClientOptions): Handshake<Offer> {
   const policy = negotiationPolicy(options, 'client')
+  checkCredentials(options.credential)
   const psks = yield* choosePsks(hs, options, policy)
   const earlyData = earlyDataFor(psks, options, policy)
   const keyAgreements = offeredShares(options, policy).map((group) => hs.crypto.beginKeyAgreement(group))
@@ -82,6 +86,7 @@ export function* sendClientHello(hs: HandshakeContext, options: ClientOptions): 
     keyAgreements,
     psks,
     acceptsCertificates: acceptsCertificates(options),
+    acceptsUnofferedAlpn: options.acceptUnofferedAlpn ?? false,
     earlyData,
   }
   switch (plan.kind) {
@@ -168,7 +173,7 @@ export function sendSecondClientHello(
   retry: HelloRetryRequest,
   message: HandshakeMessage,
 ): Offer {
-  const { policy, acceptsCertificates } = first
+  const { policy, acceptsCertificates, acceptsUnofferedAlpn } = first
   const suite = suiteOf(retry.cipherSuite, policy.suites)!
   hs.transcript.collapse(suite.hash)
   hs.transcript.add(message.bytes)
@@ -177,7 +182,7 @@ export function sendSecondClientHello(
   const cookie = retry.extensions.value('cookie')
   const psks = prunedPsks(first.psks, suite)
   const earlyData = first.earlyData === 'pending' ? 'hello_retry_request' : first.earlyData
-  const offer = { policy, keyAgreements, psks, acceptsCertificates, earlyData }
+  const offer = { policy, keyAgreements, psks, acceptsCertificates, acceptsUnofferedAlpn, earlyData }
   if (first.ech?.status !== 'accepted') {
     return { ...offer, ech: first.ech, hello: sendHello(hs, renewed(first.hello), psks) }
   }

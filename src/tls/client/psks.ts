@@ -138,7 +138,7 @@ function* chooseTicket(
     ticket = yield* settled(tickets.take(hs.nowMs))
   ) {
     const suite = policy.suites.find(({ name }) => name === ticket.cipherSuite)
-    const refusal = refusalOf(hs, options, ticket)
+    const refusal = yield* refusalOf(hs, options, ticket)
     if (suite === undefined || refusal !== undefined) {
       const why = refusal ?? { reason: 'cipher_suite_mismatch' }
       hs.trace({ kind: 'ticket', outcome: 'withheld', ...why, atMs: hs.nowMs })
@@ -153,16 +153,16 @@ function* chooseTicket(
 }
 
 /** Why what the first handshake rested on would not do, if so. */
-function refusalOf(
+function* refusalOf(
   { nowMs }: HandshakeContext,
   options: ClientOptions,
   ticket: ClientTicket,
-): TicketRefusal | undefined {
+): Handshake<TicketRefusal | undefined> {
   const { verifier, serverName, externalPsks } = options
   const { externalPsk, peer } = ticket
   if (ticket.serverName !== serverName) return { reason: 'server_name_mismatch' }
   if (externalPsk !== undefined)
-    return isStillConfigured(externalPsks, externalPsk) ? undefined : { reason: 'external_psk_gone' }
+    return (yield* isStillConfigured(externalPsks, externalPsk)) ? undefined : { reason: 'external_psk_gone' }
   if (peer === undefined || !acceptsCertificates(options)) return { reason: 'unproven_peer' }
   const context = { peerRole: 'server', nowMs, ...(serverName === undefined ? {} : { serverName }) } as const
   return judgeAgain(peer, verifier, options, context)

@@ -6,7 +6,7 @@ import { Extensions } from './extensions.ts'
 import { encodeMessage } from './handshake-message.ts'
 
 /** Mesh chains have two or three certificates; ten is what other engines accept at most. */
-const MAX_CHAIN_ENTRIES = 10
+const DEFAULT_MAX_CERTIFICATES = 10
 
 export interface CertificateRequest {
   /** Empty in the handshake. */
@@ -41,21 +41,25 @@ export interface CertificateMessage {
   readonly entries: readonly CertificateEntry[]
 }
 
-/**
- * @param field what the entries are called, for an error
- * @throws DecodeError; TlsError TLS_DECODE_ERROR for a longer chain than is accepted
- */
+export interface CertificateReading {
+  /** What the entries are called, for an error. @default cert_data */
+  readonly field?: 'cert_data' | 'ASN1_subjectPublicKeyInfo'
+  /** @default 10 */
+  readonly maxCertificates?: number | undefined
+}
+
+/** @throws DecodeError; TlsError TLS_DECODE_ERROR for a longer chain than is accepted */
 export function decodeCertificate(
   body: Uint8Array,
-  field: 'cert_data' | 'ASN1_subjectPublicKeyInfo' = 'cert_data',
+  { field = 'cert_data', maxCertificates = DEFAULT_MAX_CERTIFICATES }: CertificateReading = {},
 ): CertificateMessage {
   return readAll(body, 'certificate', (reader) => ({
     context: reader.bytes8('certificate_request_context').slice(),
     entries: reader.vector24('certificate_list', (list) => {
       const entries: CertificateEntry[] = []
       while (list.remaining > 0) {
-        if (entries.length === MAX_CHAIN_ENTRIES) {
-          throw new TlsError('TLS_DECODE_ERROR', `The chain has more than ${MAX_CHAIN_ENTRIES} certificates`)
+        if (entries.length === maxCertificates) {
+          throw new TlsError('TLS_DECODE_ERROR', `The chain has more than ${maxCertificates} certificates`)
         }
         const certificate = list.bytes24(field, { min: 1 }).slice()
         entries.push({ certificate, extensions: Extensions.read(list, 'certificate') })

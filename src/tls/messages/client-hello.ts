@@ -1,7 +1,14 @@
 import { readAll } from '../../bytes/reader.ts'
 import { TlsError } from '../errors.ts'
 import { equalBytes } from '../../bytes/bytes.ts'
-import { ExtensionType, HandshakeType, nameOf, ProtocolVersion } from '../registry.ts'
+import { HASH_BYTES } from '../../crypto/provider.ts'
+import {
+  ExtensionType,
+  HandshakeType,
+  nameOf,
+  ProtocolVersion,
+  type CipherSuiteParameters,
+} from '../registry.ts'
 import { Extensions } from './extensions.ts'
 import { encodeMessage } from './handshake-message.ts'
 
@@ -106,14 +113,31 @@ const CHANGEABLE: ReadonlySet<number> = new Set([
   ExtensionType.encrypted_client_hello,
 ])
 
-/** Holds the second ClientHello against the first. @throws TlsError TLS_ILLEGAL_PARAMETER */
-export function checkSecondClientHello(first: ClientHello, second: ClientHello): void {
+/**
+ * Holds the second ClientHello against the first.
+ *
+ * @param suite the one that the HelloRetryRequest names
+ * @throws TlsError TLS_ILLEGAL_PARAMETER, TLS_MISSING_EXTENSION
+ */
+export function checkSecondClientHello(
+  first: ClientHello,
+  second: ClientHello,
+  { hash }: CipherSuiteParameters,
+): void {
   const changed = differenceBetween(first, second)
-  if (changed === undefined) return
-  throw new TlsError(
-    'TLS_ILLEGAL_PARAMETER',
-    `The second ClientHello changes ${changed}, which a HelloRetryRequest does not allow`,
-  )
+  if (changed !== undefined)
+    throw new TlsError(
+      'TLS_ILLEGAL_PARAMETER',
+      `The second ClientHello changes ${changed}, which a HelloRetryRequest does not allow`,
+    )
+  // A binder is as long as the hash that its key belongs to: only keys under another one may go (RFC 8446 §4.1.2).
+  const binders = first.extensions.value('pre_shared_key')?.binders ?? []
+  const mayGo = binders.every(({ length }) => length !== HASH_BYTES[hash])
+  if (!mayGo && !second.extensions.has(ExtensionType.pre_shared_key))
+    throw new TlsError(
+      'TLS_MISSING_EXTENSION',
+      'The second ClientHello carries no pre_shared_key, which the first one did',
+    )
 }
 
 function differenceBetween(first: ClientHello, second: ClientHello): string | undefined {

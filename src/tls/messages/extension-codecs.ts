@@ -38,6 +38,31 @@ export const flag: Codec<true> = codec(
   () => undefined,
 )
 
+/**
+ * Numbered flags as a string of bits, the lowest first (draft-ietf-tls-tlsflags §2): at least one is set, and no zero
+ * bytes follow the last of them. Those that nobody knows survive.
+ */
+export const flagSet: Codec<ReadonlySet<number>> = codec(
+  'tls_flags',
+  (reader) => {
+    const bytes = reader.bytes8('flags', { min: 1 })
+    if (bytes.at(-1) === 0)
+      throw new TlsError(
+        'TLS_ILLEGAL_PARAMETER',
+        'tls_flags ends in a byte without flags, expected the fewest',
+      )
+    const flags = new Set<number>()
+    for (const [index, byte] of bytes.entries())
+      for (let bit = 0; bit < 8; bit++) if ((byte & (1 << bit)) !== 0) flags.add(8 * index + bit)
+    return flags
+  },
+  (writer, flags) => {
+    const bytes = new Uint8Array(1 + (Math.max(...flags) >>> 3))
+    for (const number of flags) bytes[number >>> 3]! |= 1 << (number & 7)
+    writer.vector8((list) => list.bytes(bytes))
+  },
+)
+
 /** Contents that are not looked into. */
 export const opaque: Codec<Uint8Array> = { read: (contents) => contents, write: (value) => value }
 

@@ -19,6 +19,7 @@ import {
   byteList,
   cookie,
   flag,
+  flagSet,
   keyShare,
   keyShareList,
   nameList,
@@ -90,6 +91,11 @@ interface ExtensionValues {
     server_hello: KeyShareEntry
     hello_retry_request: number
   }
+  tls_flags: {
+    client_hello: Uint8Array
+    certificate_request: Uint8Array
+    new_session_ticket: ReadonlySet<number>
+  }
   encrypted_client_hello: {
     client_hello: EchClientHello
     hello_retry_request: Uint8Array
@@ -155,12 +161,25 @@ const EXTENSIONS: Codecs = {
     server_hello: keyShare,
     hello_retry_request: uint16('selected_group'),
   },
+  tls_flags: { client_hello: opaque, certificate_request: opaque, new_session_ticket: flagSet },
   encrypted_client_hello: {
     client_hello: echClientHello,
     hello_retry_request: echConfirmation,
     encrypted_extensions: echRetryConfigs,
   },
 }
+
+/**
+ * Extensions that only older versions read: a client may offer them, for a server that is old, and nobody answers them
+ * in TLS 1.3 (RFC 8446 §4.2).
+ */
+const OF_OLDER_VERSIONS: ReadonlySet<number> = new Set([
+  ExtensionType.ec_point_formats,
+  ExtensionType.encrypt_then_mac,
+  ExtensionType.extended_main_secret,
+  ExtensionType.session_ticket,
+  ExtensionType.renegotiation_info,
+])
 
 type NamesIn<Message extends ExtendedMessage> = {
   [Name in keyof ExtensionValues]: Message extends keyof ExtensionValues[Name] ? Name : never
@@ -287,6 +306,12 @@ export class Extensions<Message extends ExtendedMessage> {
       throw new TlsError(
         'TLS_UNSOLICITED_EXTENSION',
         `${nameOf(ExtensionType, type)} may not stand in ${this.#message} (RFC 8446 §4.2, §6.2)`,
+      )
+    }
+    if (OF_OLDER_VERSIONS.has(type) && this.#message !== 'client_hello') {
+      throw new TlsError(
+        'TLS_ILLEGAL_PARAMETER',
+        `${nameOf(ExtensionType, type)} belongs to older versions and may not stand in ${this.#message} (RFC 8446 §4.2)`,
       )
     }
     this.#items.set(type, { type, contents, value: codec?.read(contents) })

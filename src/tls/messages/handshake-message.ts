@@ -6,10 +6,10 @@ import { HandshakeType, nameOf } from '../registry.ts'
 const HEADER_BYTES = 4
 
 /**
- * The longest message accepted. The protocol allows 2^24 - 1; chains of ten certificates fit in 64 KiB many
+ * The longest message accepted, unless the options say otherwise. The protocol allows 2^24 - 1; chains of ten certificates fit in 64 KiB many
  * times over, and nobody may make us hold more before they are verified.
  */
-export const MAX_MESSAGE_BYTES: number = 2 ** 16
+export const DEFAULT_MAX_MESSAGE_BYTES: number = 2 ** 16
 
 /** A whole handshake message. */
 export interface HandshakeMessage {
@@ -32,8 +32,13 @@ export function asMessage(bytes: Uint8Array): HandshakeMessage {
 /** Joins the fragments that records carry into messages. */
 export class MessageAssembler {
   #buffer = new Uint8Array(0)
+  readonly #maxMessageBytes: number
   #start = 0
   #end = 0
+
+  constructor(maxMessageBytes: number = DEFAULT_MAX_MESSAGE_BYTES) {
+    this.#maxMessageBytes = maxMessageBytes
+  }
 
   /** Whether nothing is held: neither a part of a message nor a whole one that was not taken. */
   get isEmpty(): boolean {
@@ -52,11 +57,11 @@ export class MessageAssembler {
     const pending = this.#buffer.subarray(this.#start, this.#end)
     if (pending.length < HEADER_BYTES) return undefined
     const length = (pending[1]! << 16) | (pending[2]! << 8) | pending[3]!
-    if (length > MAX_MESSAGE_BYTES) {
+    if (length > this.#maxMessageBytes) {
       const type = nameOf(HandshakeType, pending[0]!)
       throw new TlsError(
         'TLS_MESSAGE_TOO_LONG',
-        `${type} announces ${length} bytes, at most ${MAX_MESSAGE_BYTES} are accepted`,
+        `${type} announces ${length} bytes, at most ${this.#maxMessageBytes} are accepted`,
       )
     }
     const end = HEADER_BYTES + length

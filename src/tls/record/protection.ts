@@ -68,9 +68,9 @@ export class RecordSealer implements Disposable {
     key.fill(0)
   }
 
-  /** Whether it is time for a new key: at half of the limit, so that no burst can reach it. */
-  get wantsReplacement(): boolean {
-    return this.#nonce.sequence >= this.#limit / 2
+  /** How many records may follow before it is time for a new key: at half of the limit, long before it must be. */
+  get recordsLeft(): number {
+    return Math.max(0, Math.ceil(this.#limit / 2) - this.#nonce.sequence)
   }
 
   /**

@@ -19,12 +19,14 @@ const SMALL_RECORD_BURST_BYTES = 128 * 1024
 /** After such a pause TCP begins slowly again, and so do we. */
 const BURST_IDLE_MS = 1000
 
-/** How records of application data are cut. */
+/** How records are cut; all but the last of application data. */
 export interface RecordShaping {
   /** Pads each record to a multiple of so many bytes, to hide lengths (RFC 8446 §5.4). @default none */
   readonly paddingBlockBytes?: number | undefined
   /** Begins each burst with small records, which a reader can open as soon as one segment is there. @default false */
   readonly smallFirstRecords?: boolean | undefined
+  /** The most plaintext in any record. @default 16384 */
+  readonly maxSentRecordBytes?: number | undefined
   readonly nowMs: () => number
 }
 
@@ -39,7 +41,7 @@ export class RecordWriter implements Disposable {
   #flight: Uint8Array[] = []
   /** RFC 8446 §5.1: a first ClientHello may carry 0x0301, which the oldest middleboxes like best. */
   #firstVersion: number
-  #maxPlaintextBytes = MAX_PLAINTEXT_BYTES
+  #maxPlaintextBytes: number
   #burstBytes = 0
   #lastDataMs = -Infinity
   #stopped = false
@@ -54,6 +56,7 @@ export class RecordWriter implements Disposable {
     this.#crypto = crypto
     this.#firstVersion = role === 'client' ? ProtocolVersion.tls10 : ProtocolVersion.tls12
     this.#shaping = shaping
+    this.#maxPlaintextBytes = shaping.maxSentRecordBytes ?? MAX_PLAINTEXT_BYTES
     this.#output = output
   }
 
@@ -63,7 +66,7 @@ export class RecordWriter implements Disposable {
 
   /** Whether it is time to replace the key. */
   get wantsKeyUpdate(): boolean {
-    return this.#sealer?.wantsReplacement ?? false
+    return this.#sealer?.recordsLeft === 0
   }
 
   /** Writes under new keys from the next record on; what is queued goes out under the old ones. */
@@ -117,11 +120,18 @@ export class RecordWriter implements Disposable {
     this.#write(ContentType.alert, Uint8Array.of(level, description))
   }
 
-  /** @throws TlsError TLS_KEY_LIMIT */
-  applicationData(plaintext: Uint8Array): void {
-    const small = this.#smallBytes(plaintext.length)
-    if (small > 0) this.#write(ContentType.application_data, plaintext.subarray(0, small), SMALL_RECORD_BYTES)
-    if (small < plaintext.length) this.#write(ContentType.application_data, plaintext.subarray(small))
+  /**
+   * Writes as much as should go under one key; a key that is due for replacement still takes all, up to its limit.
+   *
+   * @returns how many bytes that was
+   * @throws TlsError TLS_KEY_LIMIT
+   */
+  applicationData(plaintext: Uint8Array): number {
+    const data = plaintext.subarray(0, this.#bytesUnderKey())
+    const small = this.#smallBytes(data.length)
+    if (small > 0) this.#write(ContentType.application_data, data.subarray(0, small), SMALL_RECORD_BYTES)
+    if (small < data.length) this.#write(ContentType.application_data, data.subarray(small))
+    return data.length
   }
 
   /** Drops whatever is written from here on: nothing may follow close_notify (RFC 8446 §6.1). */
@@ -134,6 +144,14 @@ export class RecordWriter implements Disposable {
     this.#stopped = true
     this.#isDisposed = true
     this.#sealer?.[Symbol.dispose]()
+  }
+
+  /** So many bytes fit into the records that are left to the key, in whichever way they are cut. */
+  #bytesUnderKey(): number {
+    const records = this.#sealer?.recordsLeft
+    if (records === undefined || records === 0) return Infinity
+    const smallest = this.#shaping.smallFirstRecords === true ? SMALL_RECORD_BYTES : Infinity
+    return records * Math.min(smallest, this.#maxPlaintextBytes)
   }
 
   /** How many of the next `length` bytes belong into small records. */

@@ -26,22 +26,15 @@ export interface Proofs {
  * @throws TlsError TLS_MISSING_EXTENSION, TLS_UNRECOGNIZED_NAME, TLS_NO_COMMON_SIGNATURE_SCHEME,
  * TLS_NO_COMMON_CERTIFICATE_TYPE
  */
-export function* chooseProofs(
-  hello: ClientHello,
-  options: ServerOptions,
-  serverName: string | undefined,
-): Handshake<Proofs> {
-  const own = yield* chooseOwn(hello, options, serverName)
+export function* chooseProofs(hello: ClientHello, options: ServerOptions): Handshake<Proofs> {
+  const own = yield* chooseOwn(hello, options)
   const accepted = typesOfClients(options)
   const offered = hello.extensions.value('client_certificate_type') ?? X509_ONLY
   return { own, clientType: accepted.length === 0 ? undefined : chooseClientType(accepted, offered) }
 }
 
-function* chooseOwn(
-  { extensions }: ClientHello,
-  options: ServerOptions,
-  serverName: string | undefined,
-): Handshake<ChosenCredential> {
+function* chooseOwn({ extensions }: ClientHello, options: ServerOptions): Handshake<ChosenCredential> {
+  const serverName = extensions.value('server_name')
   const schemes = extensions.value('signature_algorithms')
   if (schemes === undefined) {
     throw new TlsError('TLS_MISSING_EXTENSION', 'The client sent no signature_algorithms (RFC 8446 §9.2)')

@@ -1,13 +1,13 @@
 import { equalBytes } from '../../bytes/bytes.ts'
 import type { GroupName } from '../../crypto/provider.ts'
 import { TlsError } from '../errors.ts'
-import type { Handshake, HandshakeContext } from '../handshake.ts'
+import { settled, type Handshake, type HandshakeContext } from '../handshake.ts'
 import { checkClientHello, checkSecondClientHello, type ClientHello } from '../messages/client-hello.ts'
 import { Extensions } from '../messages/extensions.ts'
 import type { HandshakeMessage } from '../messages/handshake-message.ts'
 import { encodeServerHello, HELLO_RETRY_RANDOM } from '../messages/server-hello.ts'
 import type { ServerOptions } from '../options.ts'
-import { groupOf, type NegotiationPolicy } from '../policy.ts'
+import { checkProtocolName, groupOf, type NegotiationPolicy } from '../policy.ts'
 import {
   CipherSuite,
   ExtensionType,
@@ -75,7 +75,7 @@ export function* receiveClientHello(
   const second = openSecondClientHello(hs, first, yield* hs.receive(HandshakeType.client_hello))
   const secondHello = second.hello
   checkClientHello(secondHello)
-  checkSecondClientHello(hello, secondHello)
+  checkSecondClientHello(hello, secondHello, suite)
   const echoed = secondHello.extensions.value('cookie')
   if (sent !== undefined && (echoed === undefined || !equalBytes(echoed, sent))) {
     throw new TlsError('TLS_ILLEGAL_PARAMETER', 'The second ClientHello does not echo the cookie')
@@ -124,8 +124,14 @@ function retried(
   return { hello, message, suite, group, share, retried: true }
 }
 
+/**
+ * Our preferred suite among the client's. What comes in hardware differs more than what the suites are worth: a client
+ * that prefers ChaCha20 has no AES in hardware, and gets it.
+ */
 function chooseSuite(hello: ClientHello, { suites }: NegotiationPolicy): CipherSuiteParameters {
-  const suite = suites.find(({ code }) => hello.cipherSuites.includes(code))
+  const common = suites.filter(({ code }) => hello.cipherSuites.includes(code))
+  const wanted = hello.cipherSuites.find((code) => common.some((suite) => suite.code === code))
+  const suite = common.find(({ code, aead }) => code === wanted && aead === 'chacha20-poly1305') ?? common[0]
   if (suite !== undefined) return suite
   const accepted = suites.map(({ name }) => name).join(', ')
   throw new TlsError(
@@ -211,10 +217,22 @@ function encodeRetry(
   return encodeServerHello(withEchConfirmation(hs, hello, retry, suite))
 }
 
-/** RFC 7301 §3.2: our preference among the client's; no list on either side means no protocol. */
-export function chooseProtocol(hello: ClientHello, { alpn }: NegotiationPolicy): string | undefined {
+/**
+ * RFC 7301 §3.2: our preference among the client's, or the choice of somebody else; no list on either side means no
+ * protocol.
+ */
+export function* chooseProtocol(
+  hello: ClientHello,
+  { alpn }: NegotiationPolicy,
+  { chooseAlpn }: Pick<ServerOptions, 'chooseAlpn'>,
+): Handshake<string | undefined> {
   const offered = hello.extensions.value('application_layer_protocol_negotiation')
-  if (offered === undefined || alpn.length === 0) return undefined
+  if (offered === undefined) return undefined
+  if (chooseAlpn !== undefined) {
+    const chosen = yield* settled(chooseAlpn(offered, hello.extensions.value('server_name')))
+    return chosen === undefined ? undefined : checkProtocolName(chosen)
+  }
+  if (alpn.length === 0) return undefined
   const protocol = alpn.find((candidate) => offered.includes(candidate))
   if (protocol !== undefined) return protocol
   throw new TlsError(

@@ -1,6 +1,7 @@
 import type { GroupName } from '../../crypto/provider.ts'
 import type { AuthenticatedPeer } from '../authenticate-peer.ts'
 import { authenticateSelf, certificateTerms } from '../authenticate-self.ts'
+import { checkCredentials } from '../credentials.ts'
 import { TlsError } from '../errors.ts'
 import { expectFinished, sendFinished } from '../finished.ts'
 import type { Established, Handshake, HandshakeContext } from '../handshake.ts'
@@ -13,11 +14,11 @@ import { PSK_DHE_KE } from '../messages/pre-shared-key.ts'
 import { encodeServerHello } from '../messages/server-hello.ts'
 import type { ServerOptions } from '../options.ts'
 import {
-  applicationExporter,
   beginApplicationPhase,
   beginEarlyPhase,
   beginHandshakePhase,
   endHandshakePhase,
+  exporter,
 } from '../phases.ts'
 import { negotiationPolicy, plaintextLimit, type NegotiationPolicy } from '../policy.ts'
 import { MAX_PLAINTEXT_BYTES } from '../record/protection.ts'
@@ -27,14 +28,14 @@ import { checkExternalPsks } from '../session/external-psk.ts'
 import {
   addChosenTypes,
   authenticateClient,
-  chooseProofs,
   sendCertificateRequest,
   typeShown,
   type Proofs,
 } from './authentication.ts'
+import { chooseBasis } from './basis.ts'
 import { chooseProtocol, receiveClientHello, type Chosen } from './choose.ts'
 import { retryConfigsFor, withEchConfirmation } from './ech.ts'
-import { selectPsk, type SelectedPsk } from './psks.ts'
+import type { SelectedPsk } from './psks.ts'
 import { judgeEarlyData, type SelectedTicket } from './resume.ts'
 
 /** The server's side of RFC 8446 §2, from ClientHello to Finished. */
@@ -44,12 +45,11 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   const chosen = yield* receiveClientHello(hs, policy, options)
   const { hello, suite, group } = chosen
   const serverName = hello.extensions.value('server_name')
-  const alpn = chooseProtocol(hello, policy)
-  const psk = yield* selectPsk(hs, options, chosen)
+  const alpn = yield* chooseProtocol(hello, policy, options)
+  const { psk, proofs } = yield* chooseBasis(hs, options, chosen)
   const ticket = psk?.origin === 'resumption' ? psk : undefined
   const earlyData = judgeEarlyData(options, chosen, ticket, alpn)
   if (chosen.announcesEarlyData) hs.trace({ kind: 'early_data', outcome: earlyData, atMs: hs.nowMs })
-  const proofs = psk === undefined ? yield* chooseProofs(hello, options, serverName) : undefined
   const serverCertificateType = typeShown(proofs, ticket?.state)
   hs.transcript.add(chosen.message.bytes)
   hs.transcript.begin(suite.hash)
@@ -71,7 +71,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   if (hello.sessionId.length > 0 || options.alwaysSendChangeCipherSpec === true) hs.sendChangeCipherSpec()
   hs.protectWriting(suite, handshake.secrets.server, 'handshake')
   const echRetryConfigs = retryConfigsFor(options.ech, chosen)
-  sendEncryptedExtensions(hs, policy, {
+  sendEncryptedExtensions(hs, policy, options, {
     hello,
     proofs,
     serverCertificateType,
@@ -126,7 +126,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
       ...(client === undefined ? {} : { peer: client.peer, peerSignatureScheme: client.scheme }),
       ...(alpn === undefined ? {} : { alpn }),
       ...(serverName === undefined ? {} : { serverName }),
-      exportKeyingMaterial: applicationExporter(hs, suite, exporterSecret),
+      exportKeyingMaterial: exporter(hs, suite, exporterSecret),
     },
   }
 }
@@ -134,6 +134,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
 /** @throws TlsError TLS_BAD_OPTIONS */
 function checkProofs({ credential, externalPsks }: ServerOptions): void {
   checkExternalPsks(externalPsks)
+  checkCredentials(credential)
   if (credential === undefined && externalPsks === undefined)
     throw new TlsError('TLS_BAD_OPTIONS', 'Neither credential nor externalPsks is given, expected one')
 }
@@ -188,11 +189,12 @@ interface EncryptedAnswer {
 function sendEncryptedExtensions(
   hs: HandshakeContext,
   { recordSizeLimit }: NegotiationPolicy,
+  { acknowledgeServerName = true }: ServerOptions,
   { hello, proofs, serverCertificateType, alpn, earlyData, echRetryConfigs }: EncryptedAnswer,
 ): void {
   const extensions = new Extensions('encrypted_extensions')
   // RFC 6066 §3: the acknowledgement that the name chose the certificate, which a resumption has none of.
-  if (proofs !== undefined && hello.extensions.value('server_name') !== undefined)
+  if (acknowledgeServerName && proofs !== undefined && hello.extensions.value('server_name') !== undefined)
     extensions.add('server_name', true)
   if (alpn !== undefined) extensions.add('application_layer_protocol_negotiation', [alpn])
   if (earlyData) extensions.add('early_data', new Uint8Array(0))

@@ -1,17 +1,23 @@
 /** Which of the pre-shared keys that a client offers is taken (RFC 8446 §4.2.11). */
 import { equalBytes } from '../../bytes/bytes.ts'
 import { TlsError } from '../errors.ts'
-import type { Handshake, HandshakeContext } from '../handshake.ts'
+import { settled, type Handshake, type HandshakeContext } from '../handshake.ts'
 import { earlyStage } from '../key-schedule.ts'
 import type { ClientHello } from '../messages/client-hello.ts'
 import { bindersLength, PSK_DHE_KE } from '../messages/pre-shared-key.ts'
 import type { ServerOptions } from '../options.ts'
 import { pskBinder } from '../psk-binder.ts'
 import { ExtensionType, type CipherSuiteParameters } from '../registry.ts'
-import { importedIdentity, importPsk, type ExternalPsk } from '../session/external-psk.ts'
+import {
+  externalIdentityIn,
+  importedIdentity,
+  importPsk,
+  type ExternalPsk,
+  type ExternalPskLookup,
+} from '../session/external-psk.ts'
 import { rejudged } from '../still-accepted.ts'
 import type { Chosen } from './choose.ts'
-import { redeemTicket, type Selected, type SelectedTicket } from './resume.ts'
+import { MAX_IDENTITIES_TRIED, redeemTicket, type Selected, type SelectedTicket } from './resume.ts'
 
 /** A key that was given beforehand. */
 export interface SelectedExternalPsk extends Selected {
@@ -23,26 +29,38 @@ export interface SelectedExternalPsk extends Selected {
 export type SelectedPsk = SelectedTicket | SelectedExternalPsk
 
 /**
- * Chooses the first of the client's tickets that may still be honoured, else the first of our own keys that the client
- * has too; none leads to certificates.
+ * The first of the client's tickets that may still be honoured.
  *
- * @throws TlsError TLS_MISSING_EXTENSION, TLS_BAD_BINDER, TLS_ILLEGAL_PARAMETER, TLS_NO_COMMON_PSK
+ * @throws TlsError TLS_MISSING_EXTENSION, TLS_BAD_BINDER
  */
-export function* selectPsk(
+export function* selectTicket(
   hs: HandshakeContext,
   options: ServerOptions,
   chosen: Chosen,
-): Handshake<SelectedPsk | undefined> {
-  const selected = speaksOurMode(chosen.hello)
-    ? ((yield* redeemTicket(hs, options, chosen)) ?? selectExternal(hs, options, chosen))
-    : undefined
-  if (selected !== undefined) {
-    checkBinder(hs, chosen, selected)
-    if (selected.origin === 'resumption') traceTicket(hs, selected)
-    return selected
-  }
-  if (needsPsk(options, chosen.hello)) throw noCommonPsk(chosen.hello)
-  return undefined
+): Handshake<SelectedTicket | undefined> {
+  if (!speaksOurMode(chosen.hello)) return undefined
+  const ticket = yield* redeemTicket(hs, options, chosen)
+  if (ticket === undefined) return undefined
+  checkBinder(hs, chosen, ticket)
+  traceTicket(hs, ticket)
+  return ticket
+}
+
+/**
+ * The first of our own keys that the client has too.
+ *
+ * @throws TlsError TLS_BAD_BINDER, TLS_ILLEGAL_PARAMETER; TLS_NO_COMMON_PSK when there is none and certificates are out
+ * of the question
+ */
+export function* selectExternalPsk(
+  hs: HandshakeContext,
+  options: ServerOptions,
+  chosen: Chosen,
+): Handshake<SelectedExternalPsk | undefined> {
+  const external = speaksOurMode(chosen.hello) ? yield* findExternal(hs, options, chosen) : undefined
+  if (external !== undefined) checkBinder(hs, chosen, external)
+  else if (needsPsk(options, chosen.hello)) throw noCommonPsk(chosen.hello)
+  return external
 }
 
 function traceTicket(hs: HandshakeContext, { state, ageSkewMs }: SelectedTicket): void {
@@ -64,15 +82,16 @@ function speaksOurMode({ extensions }: ClientHello): boolean {
 }
 
 /** In our order of preference; what does not match exactly is a key of somebody else. */
-function selectExternal(
+function* findExternal(
   hs: HandshakeContext,
   { externalPsks = [] }: ServerOptions,
   { hello, firstHello, suite }: Chosen,
-): SelectedExternalPsk | undefined {
-  for (const external of externalPsks) {
+): Handshake<SelectedExternalPsk | undefined> {
+  const known = typeof externalPsks === 'function' ? yield* lookUp(externalPsks, hello) : externalPsks
+  for (const external of known) {
     const index = placeOf(external, hello, suite)
     if (index === -1) {
-      if (firstHello !== undefined && placeOf(external, firstHello, suite) !== -1) throw withdrawn(hello)
+      if (firstHello !== undefined && placeOf(external, firstHello, suite) !== -1) throw withdrawn()
       continue
     }
     const { hash } = suite
@@ -82,6 +101,20 @@ function selectExternal(
     return { origin: 'imported', index, hash, stage, external }
   }
   return undefined
+}
+
+/** Asks for each of the client's identities, in its order, and once where it comes under several hashes. */
+function* lookUp(find: ExternalPskLookup, { extensions }: ClientHello): Handshake<readonly ExternalPsk[]> {
+  const { identities } = extensions.value('pre_shared_key') ?? { identities: [] }
+  const asked: Uint8Array[] = []
+  const found: ExternalPsk[] = []
+  for (const { identity } of identities.slice(0, MAX_IDENTITIES_TRIED)) {
+    const external = externalIdentityIn(identity)
+    if (external === undefined || asked.some((earlier) => equalBytes(earlier, external))) continue
+    asked.push(external)
+    found.push(...(yield* settled(find(external))))
+  }
+  return found
 }
 
 function placeOf(
@@ -95,16 +128,11 @@ function placeOf(
 }
 
 /** RFC 8446 §4.1.2: after a HelloRetryRequest a client leaves out keys under another hash, and no others. */
-function withdrawn({ extensions }: ClientHello): TlsError {
-  return extensions.has(ExtensionType.pre_shared_key)
-    ? new TlsError(
-        'TLS_ILLEGAL_PARAMETER',
-        'The second ClientHello leaves out a pre-shared key that the first one offered',
-      )
-    : new TlsError(
-        'TLS_MISSING_EXTENSION',
-        'The second ClientHello carries no pre_shared_key, which the first one did',
-      )
+function withdrawn(): TlsError {
+  return new TlsError(
+    'TLS_ILLEGAL_PARAMETER',
+    'The second ClientHello leaves out a pre-shared key that the first one offered',
+  )
 }
 
 /** The binder proves that the client has the key (RFC 8446 §4.2.11.2). */

@@ -5,14 +5,14 @@ import { earlyStage } from '../key-schedule.ts'
 import type { ServerOptions } from '../options.ts'
 import type { BindingKey } from '../psk-binder.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
-import { importedIdentity, isStillConfigured } from '../session/external-psk.ts'
+import { externalIdentityIn, importedIdentity, isStillConfigured } from '../session/external-psk.ts'
 import type { ServerTicketState } from '../session/resumption.ts'
 import type { TicketRefusal } from '../session/ticket-refusal.ts'
 import { judgeAgain } from '../still-accepted.ts'
 import type { Chosen } from './choose.ts'
 
 /** Each costs a look-up, or a decryption; honest clients offer one or two. */
-const MAX_IDENTITIES_TRIED = 5
+export const MAX_IDENTITIES_TRIED = 5
 
 /**
  * How far the ages of a ticket, as client and server see them, may differ for early data (RFC 8446 §8.3). Single use
@@ -54,7 +54,7 @@ export function* redeemTicket(
       refuse(hs, { reason: 'unknown' })
       continue
     }
-    const refusal = refusalOf(hs, options, chosen, state)
+    const refusal = yield* refusalOf(hs, options, chosen, state)
     if (refusal !== undefined) {
       refuse(hs, refusal)
       continue
@@ -68,6 +68,7 @@ export function* redeemTicket(
 
 /** Whether it names a key that was given beforehand: then it is no ticket. */
 function isImported({ externalPsks = [] }: ServerOptions, identity: Uint8Array): boolean {
+  if (typeof externalPsks === 'function') return externalIdentityIn(identity) !== undefined
   return externalPsks.some((psk) =>
     (['sha256', 'sha384'] as const).some((hash) => equalBytes(importedIdentity(psk, hash), identity)),
   )
@@ -78,17 +79,21 @@ function refuse(hs: HandshakeContext, refusal: TicketRefusal): void {
 }
 
 /** Resumption saves the proof, not the trust: whom the ticket names must still be welcome. */
-function refusalOf(
+function* refusalOf(
   hs: HandshakeContext,
   options: ServerOptions,
   { hello, suite }: Chosen,
   state: ServerTicketState,
-): TicketRefusal | undefined {
+): Handshake<TicketRefusal | undefined> {
   if (hashOf(state) !== suite.hash) return { reason: 'cipher_suite_mismatch' }
+  if (options.tickets?.sameSuite === true && state.cipherSuite !== suite.name)
+    return { reason: 'cipher_suite_mismatch' }
   if (state.serverName !== hello.extensions.value('server_name')) return { reason: 'server_name_mismatch' }
   const { clientVerifier, externalPsks, allowAnonymousClient = false } = options
   if (state.externalPsk !== undefined)
-    return isStillConfigured(externalPsks, state.externalPsk) ? undefined : { reason: 'external_psk_gone' }
+    return (yield* isStillConfigured(externalPsks, state.externalPsk))
+      ? undefined
+      : { reason: 'external_psk_gone' }
   if (state.peer === undefined)
     return typesOfClients(options).length === 0 || allowAnonymousClient
       ? undefined

@@ -1,9 +1,13 @@
 /** Keys that both sides were given beforehand, made fit for each hash by the importer of RFC 9258. */
 import { equalBytes } from '../../bytes/bytes.ts'
+import { DecodeError } from '../../bytes/errors.ts'
+import { readAll } from '../../bytes/reader.ts'
 import { Writer } from '../../bytes/writer.ts'
 import { hkdfExtract } from '../../crypto/hkdf.ts'
 import { HASH_BYTES, type CryptoProvider } from '../../crypto/provider.ts'
 import { TlsError } from '../errors.ts'
+import type { Eventually } from '../eventually.ts'
+import { settled, type Handshake } from '../handshake.ts'
 import { hkdfExpandLabel } from '../key-schedule.ts'
 import { ProtocolVersion, type CipherSuiteParameters } from '../registry.ts'
 
@@ -18,6 +22,12 @@ export interface ExternalPsk {
   /** What else both sides know of the key's use, such as their roles; at most 4,096 bytes. @default empty */
   readonly context?: Uint8Array
 }
+
+/**
+ * Finds the keys that clients were given under an external identity, of which context they may be; none is an empty
+ * list. Clients that hold no key can ask for identities too.
+ */
+export type ExternalPskLookup = (identity: Uint8Array) => Eventually<readonly ExternalPsk[]>
 
 /** A key as TLS 1.3 uses it, under one hash. */
 export interface ImportedPsk {
@@ -48,6 +58,22 @@ export function importedIdentity({ identity, context }: ExternalPsk, targetHash:
     .finish()
 }
 
+/** The external identity in an ImportedIdentity; undefined for bytes that are none. */
+export function externalIdentityIn(imported: Uint8Array): Uint8Array | undefined {
+  try {
+    return readAll(imported, 'ImportedIdentity', (reader) => {
+      const external = reader.bytes16('external_identity', { min: 1 }).slice()
+      reader.bytes16('context')
+      reader.uint16('target_protocol')
+      reader.uint16('target_kdf')
+      return external
+    })
+  } catch (thrown) {
+    if (thrown instanceof DecodeError) return undefined
+    throw thrown
+  }
+}
+
 /** Derives the key for suites of `targetHash` (RFC 9258 §5.1). */
 export function importPsk(crypto: CryptoProvider, psk: ExternalPsk, targetHash: TargetHash): ImportedPsk {
   const { key, hash } = psk
@@ -60,8 +86,8 @@ export function importPsk(crypto: CryptoProvider, psk: ExternalPsk, targetHash: 
 }
 
 /** Holds the keys of an endpoint against what the wire can carry. @throws TlsError TLS_BAD_OPTIONS */
-export function checkExternalPsks(psks: readonly ExternalPsk[] | undefined): void {
-  if (psks === undefined) return
+export function checkExternalPsks(psks: readonly ExternalPsk[] | ExternalPskLookup | undefined): void {
+  if (psks === undefined || typeof psks === 'function') return
   if (psks.length === 0)
     throw new TlsError('TLS_BAD_OPTIONS', 'externalPsks is empty, expected at least one key')
   for (const [index, psk] of psks.entries()) {
@@ -80,6 +106,10 @@ export function checkExternalPsks(psks: readonly ExternalPsk[] | undefined): voi
 }
 
 /** Whether an earlier connection's key, by its external identity, is still among `psks`. */
-export function isStillConfigured(psks: readonly ExternalPsk[] | undefined, identity: Uint8Array): boolean {
-  return psks?.some((psk) => equalBytes(psk.identity, identity)) ?? false
+export function* isStillConfigured(
+  psks: readonly ExternalPsk[] | ExternalPskLookup | undefined,
+  identity: Uint8Array,
+): Handshake<boolean> {
+  const known = typeof psks === 'function' ? yield* settled(psks(identity)) : psks
+  return known?.some((psk) => equalBytes(psk.identity, identity)) ?? false
 }

@@ -5,6 +5,7 @@ import type { Established } from '../handshake.ts'
 import { ticketPreSharedKey } from '../key-schedule.ts'
 import { Extensions } from '../messages/extensions.ts'
 import { maxEarlyDataOf, type NewSessionTicket } from '../messages/post-handshake.ts'
+import { greaseCode } from '../registry.ts'
 import { MAX_TICKET_LIFETIME_SECONDS, type ClientTicket, type RemoteTicketStore } from './resumption.ts'
 
 /** Tickets of one connection differ by it (RFC 8446 §4.6.1); it need not be secret, so it counts them. */
@@ -17,6 +18,11 @@ export interface TicketPolicy {
   readonly count?: number
   /** At most seven days, and never longer than the client's certificate. @default one hour */
   readonly lifetimeSeconds?: number
+  /**
+   * Whether a ticket is good only for the suite of its connection, so that nobody goes on under a shorter key; else
+   * any with the same hash will do (RFC 8446 §4.2.11). @default false
+   */
+  readonly sameSuite?: boolean
 }
 
 const DEFAULT_COUNT = 2
@@ -27,12 +33,14 @@ interface Issuing {
   readonly nowMs: number
   readonly policy: TicketPolicy
   readonly maxEarlyDataBytes: number
+  /** Whether each ticket carries an extension that means nothing (RFC 8701 §4.1). */
+  readonly grease: boolean
 }
 
 /** The tickets that a server sends after a handshake; none when the client's certificate has no time left. */
 export function issueTickets(
   { session, suite, resumptionSecret }: Established,
-  { crypto, nowMs, policy, maxEarlyDataBytes }: Issuing,
+  { crypto, nowMs, policy, maxEarlyDataBytes, grease }: Issuing,
 ): NewSessionTicket[] {
   const { store, count = DEFAULT_COUNT, lifetimeSeconds = DEFAULT_LIFETIME_SECONDS } = policy
   const wanted = Math.min(lifetimeSeconds, MAX_TICKET_LIFETIME_SECONDS)
@@ -52,6 +60,7 @@ export function issueTickets(
       maxEarlyDataBytes: earlyBytes,
     })
     const extensions = new Extensions('new_session_ticket')
+    if (grease) extensions.addUnknown(greaseCode(crypto.random(1)[0]! >>> 4), new Uint8Array(0))
     if (earlyBytes > 0) extensions.add('early_data', new Writer(4).uint32(earlyBytes).finish())
     return { lifetimeSeconds: seconds, ageAdd, nonce, ticket, extensions }
   })

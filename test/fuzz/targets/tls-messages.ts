@@ -42,7 +42,7 @@ import {
 } from '../../../src/tls/messages/compressed-certificate.ts'
 import { asMessage } from '../../../src/tls/messages/handshake-message.ts'
 import { checkAlertLevel, readAlert } from '../../../src/tls/received-alert.ts'
-import { HandshakeType } from '../../../src/tls/registry.ts'
+import { CIPHER_SUITES, HandshakeType } from '../../../src/tls/registry.ts'
 import { bodyOf, messageOf } from '../handshake/flight.ts'
 import { magnitude, outcomeOf, Violation, type FuzzTarget } from '../target.ts'
 import type { LiveTraffic } from './live-messages.ts'
@@ -64,7 +64,7 @@ export function tlsMessageTargets(live: LiveTraffic): readonly FuzzTarget[] {
       encode: encodeClientHello,
       check(hello) {
         checkClientHello(hello)
-        checkSecondClientHello(first, hello)
+        checkSecondClientHello(first, hello, CIPHER_SUITES[0]!)
       },
     }),
     messageTarget(live, 'server_hello', {

@@ -3,7 +3,7 @@ import test from 'node:test'
 import { concat, toHex } from '../../../src/bytes/bytes.ts'
 import {
   encodeMessage,
-  MAX_MESSAGE_BYTES,
+  DEFAULT_MAX_MESSAGE_BYTES,
   MessageAssembler,
 } from '../../../src/tls/messages/handshake-message.ts'
 import { HandshakeType } from '../../../src/tls/registry.ts'
@@ -56,9 +56,9 @@ test('MessageAssembler leaves a taken message alone when more comes', () => {
 
 test('MessageAssembler takes the longest message, and refuses a longer one by its header alone', () => {
   const assembler = new MessageAssembler()
-  assembler.push(message(MAX_MESSAGE_BYTES))
-  assert.equal(assembler.take()!.body.length, MAX_MESSAGE_BYTES)
-  for (const length of [MAX_MESSAGE_BYTES + 1, 2 ** 24 - 1]) {
+  assembler.push(message(DEFAULT_MAX_MESSAGE_BYTES))
+  assert.equal(assembler.take()!.body.length, DEFAULT_MAX_MESSAGE_BYTES)
+  for (const length of [DEFAULT_MAX_MESSAGE_BYTES + 1, 2 ** 24 - 1]) {
     const other = new MessageAssembler()
     other.push(Uint8Array.of(11, length >>> 16, length >>> 8, length))
     assert.throws(() => other.take(), {

@@ -18,6 +18,8 @@ import {
   type HelloRetryRequest,
   type ServerHello,
 } from '../../../src/tls/messages/server-hello.ts'
+import { decodeEncryptedExtensions } from '../../../src/tls/messages/encrypted-extensions.ts'
+import { CIPHER_SUITES, type CipherSuiteParameters } from '../../../src/tls/registry.ts'
 import {
   bytes,
   checkExactness,
@@ -151,17 +153,48 @@ test('checkClientHello refuses fields that contradict TLS 1.3 or each other', ()
 })
 
 test('checkSecondClientHello allows another share and a cookie, and nothing else', () => {
-  checkSecondClientHello(hello, hello)
+  const suite = CIPHER_SUITES[0]!
+  checkSecondClientHello(hello, hello, suite)
   checkSecondClientHello(
     hello,
     having((set) =>
       set.add('key_share', [{ group: 0x17, share: Uint8Array.of(4) }]).add('cookie', Uint8Array.of(1)),
     ),
+    suite,
   )
-  assert.throws(() => checkSecondClientHello(hello, { ...hello, cipherSuites: [0x1301] }), {
+  assert.throws(() => checkSecondClientHello(hello, { ...hello, cipherSuites: [0x1301] }, suite), {
     code: 'TLS_ILLEGAL_PARAMETER',
     message: /cipher_suites/,
   })
+})
+
+test('checkSecondClientHello lets go of pre-shared keys only when none belongs to the hash of the suite', () => {
+  const offering = (length: number): ClientHello =>
+    having((set) =>
+      set.add('pre_shared_key', {
+        identities: [{ identity: Uint8Array.of(1), obfuscatedAge: 0 }],
+        binders: [new Uint8Array(length)],
+      }),
+    )
+  const [sha256, sha384] = CIPHER_SUITES as unknown as [CipherSuiteParameters, CipherSuiteParameters]
+  checkSecondClientHello(offering(32), offering(32), sha256)
+  checkSecondClientHello(offering(32), hello, sha384)
+  checkSecondClientHello(offering(48), hello, sha256)
+  for (const [length, suite] of [
+    [32, sha256],
+    [48, sha384],
+  ] as const)
+    assert.throws(() => checkSecondClientHello(offering(length), hello, suite), {
+      code: 'TLS_MISSING_EXTENSION',
+    })
+})
+
+test('Extensions refuses what only older versions answer, wherever a server could put it', () => {
+  for (const type of ['000b', '0016', '0017', '0023', 'ff01'])
+    assert.throws(() => decodeEncryptedExtensions(Uint8Array.fromHex(`0004${type}0000`)), {
+      code: 'TLS_ILLEGAL_PARAMETER',
+      message: /belongs to older versions/,
+    })
 })
 
 test('decodeServerHello reads what a server of TLS 1.2 answers, so that its version can be told', () => {

@@ -137,12 +137,12 @@ test('RecordSealer asks for another key at half of its limit, and refuses at the
   const suite: CipherSuiteParameters = { ...SUITE, recordLimit: 6 }
   using sealer = new RecordSealer(NATIVE, suite, secretFor(suite))
   using opener = new RecordOpener(NATIVE, suite, secretFor(suite))
-  const wishes: boolean[] = []
+  const left: number[] = []
   for (let i = 0; i < 6; i++) {
-    wishes.push(sealer.wantsReplacement)
+    left.push(sealer.recordsLeft)
     opener.open(seal(sealer, ContentType.application_data, utf8('x')))
   }
-  assert.deepEqual(wishes, [false, false, false, true, true, true])
+  assert.deepEqual(left, [3, 2, 1, 0, 0, 0])
   assert.throws(() => seal(sealer, ContentType.application_data, utf8('x')), { code: 'TLS_KEY_LIMIT' })
   using beyond = new RecordSealer(NATIVE, SUITE, secretFor(SUITE))
   let seventh = new Uint8Array(0)
