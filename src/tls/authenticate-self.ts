@@ -1,4 +1,5 @@
 /** How a side proves who it is (RFC 8446 §4.4.2, §4.4.3). */
+import { equalBytes } from '../bytes/bytes.ts'
 import { compressCertificate, type CertificateCompressor } from './certificate-compression.ts'
 import type { ChosenCredential } from './credentials.ts'
 import { settled, type Handshake, type HandshakeContext } from './handshake.ts'
@@ -53,10 +54,38 @@ export function* authenticateSelf(
 ): Handshake<void> {
   const certificate = encodeCertificate({ context: NO_CONTEXT, entries: entriesOf(credential, terms) })
   const { compressor } = terms
-  hs.send(compressor === undefined ? certificate : compressCertificate(certificate, compressor))
+  hs.send(compressor === undefined ? certificate : compressedOnce(credential, certificate, compressor))
   const content = signedContent(role, hs.transcript.hash())
   const signature = yield* settled(credential.key.sign(scheme.parameters, content))
   hs.send(encodeCertificateVerify({ scheme: scheme.code, signature }))
+}
+
+/** A Certificate message, and what it was compressed to. */
+interface Compressed {
+  readonly certificate: Uint8Array
+  readonly message: Uint8Array
+}
+
+/** Compression costs as much as a signature, and its outcome is the same for every peer that asks for the same. */
+const COMPRESSED = new WeakMap<CertificateCompressor, WeakMap<AnyCredential, readonly Compressed[]>>()
+
+/** With and without an OCSP response, with and without timestamps. */
+const MAX_FORMS = 4
+
+/** Compares the whole message, so that a credential whose staples are replaced in place is compressed anew. */
+function compressedOnce(
+  credential: AnyCredential,
+  certificate: Uint8Array,
+  compressor: CertificateCompressor,
+): Uint8Array {
+  const byCredential = COMPRESSED.get(compressor) ?? new WeakMap<AnyCredential, readonly Compressed[]>()
+  COMPRESSED.set(compressor, byCredential)
+  const known = byCredential.get(credential) ?? []
+  const same = known.find((form) => equalBytes(form.certificate, certificate))
+  if (same !== undefined) return same.message
+  const message = compressCertificate(certificate, compressor)
+  byCredential.set(credential, [{ certificate, message }, ...known.slice(0, MAX_FORMS - 1)])
+  return message
 }
 
 /** Says that we have nothing to show. */

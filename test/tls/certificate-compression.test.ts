@@ -65,6 +65,31 @@ for (const { algorithm } of nodeCompression) {
   })
 }
 
+test('TlsConnection compresses a credential once for all peers that ask for the same, and anew when it changes', () => {
+  const zlib = compressor('zlib')
+  let compressions = 0
+  const counting: CertificateCompressor = {
+    ...zlib,
+    compress: (message) => {
+      compressions++
+      return zlib.compress(message)
+    },
+  }
+  const credential = { ...workloads.server, ocspResponse: Uint8Array.of(1) }
+  const visit = (requestOcspResponse: boolean): number => {
+    using pair = established(workloads, {
+      client: { requestOcspResponse, certificateCompression: [zlib] },
+      server: { credential: () => credential, certificateCompression: [counting] },
+    })
+    assert.equal(received(pair.client)[0]!.type, 'compressed_certificate')
+    assert.equal(received(pair.client)[0]!.details.stapled?.length ?? 0, requestOcspResponse ? 1 : 0)
+    return compressions
+  }
+  assert.deepEqual([visit(false), visit(false), visit(true), visit(false), visit(true)], [1, 1, 2, 2, 2])
+  credential.ocspResponse = Uint8Array.of(2)
+  assert.deepEqual([visit(true), visit(false), visit(true)], [3, 3, 3])
+})
+
 test('TlsConnection compresses with its own favourite among those of the peer, and not at all without one in common', () => {
   const [zlib, brotli, zstd] = [compressor('zlib'), compressor('brotli'), compressor('zstd')]
   using pair = established(workloads, {
