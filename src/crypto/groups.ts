@@ -60,7 +60,10 @@ interface Composition {
   readonly first?: 'kem' | 'dh'
 }
 
-/** draft-ietf-tls-mlkem §4, draft-ietf-tls-ecdhe-mlkem §4: approved curves go first, for what NIST approves. */
+/**
+ * draft-ietf-tls-mlkem, draft-ietf-tls-ecdhe-mlkem. A curve of NIST's comes before ML-KEM, so that the first secret is of
+ * an approved scheme whether ML-KEM is validated or not (SP 800-56C).
+ */
 const COMPOSITIONS: Readonly<Record<KemGroup, Composition>> = {
   MLKEM768: { kem: 'ml-kem-768' },
   MLKEM1024: { kem: 'ml-kem-1024' },

@@ -1,5 +1,4 @@
 import { CryptoError } from './errors.ts'
-import type { KemName } from './groups.ts'
 import type { GroupName } from './provider.ts'
 
 /** The groups of the NIST curves. */
@@ -34,13 +33,13 @@ export function checkUncompressedPoint(group: NistGroup, share: Uint8Array): voi
 }
 
 /** What `calculate` returns; what it throws becomes the peer's fault. @throws CryptoError CRYPTO_INVALID_KEY_SHARE */
-export function refusingShare<T>(group: GroupName | KemName, calculate: () => T): T {
+export function refusingShare<T>(what: string, calculate: () => T): T {
   try {
     return calculate()
   } catch (cause) {
     throw new CryptoError(
       'CRYPTO_INVALID_KEY_SHARE',
-      `The peer's ${group} share is not a valid public value, or leads to a forbidden secret`,
+      `The peer's ${what} share is not a valid public value, or leads to a forbidden secret`,
       { cause },
     )
   }

@@ -99,7 +99,9 @@ export function ecdhSecret(group: NistGroup, ecdh: ECDH, peerShare: Uint8Array):
 
 /**
  * ML-KEM decapsulation (FIPS 203 §7.3). A ciphertext of the right length that was not made for the key leads to a
- * secret that nobody knows, not to an error. @throws CryptoError CRYPTO_INVALID_KEY_SHARE
+ * secret that nobody knows, not to an error.
+ *
+ * @throws CryptoError CRYPTO_INVALID_KEY_SHARE
  */
 export function mlkemSecret(kem: KemName, privateKey: KeyObject, ciphertext: Uint8Array): Uint8Array {
   return plainBytes(refusingShare(kem, () => decapsulate(privateKey, ciphertext)))

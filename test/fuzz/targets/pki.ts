@@ -1,7 +1,8 @@
+import { ml_dsa44 } from '@noble/post-quantum/ml-dsa.js'
 import { equalBytes, utf8 } from '../../../src/bytes/bytes.ts'
 import { CryptoError } from '../../../src/crypto/errors.ts'
 import { nativeCrypto } from '../../../src/crypto/native-provider.ts'
-import { decodePkcs8 } from '../../../src/crypto/pkcs8.ts'
+import { decodePkcs8, encodeMlDsaPkcs8 } from '../../../src/crypto/pkcs8.ts'
 import { portableCrypto } from '../../../src/crypto/portable-provider.ts'
 import type { KeyKind, PrivateKey } from '../../../src/crypto/provider.ts'
 import { parseX509Svid, svidIdentity } from '../../../src/identity/svid.ts'
@@ -173,13 +174,20 @@ function publicKeyTarget(keys: readonly PrivateKey[]): FuzzTarget {
 function privateKeyTarget(keys: readonly PrivateKey[]): FuzzTarget {
   return {
     name: 'private-key',
-    seeds: keys.map((key) => key.exportPkcs8()),
+    seeds: [...keys.map((key) => key.exportPkcs8()), ...expandedKeys()],
     run: (input) =>
       outcomeOf(() => {
         const { kind } = decodePkcs8(input)
         return `imported: ${crypto.importPrivateKey(input).kind} ${kind}`
       }, CryptoError),
   }
+}
+
+/** The forms of RFC 9881 §6 in which no key of ours is written. */
+function expandedKeys(): Uint8Array[] {
+  const seed = new Uint8Array(32)
+  const expanded = ml_dsa44.keygen(seed).secretKey
+  return [{ expanded }, { seed, expanded }].map((secret) => encodeMlDsaPkcs8('ml-dsa-44', secret))
 }
 
 function pemTarget(minted: readonly Minted[], keys: readonly PrivateKey[]): FuzzTarget {
