@@ -62,7 +62,8 @@ export function earlyDataText(outcome: EarlyDataOutcome, perspective: Side): str
     return perspective === 'client'
       ? 'the server takes the early data (accepted), which somebody may replay to it'
       : 'early data is taken (accepted): by a fresh ticket that nobody can redeem again'
-  return `early data is not taken (${outcome}): ${DECLINED[outcome]}`
+  const dropped = perspective === 'server' ? '; what comes of it is dropped' : ''
+  return `early data is not taken (${outcome}): ${DECLINED[outcome]}${dropped}`
 }
 
 const DECLINED: Readonly<Record<Exclude<EarlyDataOutcome, 'accepted'>, string>> = {

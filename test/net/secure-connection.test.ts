@@ -7,6 +7,8 @@ import type { SecureConnection } from '../../src/net/engine-connection.ts'
 import { secureClient, secureServer } from '../../src/net/secure-connection.ts'
 import type { Connection } from '../../src/net/transport.ts'
 import type { TlsError } from '../../src/tls/errors.ts'
+import type { ClientTicket, ClientTicketStore } from '../../src/tls/session/resumption.ts'
+import { statefulTickets } from '../../src/tls/session/stateful-tickets.ts'
 import type { TraceEvent } from '../../src/tls/trace.ts'
 import { mintSvid, mintTrustDomain, type MintedTrustDomain } from '../support/certificates.ts'
 import { RecordedConnection } from '../support/recorded-connection.ts'
@@ -119,5 +121,79 @@ function suite(transport: Transport): void {
     rawClient.write(Buffer.concat([Buffer.from('1703030020', 'hex'), Buffer.alloc(32)]))
     assert.equal((await b.closed)?.code, 'TLS_BAD_RECORD_MAC')
     assert.ok(!b.events.includes('end'))
+  })
+
+  test(`secureClient sends data early, which servers that share their tickets take once between them, over ${transport.name}`, async (t) => {
+    const { client, server } = await optionsFor(await mintTrustDomain())
+    const tickets: ClientTicket[] = []
+    const store = statefulTickets(crypto)
+    const serving = { ...server, tickets: { store, count: 1 }, earlyData: { maxBytes: 5 } }
+    const visit = async (
+      earlyData: string,
+      kept: ClientTicket | undefined,
+    ): Promise<readonly [SecureConnection, SecureConnection]> => {
+      let left = kept
+      const own: ClientTicketStore = {
+        put: (ticket) => void tickets.push(ticket),
+        take: () => [left, (left = undefined)][0],
+      }
+      const { client: rawClient, server: rawServer } = await connectedPair(t, transport)
+      const connected = await Promise.all([
+        secureClient(
+          rawClient,
+          { ...client, tickets: own, earlyData: true },
+          { ...LIMITS, earlyData: Buffer.from(earlyData) },
+        ),
+        // Another server each time: all they share is the store.
+        secureServer(rawServer, { ...serving }, LIMITS),
+      ])
+      const [mine, theirs] = [new RecordedConnection(connected[0]), new RecordedConnection(connected[1])]
+      connected[0].write(Buffer.from('late'))
+      connected[0].end()
+      connected[1].end()
+      await Promise.all([mine.closed, theirs.closed])
+      assert.equal(theirs.text, 'late', 'early data is apart from the rest')
+      return connected
+    }
+    const [first] = await visit('early', undefined)
+    assert.equal(first.earlyBytesSent, 0)
+    const ticket = tickets[0]!
+    const again = { ...ticket, preSharedKey: ticket.preSharedKey.slice() }
+
+    const [sender, receiver] = await visit('early data', ticket)
+    assert.equal(sender.session.earlyData, 'accepted')
+    assert.equal(sender.earlyBytesSent, 5, 'the ticket allows no more')
+    assert.equal(Buffer.from(receiver.earlyData).toString(), 'early')
+
+    const [repeater, replica] = await visit('early', again)
+    assert.equal(repeater.session.earlyData, 'session_not_resumed')
+    assert.equal(repeater.earlyBytesSent, 5)
+    assert.equal(replica.earlyData.length, 0)
+    assert.equal(replica.session.resumed, false)
+  })
+
+  test(`updateKeys of a secure connection renews the keys of both directions, and leaves a closed one alone, over ${transport.name}`, async (t) => {
+    const { client, server } = await optionsFor(await mintTrustDomain())
+    const { client: rawClient, server: rawServer } = await connectedPair(t, transport)
+    const trace: TraceEvent[] = []
+    const [a, b] = await Promise.all([
+      secureClient(rawClient, { ...client, trace: (event) => void trace.push(event) }, LIMITS),
+      secureServer(rawServer, server, LIMITS),
+    ])
+    const [mine, theirs] = [new RecordedConnection(a), new RecordedConnection(b)]
+    a.updateKeys()
+    a.write(Buffer.from('request'))
+    a.end()
+    a.updateKeys()
+    await theirs.ended
+    b.write(Buffer.from('answer'))
+    b.end()
+    await Promise.all([mine.closed, theirs.closed])
+    assert.deepEqual([theirs.text, mine.text], ['request', 'answer'])
+    const updates = trace.filter((event) => event.kind === 'message' && event.type === 'key_update')
+    assert.deepEqual(
+      updates.map((event) => event.kind === 'message' && event.direction),
+      ['sent', 'received'],
+    )
   })
 }

@@ -5,6 +5,8 @@ import { ConnectionDuplex } from '../../net/duplex.ts'
 import type { SecureConnection } from '../../net/engine-connection.ts'
 import type { Session } from '../../tls/session.ts'
 
+const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
+
 /**
  * Answers HTTP/1.1 requests on a connection, by Node's own server, each with a description of the session.
  *
@@ -25,6 +27,8 @@ export async function answerHttp(connection: SecureConnection, signal: AbortSign
     })
     response.end(body)
   })
+  // Whoever speaks something else is told so in order: what is wrong is with the request, not with the connection.
+  server.on('clientError', () => stream.end(BAD_REQUEST))
   const stream = new ConnectionDuplex(connection)
   // Every request is answered alike and changes nothing, so that one which came early needs no care (RFC 8470 §3).
   if (connection.earlyData.length > 0) stream.push(connection.earlyData)

@@ -32,6 +32,13 @@ export class HandshakeRecorder {
     return explainHandshake(this.#events, this.#side, this.#ended)
   }
 
+  /** How often the keys have been renewed by now, which an explanation of the handshake comes too early for; or nothing. */
+  keyUpdateText(): string | undefined {
+    const { keyUpdates } = this.explain().settled
+    if (keyUpdates === undefined) return undefined
+    return `KeyUpdates: ${keyUpdates.client} by the client, ${keyUpdates.server} by the server`
+  }
+
   /** The explanation as one line of JSON. */
   toJsonLine(crypto: CryptoProvider): string {
     return `${JSON.stringify(explanationToJson(this.explain(), crypto))}\n`

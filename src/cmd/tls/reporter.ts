@@ -34,7 +34,10 @@ export class Reporter {
 
   finish(): void {
     clearTimeout(this.#timer)
+    const shownBefore = this.#shown
     this.#explain()
+    const keyUpdates = this.recorder.keyUpdateText()
+    if (shownBefore && keyUpdates !== undefined) this.#io.stderr.write(`handfast: ${keyUpdates}\n`)
   }
 
   fail(error: HandfastError): void {

@@ -63,7 +63,8 @@ export async function serveConnection(raw: Connection, served: ServedConnection)
     log(sessionText(connection))
     if (served.keyUpdate) connection.updateKeys()
     explain()
-    log(await use(connection, { http, signal }))
+    const outcome = [await use(connection, { http, signal }), recorder.keyUpdateText()]
+    log(outcome.filter((part) => part !== undefined).join('; '))
     return true
   } catch (thrown) {
     if (!(thrown instanceof HandfastError)) throw thrown
