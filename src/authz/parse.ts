@@ -1,6 +1,7 @@
 import { ConfigError, type Problem } from '../config/errors.ts'
 import { type Located, parseYamlDocumentsLocated } from '../config/parse.ts'
 import { type AuthorizationPolicy, authorizationPolicySchema } from '../config/policy-config.ts'
+import { policyName } from './policy-name.ts'
 import { deadPaths } from './policy-paths.ts'
 
 /** A file of policies as it was read. */
@@ -33,11 +34,6 @@ export function parsePolicies(files: readonly PolicyFile[]): AuthorizationPolicy
   const [first, ...others] = problems
   if (first !== undefined) throw new ConfigError(code, [first, ...others])
   return located.map(({ value }) => value)
-}
-
-/** How a policy is named in reasons and logs: `namespace/name`. */
-export function policyName({ metadata }: AuthorizationPolicy): string {
-  return `${metadata.namespace}/${metadata.name}`
 }
 
 function pathProblems(located: Located<AuthorizationPolicy>): Problem[] {

@@ -1,37 +1,28 @@
-import { utf8 } from '../bytes/bytes.ts'
 import type { AuthorizationPolicy, PolicyAction, PolicyOperation } from '../config/policy-config.ts'
-import type { CryptoProvider } from '../crypto/provider.ts'
 import { type DecisionContext, type Permit, type RuleSet, WorkloadPolicy } from './decide.ts'
 import type { Denial } from './decision.ts'
-import { policyName } from './parse.ts'
+import { policyName } from './policy-name.ts'
 import type { AuthorizationRequest, Workload } from './request.ts'
 import { compileRules, type Transport } from './rule.ts'
-import { canonicalPolicies, serializePolicies } from './serialize.ts'
 
 /** Policies in this namespace are for the workloads of every namespace. */
 const ROOT_NAMESPACE = 'handfast-system'
-
-/** What compiling takes. */
-export interface CompileOptions {
-  /** For the revision. */
-  readonly crypto: Pick<CryptoProvider, 'digest'>
-  /** The mesh's own trust domain: `namespaces` in a policy are those of its workloads and no other's. */
-  readonly trustDomain: string
-  /** A new decision id at each call; ids are never the same. */
-  readonly newId: () => string
-}
 
 /** Policies put to use together. Immutable: a change makes a new set, with a new revision. */
 export class PolicySet {
   /** The same policies have the same revision, wherever and in whatever order they were read. */
   readonly revision: string
+  /** Whose namespaces policy means. */
+  readonly trustDomain: string
   /** In canonical order. */
   readonly policies: readonly AuthorizationPolicy[]
   readonly #context: DecisionContext
   readonly #workloads = new Map<string, WorkloadPolicy>()
 
+  /** @param policies in canonical order, found good: see `compilePolicies` */
   constructor(policies: readonly AuthorizationPolicy[], context: DecisionContext) {
     this.revision = context.revision
+    this.trustDomain = context.trustDomain
     this.policies = policies
     this.#context = context
   }
@@ -41,12 +32,17 @@ export class PolicySet {
     return this.forWorkload(request.workload).decide(request)
   }
 
+  /** The policies that have a say about one workload: all that whoever decides for it alone needs. */
+  selectedFor(workload: Workload): readonly AuthorizationPolicy[] {
+    return this.policies.filter((policy) => selects(policy, workload))
+  }
+
   /** The part of the policy that is for one workload, ready for the hot path. */
   forWorkload(workload: Workload): WorkloadPolicy {
     const key = `${workload.namespace}/${workload.serviceAccount}`
     const known = this.#workloads.get(key)
     if (known !== undefined) return known
-    const selected = this.policies.filter((policy) => selects(policy, workload))
+    const selected = this.selectedFor(workload)
     const operations = selected.flatMap(({ spec }) => spec.rules.flatMap(({ to }) => to ?? []))
     const rules = {
       http: ruleSet(selected, 'http'),
@@ -63,18 +59,6 @@ export class PolicySet {
 
 /** A proxy stands before one workload; a simulation asks about all of them. */
 const MAX_WORKLOADS = 1_024
-
-/** Puts policies to use. The revision is the beginning of the SHA-256 of their canonical text. */
-export function compilePolicies(
-  policies: readonly AuthorizationPolicy[],
-  { crypto, trustDomain, newId }: CompileOptions,
-): PolicySet {
-  const canonical = canonicalPolicies(policies)
-  const digest = crypto.digest('sha256', utf8(serializePolicies(canonical)))
-  // 64 bits tell apart all the revisions that a mesh will ever see, and can be read aloud.
-  const revision = digest.subarray(0, 8).toHex()
-  return new PolicySet(canonical, { revision, trustDomain, newId })
-}
 
 function selects({ metadata, spec }: AuthorizationPolicy, workload: Workload): boolean {
   if (metadata.namespace !== ROOT_NAMESPACE && metadata.namespace !== workload.namespace) return false

@@ -1,5 +1,5 @@
 import type { AuthorizationPolicy, PolicyAction, PolicyOperation } from '../config/policy-config.ts'
-import { policyName } from './parse.ts'
+import { policyName } from './policy-name.ts'
 import {
   connectionPredicates,
   httpPredicates,

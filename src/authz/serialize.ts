@@ -8,7 +8,7 @@ import {
   type PolicySource,
 } from '../config/policy-config.ts'
 import { PolicyError } from './errors.ts'
-import { policyName } from './parse.ts'
+import { policyName } from './policy-name.ts'
 import { deadPaths } from './policy-paths.ts'
 
 /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as fc from 'fast-check'
-import { compilePolicies } from '../../src/authz/policy-set.ts'
+import { compilePolicies } from '../../src/authz/compile.ts'
 import { deserializePolicies, serializePolicies } from '../../src/authz/serialize.ts'
 import { isPrincipalPattern, isWorkloadId } from '../../src/config/spiffe.ts'
 import type { AuthorizationPolicy } from '../../src/config/policy-config.ts'

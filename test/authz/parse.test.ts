@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { type PolicyFile, parsePolicies, policyName } from '../../src/authz/parse.ts'
+import { type PolicyFile, parsePolicies } from '../../src/authz/parse.ts'
+import { policyName } from '../../src/authz/policy-name.ts'
 import { ConfigError } from '../../src/config/errors.ts'
 
 const file = (name: string, ...lines: readonly string[]): PolicyFile => ({ name, text: lines.join('\n') })

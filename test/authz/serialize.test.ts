@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as fc from 'fast-check'
-import { compilePolicies } from '../../src/authz/policy-set.ts'
+import { compilePolicies } from '../../src/authz/compile.ts'
 import { deserializePolicies, serializePolicies } from '../../src/authz/serialize.ts'
 import { compileOptions, policy, policySet } from './support.ts'
 

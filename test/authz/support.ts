@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { AuthorizationPolicy } from '../../src/config/policy-config.ts'
 import { parsePolicies } from '../../src/authz/parse.ts'
-import { type CompileOptions, compilePolicies, type PolicySet } from '../../src/authz/policy-set.ts'
+import { type CompileOptions, compilePolicies } from '../../src/authz/compile.ts'
+import type { PolicySet } from '../../src/authz/policy-set.ts'
 
 /** Compile options with decision ids d1, d2, … */
 export function compileOptions(): CompileOptions {

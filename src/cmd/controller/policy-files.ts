@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parsePolicies, type PolicyFile } from '../../authz/parse.ts'
-import { compilePolicies } from '../../authz/policy-set.ts'
+import { compilePolicies } from '../../authz/compile.ts'
 import { serializePolicies } from '../../authz/serialize.ts'
 import { ConfigError } from '../../config/errors.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { hostname } from 'node:os'
-import { compilePolicies } from '../../authz/policy-set.ts'
+import { compilePolicies } from '../../authz/compile.ts'
 import { deserializePolicies } from '../../authz/serialize.ts'
 import { formatAddress } from '../../config/address.ts'
 import { ControlClient } from '../../control/client.ts'
