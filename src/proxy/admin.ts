@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Address } from '../config/address.ts'
 import { isLoopback } from '../config/address.ts'
 import type { ProxyConfig } from '../config/proxy-config.ts'
@@ -8,6 +8,7 @@ import { ConnectionDuplex } from '../net/duplex.ts'
 import type { Connection, Listener } from '../net/transport.ts'
 import { certificateJson, plainJson, timeJson, type Json } from '../telemetry/plain-json.ts'
 import { HEADERS_TIMEOUT_MS } from './limits.ts'
+import { http } from './node-http.ts'
 import type { ProxyServices } from './services.ts'
 
 /** What the admin pages show and do. */
@@ -55,7 +56,7 @@ interface Route {
 export async function listenAdmin(options: AdminOptions): Promise<Pick<Listener, 'address' | 'close'>> {
   const { services, config } = options
   const routes = routesOf(options)
-  const server = createServer(
+  const server = http.createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 3 },
     (incoming, response) => reply(response, answerTo(routes, incoming)),
   )

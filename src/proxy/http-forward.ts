@@ -1,9 +1,10 @@
-import { request, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { isPermit, type Permit } from '../authz/decide.ts'
 import { HandfastError, messageOf } from '../errors.ts'
 import { ProxyError } from './errors.ts'
 import { endToEnd, framing, hasBody, trailerPairs } from './http-headers.ts'
 import { MAX_HEADER_BYTES } from './limits.ts'
+import { http } from './node-http.ts'
 import { PeerAgent } from './peer-agent.ts'
 import type { ReuseKey, ReusingAgent } from './reusing-agent.ts'
 
@@ -48,7 +49,7 @@ export function beginRequest(
 ): ClientRequest {
   const { agent, reuseKey, dropHeaders, addHeaders } = route
   const key: ReuseKey = { reuseKey }
-  return request({
+  return http.request({
     ...key,
     agent,
     ...(incoming.method !== undefined && { method: incoming.method }),

@@ -1,4 +1,4 @@
-import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { HandfastError, messageOf } from '../errors.ts'
 import type { ConnectionDuplex } from '../net/duplex.ts'
@@ -17,6 +17,7 @@ import { forwardUpgrade, isPassedUpgrade } from './http-upgrade.ts'
 import { HEADERS_TIMEOUT_MS, MAX_HEADER_BYTES, PARTING_MS, SERVER_IDLE_MS } from './limits.ts'
 import type { LiveConnections } from './live-connections.ts'
 import type { MeshView } from './mesh-view.ts'
+import { http } from './node-http.ts'
 
 /** What a gate says to one request. */
 export type Admission =
@@ -74,7 +75,7 @@ export class HttpFront {
   constructor(options: HttpFrontOptions) {
     this.#options = options
     const { headersTimeoutMs = HEADERS_TIMEOUT_MS } = options
-    const server = createServer({
+    const server = http.createServer({
       insecureHTTPParser: false,
       requireHostHeader: true,
       maxHeaderSize: MAX_HEADER_BYTES,
@@ -216,7 +217,9 @@ export class HttpFront {
     }
     const status =
       error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
-    stream.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    stream.end(
+      `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`,
+    )
     this.#options.onBadRequest(error, stream)
   }
 }
@@ -256,7 +259,7 @@ function refuseRaw(client: Duplex, status: number, id: string): void {
   if (client.destroyed || client.writableEnded) return
   const body = refusalBody(status, id)
   const headers = [...refusalHeaders(status, id, body), 'Connection', 'close']
-  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`
+  let head = `HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\n`
   for (let i = 0; i + 1 < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
   client.end(`${head}\r\n${body}`)
   setTimeout(() => client.destroy(), PARTING_MS).unref()

@@ -1,4 +1,4 @@
-import { ServerResponse, type IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { ProxyError } from './errors.ts'
 import {
@@ -9,6 +9,7 @@ import {
   type HttpWarrant,
 } from './http-forward.ts'
 import { endToEnd } from './http-headers.ts'
+import { http } from './node-http.ts'
 
 /** What an upgrade request came with. */
 export interface UpgradeRequest {
@@ -71,7 +72,7 @@ export function forwardUpgrade(
     /** The server answers in HTTP after all: its response is passed on, and the connection ends with it. */
     function refuse(answer: IncomingMessage): void {
       status = answer.statusCode ?? 502
-      const response = new ServerResponse(incoming)
+      const response = new http.ServerResponse(incoming)
       response.shouldKeepAlive = false
       response.assignSocket(client as Parameters<ServerResponse['assignSocket']>[0])
       response.writeHead(status, answer.statusMessage, [...endToEnd(answer), 'Connection', 'close'])

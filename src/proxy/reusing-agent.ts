@@ -1,9 +1,10 @@
-import { Agent, type ClientRequestArgs } from 'node:http'
+import type { ClientRequestArgs } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../errors.ts'
 import { ConnectionDuplex } from '../net/duplex.ts'
 import type { Connection } from '../net/transport.ts'
 import { CLIENT_IDLE_MS, MAX_IDLE_CONNECTIONS } from './limits.ts'
+import { http } from './node-http.ts'
 
 /** Options of a request that choose among the connections of an agent. */
 export interface ReuseKey {
@@ -15,7 +16,7 @@ export interface ReuseKey {
  * Keeps HTTP/1.1 connections to one server for further requests. Unused ones are ended in order, so that the server
  * sees an end and no reset.
  */
-export abstract class ReusingAgent extends Agent {
+export abstract class ReusingAgent extends http.Agent {
   #retired = false
   #currentKey: string | undefined
 
