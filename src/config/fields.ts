@@ -76,6 +76,18 @@ export const port: z.ZodType<number, number> = z
   .min(1, { error: 'a port from 1 to 65535' })
   .max(65_535, { error: 'a port from 1 to 65535' })
 
+/** A whole number within bounds. */
+export function wholeNumber({
+  min,
+  max,
+}: {
+  readonly min: number
+  readonly max: number
+}): z.ZodType<number, number> {
+  const error = `a whole number from ${min} to ${max}`
+  return z.int({ error }).min(min, { error }).max(max, { error })
+}
+
 /** The name of a trust domain. */
 export const trustDomain: z.ZodType<string, string> = checked(
   'a trust domain of up to 255 lower-case letters, digits, dots, hyphens and underscores',

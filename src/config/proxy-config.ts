@@ -14,6 +14,7 @@ import {
   mapping,
   spiffeId,
   trustDomain,
+  wholeNumber,
 } from './fields.ts'
 import { trustDomainOf } from './spiffe.ts'
 import type { FieldPath } from './yaml-position.ts'
@@ -44,6 +45,26 @@ export interface InboundListener {
   readonly protocol: ListenerProtocol
 }
 
+/** What a proxy takes on at once, in all its threads together. */
+export interface TrafficLimits {
+  /** Connections to one listener; further ones are reset. */
+  readonly connections: number
+  /** Handshakes of clients under way; further ones wait. */
+  readonly handshakes: number
+}
+
+/** More threads than any machine that runs a sidecar has processors. */
+export const MAX_THREADS = 64
+
+/**
+ * The descriptors of 16,384 connections, two for each, fit into what container runtimes commonly grant, and their memory
+ * into a quarter of a gigabyte.
+ */
+const DEFAULT_CONNECTIONS = 16_384
+
+/** Half a second of full handshakes on one core: whoever comes behind them still meets any sensible deadline. */
+const DEFAULT_HANDSHAKES = 1_024
+
 /** The `spec` of a proxy.yaml, with every default filled in. */
 export interface ProxyConfig {
   readonly trustDomain: string
@@ -61,6 +82,9 @@ export interface ProxyConfig {
   readonly handshakeTimeoutMs: number
   readonly drainTimeoutMs: number
   readonly transport: TransportChoice
+  /** Threads that carry traffic. */
+  readonly threads: number
+  readonly limits: TrafficLimits
   readonly log: { readonly level: LogLevel }
 }
 
@@ -95,6 +119,12 @@ const spec = mapping({
   handshakeTimeout: duration({ min: 100, max: 300_000 }).prefault('10s'),
   drainTimeout: duration({ min: 0, max: 3_600_000 }).prefault('10s'),
   transport: z.enum(['auto', 'epoll', 'node']).default('auto'),
+  // One thread does what two of Envoy's do, and each costs memory whether or not there is traffic (decision 9).
+  threads: wholeNumber({ min: 1, max: MAX_THREADS }).default(1),
+  limits: mapping({
+    connections: wholeNumber({ min: 1, max: 1_000_000 }).default(DEFAULT_CONNECTIONS),
+    handshakes: wholeNumber({ min: 1, max: 1_000_000 }).default(DEFAULT_HANDSHAKES),
+  }).prefault({}),
   log: logSection,
 })
 

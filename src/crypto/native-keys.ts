@@ -94,6 +94,20 @@ function generate(kind: Exclude<KeyKind, 'rsa'>): { readonly privateKey: KeyObje
   }
 }
 
+/** What of a private key crosses to another thread of this process: a reference to OpenSSL's key, and no copy of it. */
+export type ThreadKey = KeyObject
+
+/** For `postMessage`. @throws CryptoError CRYPTO_UNSUPPORTED for a key of another provider */
+export function lendNativeKey(key: PrivateKey): ThreadKey {
+  if (key instanceof NativePrivateKey) return key.lend()
+  throw new CryptoError('CRYPTO_UNSUPPORTED', 'Only keys of the native provider are shared among threads')
+}
+
+/** The key that another thread has lent. */
+export function adoptNativeKey(key: ThreadKey): PrivateKey {
+  return new NativePrivateKey(key)
+}
+
 class NativePublicKey implements PublicKey {
   readonly kind: KeyKind
   readonly bits: number
@@ -135,6 +149,10 @@ class NativePrivateKey implements PrivateKey {
     } catch (cause) {
       throw new CryptoError('CRYPTO_FAILED', `OpenSSL could not sign with the ${this.kind} key`, { cause })
     }
+  }
+
+  lend(): ThreadKey {
+    return this.#key
   }
 
   exportPkcs8(): Uint8Array {

@@ -170,9 +170,9 @@ export class Socket implements Disposable {
   /** Closes at once; the other side sees a reset, and what it has not got is lost. Idempotent. */
   reset(): void {
     if (this.#fd < 0) return
-    const [level, name] = SO_LINGER
-    this.#system.setsockopt(this.#fd, level, name, lingerNot, lingerNot.length)
-    this.close()
+    const fd = this.#fd
+    this.#fd = -1
+    resetDescriptor(this.#system, fd)
   }
 
   [Symbol.dispose](): void {
@@ -182,6 +182,14 @@ export class Socket implements Disposable {
   #result(returned: number): number {
     return returned < 0 ? -this.#system.errno() : returned
   }
+}
+
+/** Closes a descriptor that has no owner any more; a connection is reset. */
+export function resetDescriptor(system: SocketSystem, fd: number): void {
+  const [level, name] = SO_LINGER
+  // It fails for what is no socket, which does not matter.
+  system.setsockopt(fd, level, name, lingerNot, lingerNot.length)
+  system.close(fd)
 }
 
 /** The other end of what {@link Socket.accept} has just returned. */

@@ -21,7 +21,7 @@ export interface Watcher {
  * The descriptors that this thread watches by epoll, from within Node's own event loop: libuv watches the epoll descriptor
  * (docs/decisions/0008-epoll-inside-the-event-loop.md).
  */
-export class EpollLoop {
+export class EpollLoop implements Disposable {
   readonly #sockets: NativeSockets
   readonly #epoll: Epoll
   readonly #watchers: (Watcher | undefined)[] = []
@@ -32,6 +32,7 @@ export class EpollLoop {
   #lastTag = 0
   #watched = 0
   #isScheduled = false
+  #isDisposed = false
 
   /** Where every connection of this thread receives. */
   readonly buffer: Uint8Array = new Uint8Array(RECEIVE_BYTES)
@@ -76,7 +77,7 @@ export class EpollLoop {
   /** Stops telling of a descriptor that is being closed, by which the kernel stops watching. */
   forget(fd: number): void {
     this.#watchers[fd] = undefined
-    if (--this.#watched === 0) this.#poll.unref()
+    if (--this.#watched === 0 && !this.#isDisposed) this.#poll.unref()
   }
 
   /** The first `length` bytes of {@link buffer}. */
@@ -85,6 +86,14 @@ export class EpollLoop {
     const kept = this.#views[slot]
     if (kept?.length === length) return kept
     return (this.#views[slot] = this.buffer.subarray(0, length))
+  }
+
+  /** Tells of nothing any more; descriptors that are watched stay open. */
+  [Symbol.dispose](): void {
+    if (this.#isDisposed) return
+    this.#isDisposed = true
+    this.#poll.close()
+    this.#epoll[Symbol.dispose]()
   }
 
   /** Called outside of Node's scopes, which an immediate has: promises go on after it, and what it throws is reported. */
@@ -96,6 +105,7 @@ export class EpollLoop {
 
   readonly #turn = (): void => {
     this.#isScheduled = false
+    if (this.#isDisposed) return
     const count = this.#epoll.wait()
     // An event that is not handled because a handler throws comes again: all are level-triggered.
     for (let i = 0; i < count; i++) {

@@ -17,6 +17,7 @@ export function epollTransport(sockets: NativeSockets): Transport {
     // Async, so that what they throw is a rejection.
     listen: async (address, accept, options = {}) => listenByEpoll(loop, address, accept, options),
     connect: (address, options) => connectByEpoll(loop, address, options),
+    [Symbol.dispose]: () => loop[Symbol.dispose](),
   }
 }
 

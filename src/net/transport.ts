@@ -101,4 +101,9 @@ export interface Transport {
   ): Promise<Listener>
   /** @throws NetError NET_CONNECTION_REFUSED, NET_TIMEOUT and others */
   connect(address: Address, options: ConnectOptions): Promise<Connection>
+  /**
+   * Tells of nothing any more; nothing is opened or aborted after that. What stands between libuv and a thread must be gone
+   * before the thread is: a native callback into a thread that can no longer run JavaScript ends the process.
+   */
+  [Symbol.dispose]?(): void
 }

@@ -2,23 +2,34 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Address } from '../config/address.ts'
 import { isLoopback } from '../config/address.ts'
 import type { ProxyConfig } from '../config/proxy-config.ts'
+import type { CryptoProvider } from '../crypto/provider.ts'
+import { explainHandshake } from '../diagnose/explain.ts'
 import { explanationToJson } from '../diagnose/json.ts'
 import { renderExplanation } from '../diagnose/render.ts'
+import { HandfastError } from '../errors.ts'
 import { ConnectionDuplex } from '../net/duplex.ts'
-import type { Connection, Listener } from '../net/transport.ts'
+import type { Connection, Listener, Transport } from '../net/transport.ts'
+import { handshakeDetail } from '../telemetry/handshake-record.ts'
 import { certificateJson, plainJson, timeJson, type Json } from '../telemetry/plain-json.ts'
 import { HEADERS_TIMEOUT_MS } from './limits.ts'
+import type { MeshViews } from './mesh-view.ts'
 import { http } from './node-http.ts'
-import type { ProxyServices } from './services.ts'
+import type { DataPlanes } from './threads/data-planes.ts'
 
 /** What the admin pages show and do. */
 export interface AdminOptions {
-  readonly services: ProxyServices
   readonly config: ProxyConfig
+  readonly planes: DataPlanes
+  readonly transport: Transport
+  readonly crypto: CryptoProvider
+  /** Wall clock, in milliseconds since the Unix epoch. */
+  readonly nowMs: () => number
+  readonly views: MeshViews
   /** Where each listener came to listen, by name. */
-  readonly addresses: () => Readonly<Record<string, Address>>
+  readonly addresses: Readonly<Record<string, Address>>
   /** What the controller's state was numbered, once there is one. */
   readonly stateNumber: () => number | undefined
+  readonly isDraining: () => boolean
   /** Begins to drain. */
   readonly drain: () => void
 }
@@ -44,7 +55,7 @@ class PlainText {
 
 interface Route {
   readonly method: 'GET' | 'POST'
-  answer(query: URLSearchParams): Answer
+  answer(query: URLSearchParams): Answer | Promise<Answer>
 }
 
 /**
@@ -54,16 +65,16 @@ interface Route {
  * @throws NetError when the address cannot be listened on
  */
 export async function listenAdmin(options: AdminOptions): Promise<Pick<Listener, 'address' | 'close'>> {
-  const { services, config } = options
+  const { transport, config } = options
   const routes = routesOf(options)
   const server = http.createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 3 },
-    (incoming, response) => reply(response, answerTo(routes, incoming)),
+    async (incoming, response) => reply(response, await answerTo(routes, incoming)),
   )
   // Node keeps watch over timeouts from here on; this server gets its connections handed to it and never listens.
   server.emit('listening')
   const open = new Set<Connection>()
-  const listener = await services.transport.listen(config.admin.listen, (connection) => {
+  const listener = await transport.listen(config.admin.listen, (connection) => {
     open.add(connection)
     const stream = new ConnectionDuplex(connection)
     stream.once('close', () => open.delete(connection))
@@ -79,7 +90,7 @@ export async function listenAdmin(options: AdminOptions): Promise<Pick<Listener,
   }
 }
 
-function answerTo(routes: ReadonlyMap<string, Route>, incoming: IncomingMessage): Answer {
+function answerTo(routes: ReadonlyMap<string, Route>, incoming: IncomingMessage): Answer | Promise<Answer> {
   const { host, origin } = incoming.headers
   if (!isLocalName(`http://${host ?? ''}`) || (origin !== undefined && !isLocalName(origin)))
     return failure(403, 'Only names of this machine are served: use 127.0.0.1 or localhost')
@@ -109,61 +120,63 @@ function reply(response: ServerResponse, { status, body }: Answer): void {
 }
 
 function routesOf(options: AdminOptions): ReadonlyMap<string, Route> {
-  const { services, config, addresses, drain } = options
-  const { handshakes, decisions, live } = services
+  const { planes, config, addresses, drain } = options
   const get = (answer: Route['answer']): Route => ({ method: 'GET', answer })
   return new Map<string, Route>([
-    ['/ready', get(() => readiness(services))],
+    ['/ready', get(() => readiness(options))],
     ['/healthz', get(() => success({ status: 'alive' }))],
-    ['/config', get(() => success({ ...asObject(plainJson(config)), addresses: plainJson(addresses()) }))],
+    ['/config', get(() => success({ ...asObject(plainJson(config)), addresses: plainJson(addresses) }))],
     ['/svid', get(() => ownIdentity(options))],
+    ['/threads', get(async () => success(plainJson(await planes.threads())))],
     [
       '/decisions',
-      get((query) => {
+      get(async (query) => {
         const id = query.get('id')
-        if (id === null) return success(decisions.list())
-        return found(decisions.find(id), `decision ${id}`)
+        if (id === null) return success(await planes.decisions())
+        return found(await planes.decision(id), `decision ${id}`)
       }),
     ],
     [
       '/handshakes',
-      get((query) => {
+      get(async (query) => {
         const id = query.get('id')
-        if (id === null) return success(handshakes.records.map(({ summary }) => summary))
-        return found(handshakes.find(Number(id))?.detail, `handshake ${id}`)
+        if (id === null) return success(await planes.handshakes())
+        const facts = await planes.handshake(Number(id))
+        return found(facts && handshakeDetail(facts), `handshake ${id}`)
       }),
     ],
-    ['/explain', get((query) => explain(services, query))],
+    ['/explain', get((query) => explain(options, query))],
     [
       '/drain',
       {
         method: 'POST',
         answer() {
           drain()
-          return { status: 202, body: { draining: true, live: live.size } }
+          return { status: 202, body: { draining: true, live: planes.live } }
         },
       },
     ],
   ])
 }
 
-function readiness({ views, tls, live }: ProxyServices): Answer {
-  const usable = views.usable(tls.nowMs()) !== undefined
-  const ready = usable && !live.draining
+function readiness({ views, nowMs, planes, isDraining }: AdminOptions): Answer {
+  const usable = views.usable(nowMs()) !== undefined
+  const isServing = planes.isServing
+  const ready = usable && isServing && !isDraining()
   const expired = !usable && views.current !== undefined
   const missing = [
     ...(views.svid === undefined ? ['identity'] : []),
     ...(expired ? ['a valid identity'] : []),
     ...(views.current === undefined ? ['policy'] : []),
+    ...(usable && !isServing ? ['a data-plane thread'] : []),
   ]
   return {
     status: ready ? 200 : 503,
-    body: { ready, ...(missing.length > 0 && { missing }), ...(live.draining && { draining: true }) },
+    body: { ready, ...(missing.length > 0 && { missing }), ...(isDraining() && { draining: true }) },
   }
 }
 
-function ownIdentity({ services, stateNumber }: AdminOptions): Answer {
-  const { views } = services
+function ownIdentity({ views, stateNumber }: AdminOptions): Answer {
   const { svid, renewals, current } = views
   if (svid === undefined) return failure(503, 'There is no identity yet')
   const [leaf, ...intermediates] = svid.chain
@@ -181,17 +194,20 @@ function ownIdentity({ services, stateNumber }: AdminOptions): Answer {
 }
 
 /** One handshake as the story it is: text for people, coloured and as wide as they ask for, or JSON. */
-function explain({ handshakes, tls }: ProxyServices, query: URLSearchParams): Answer {
+async function explain({ planes, crypto }: AdminOptions, query: URLSearchParams): Promise<Answer> {
   const id = query.get('id')
   if (id === null) return failure(400, 'Expected ?id= with the id of a handshake; /handshakes lists them')
-  const record = handshakes.find(Number(id))
-  if (record === undefined) return found(undefined, `handshake ${id}`)
-  if (query.get('format') === 'json') return success(explanationToJson(record.explain(), tls.crypto))
+  const facts = await planes.handshake(Number(id))
+  if (facts === undefined) return found(undefined, `handshake ${id}`)
+  const side = facts.origin.direction === 'outbound' ? 'client' : 'server'
+  const ended = facts.error instanceof HandfastError ? facts.error : undefined
+  const explanation = explainHandshake(facts.events, side, ended)
+  if (query.get('format') === 'json') return success(explanationToJson(explanation, crypto))
   const width = Number(query.get('width') ?? DEFAULT_WIDTH)
   if (!(width >= MIN_WIDTH && width <= MAX_WIDTH))
     return failure(400, `Expected a width from ${MIN_WIDTH} to ${MAX_WIDTH}`)
   const colour = query.get('colour') === 'always'
-  return { status: 200, body: new PlainText(renderExplanation(record.explain(), { colour, width })) }
+  return { status: 200, body: new PlainText(renderExplanation(explanation, { colour, width })) }
 }
 
 function asObject(json: Json): { readonly [name: string]: Json } {

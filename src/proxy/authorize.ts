@@ -1,6 +1,7 @@
-import type { HttpRequestHead } from '../authz/request.ts'
+import type { HttpRequestHead, Workload } from '../authz/request.ts'
 import type { Permit } from '../authz/decide.ts'
 import type { Denial } from '../authz/decision.ts'
+import type { SpiffeId } from '../identity/spiffe-id.ts'
 import { ProxyError } from './errors.ts'
 import type { VerifiedClient } from './inbound.ts'
 import type { MeshView } from './mesh-view.ts'
@@ -8,12 +9,13 @@ import type { ProxyServices } from './services.ts'
 
 /** Asks policy about a verified client, and keeps the answer for whoever comes with its id. */
 export function authorize(
-  { decisions, tls }: ProxyServices,
+  { decisions, tls, counters }: ProxyServices,
   view: MeshView,
   client: VerifiedClient,
   http?: HttpRequestHead,
 ): Permit | Denial {
   const decision = decide(view, client, http)
+  counters.add(decision.kind === 'permit' ? 'permits' : 'denials')
   decisions.add(decision, { atMs: tls.nowMs(), connection: client.handshake })
   return decision
 }
@@ -31,16 +33,20 @@ export function newlyDenied(
   return new ProxyError('PROXY_NO_LONGER_ALLOWED', `Decision ${decision.id}: ${decision.reason}`)
 }
 
+/** Who policy takes the bearer of an identity for. */
+export function workloadOf({ namespace, serviceAccount }: SpiffeId): Workload {
+  // An identity outside the Kubernetes convention lies in no namespace; policies for all workloads still apply.
+  return { namespace: namespace ?? '', serviceAccount: serviceAccount ?? '' }
+}
+
 function decide(
   view: MeshView,
   { principal, port }: VerifiedClient,
   http: HttpRequestHead | undefined,
 ): Permit | Denial {
-  const { id } = view.svid
   return view.policy.decide({
     principal,
-    // An identity outside the Kubernetes convention lies in no namespace; policies for all workloads still apply.
-    workload: { namespace: id.namespace ?? '', serviceAccount: id.serviceAccount ?? '' },
+    workload: workloadOf(view.svid.id),
     port,
     ...(http !== undefined && { http }),
   })

@@ -28,17 +28,24 @@ export interface VerifiedClient {
  *
  * @throws NetError when the address cannot be listened on
  */
-export async function listenInbound(services: ProxyServices, config: InboundListener): Promise<Listener> {
-  const { transport, log } = services
+export async function listenInbound(
+  services: ProxyServices,
+  config: InboundListener,
+  { sharesPort }: { readonly sharesPort: boolean },
+): Promise<Listener> {
+  const { transport, counters, maxConnections, log } = services
   let port = config.listen.port
   const http = config.protocol === 'http' ? new HttpInbound(services, config) : undefined
   const accept = async (raw: Connection): Promise<void> => {
+    counters.add('accepted')
     const client = await verifyClient(services, config, raw, port)
     if (client === undefined) return
     if (http === undefined) await serveTcp(services, config, client)
     else http.serve(client)
   }
   const listener = await transport.listen(config.listen, (raw) => void accept(raw), {
+    sharesPort,
+    maxConnections,
     onError: (error) => log.error('Cannot accept a connection', { listener: config.name, error }),
   })
   port = listener.address.port
@@ -52,31 +59,30 @@ async function verifyClient(
   raw: Connection,
   port: number,
 ): Promise<VerifiedClient | undefined> {
-  const { views, tls, live, handshakes, handshakeTimeoutMs, log } = services
+  const { views, tls, live, handshakes, handshakeSlots, handshakeTimeoutMs, log } = services
   const remote = formatAddress(raw.remote)
-  const view = views.usable(tls.nowMs())
-  if (view === undefined || live.draining) {
-    log.warn('Refused a connection', {
-      listener: name,
-      remote,
-      error: new ProxyError(
-        'PROXY_NOT_READY',
-        live.draining ? 'The proxy is stopping' : 'No identity or policy',
-      ),
-    })
-    raw.abort()
-    return undefined
-  }
-  const record = handshakes.begin({ direction: 'inbound', listener: name, remote, startedAtMs: tls.nowMs() })
+  const startedMs = performance.now()
+  if (views.usable(tls.nowMs()) === undefined || live.draining) return refuse(notReady(live.draining))
+
   const ended = live.add({
     expiresAtMs: Infinity,
     judge: () => undefined,
     cut: () => raw.abort(),
     drain: () => {},
   })
+  const slot = handshakeSlots.take(handshakeTimeoutMs)
+  const free = slot instanceof Promise ? await slot : slot
+  // What was ready may have ceased to be while this one waited.
+  const view = views.usable(tls.nowMs())
+  if (free === undefined || view === undefined || live.draining) {
+    ended()
+    free?.()
+    return refuse(free === undefined ? late(handshakeTimeoutMs) : notReady(live.draining))
+  }
+  const record = handshakes.begin({ direction: 'inbound', listener: name, remote, startedAtMs: tls.nowMs() })
   try {
     const connection = await secureServer(raw, serverOptions(tls, view, record.trace), {
-      deadlineMs: handshakeTimeoutMs,
+      deadlineMs: Math.max(0, handshakeTimeoutMs - (performance.now() - startedMs)),
       onFailure: (error) => record.failed(error),
     })
     record.established(connection.session)
@@ -91,6 +97,20 @@ async function verifyClient(
     log.warn('Handshake failed', { listener: name, remote, handshake: record.id, error })
     return undefined
   } finally {
+    free()
     ended()
   }
+
+  function refuse(error: ProxyError): undefined {
+    log.warn('Refused a connection', { listener: name, remote, error })
+    raw.abort()
+  }
+}
+
+function notReady(isDraining: boolean): ProxyError {
+  return new ProxyError('PROXY_NOT_READY', isDraining ? 'The proxy is stopping' : 'No identity or policy')
+}
+
+function late(timeoutMs: number): ProxyError {
+  return new ProxyError('PROXY_HANDSHAKE_LATE', `Its turn did not come within ${timeoutMs} ms`)
 }

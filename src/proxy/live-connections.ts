@@ -24,6 +24,7 @@ const MAX_TIMER_MS = 2 ** 31 - 1
  */
 export class LiveConnections {
   readonly #nowMs: () => number
+  readonly #onSize: (change: 1 | -1) => void
   readonly #alive = new Set<LiveConnection>()
   #draining = false
   #timer: NodeJS.Timeout | undefined
@@ -31,8 +32,10 @@ export class LiveConnections {
   readonly #retired = new WeakSet<LiveConnection>()
   #whenEmpty: (() => void)[] = []
 
-  constructor(nowMs: () => number) {
+  /** @param onSize told of everything that is added and of everything that goes. @default nobody */
+  constructor(nowMs: () => number, onSize: (change: 1 | -1) => void = () => {}) {
     this.#nowMs = nowMs
+    this.#onSize = onSize
   }
 
   get size(): number {
@@ -49,6 +52,7 @@ export class LiveConnections {
    */
   add(connection: LiveConnection, view?: MeshView): () => void {
     this.#alive.add(connection)
+    this.#onSize(1)
     const reason = view === undefined ? undefined : connection.judge(view)
     if (reason !== undefined) this.#cut(connection, reason)
     this.#watch(connection)
@@ -62,6 +66,11 @@ export class LiveConnections {
       const reason = connection.judge(view)
       if (reason !== undefined) this.#cut(connection, reason)
     }
+  }
+
+  /** Ends everything at once. */
+  cutAll(reason: ProxyError): void {
+    for (const connection of this.#alive) this.#cut(connection, reason)
   }
 
   /**
@@ -94,7 +103,8 @@ export class LiveConnections {
   }
 
   #remove(connection: LiveConnection): void {
-    this.#alive.delete(connection)
+    if (!this.#alive.delete(connection)) return
+    this.#onSize(-1)
     if (this.#alive.size > 0) return
     for (const resolve of this.#whenEmpty) resolve()
     this.#whenEmpty = []

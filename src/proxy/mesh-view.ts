@@ -41,11 +41,8 @@ export class MeshViews {
     return this.#view !== undefined && nowMs <= this.#view.svid.expiresAtMs ? this.#view : undefined
   }
 
-  publishIdentity({ svid, bundles }: { readonly svid: X509Svid; readonly bundles: TrustBundles }): void {
-    if (this.#svid !== undefined && this.#svid !== svid) this.#renewals++
-    this.#svid = svid
-    this.#bundles = bundles
-    this.#identityVersion++
+  publishIdentity(identity: Pick<MeshView, 'svid' | 'bundles'>): void {
+    this.#setIdentity(identity)
     this.#changed()
   }
 
@@ -54,10 +51,35 @@ export class MeshViews {
     this.#changed()
   }
 
+  /** All parts at once, where they come together. */
+  publish({ policy, ...identity }: Omit<MeshView, 'identityVersion'>): void {
+    this.#setIdentity(identity)
+    this.#policy = policy
+    this.#changed()
+  }
+
+  /** The view after the next change. */
+  next(): Promise<MeshView> {
+    return new Promise((resolve) => {
+      const stop = this.onChange((view) => {
+        stop()
+        resolve(view)
+      })
+    })
+  }
+
   /** Calls `listener` after every change; returns the way to stop that. */
   onChange(listener: (view: MeshView) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  #setIdentity({ svid, bundles }: Pick<MeshView, 'svid' | 'bundles'>): void {
+    if (this.#svid === svid && this.#bundles === bundles) return
+    if (this.#svid !== undefined && this.#svid !== svid) this.#renewals++
+    this.#svid = svid
+    this.#bundles = bundles
+    this.#identityVersion++
   }
 
   #changed(): void {

@@ -15,11 +15,16 @@ import type { ProxyServices } from './services.ts'
  *
  * @throws NetError when the address cannot be listened on
  */
-export async function listenOutbound(services: ProxyServices, config: OutboundListener): Promise<Listener> {
-  const { transport, views, tls, live, log } = services
+export async function listenOutbound(
+  services: ProxyServices,
+  config: OutboundListener,
+  { sharesPort }: { readonly sharesPort: boolean },
+): Promise<Listener> {
+  const { transport, views, tls, live, counters, maxConnections, log } = services
   let port = config.listen.port
   const http = config.protocol === 'http' ? new HttpOutbound(services, config, () => port) : undefined
   const accept = (app: Connection): void => {
+    counters.add('accepted')
     if (live.draining || (http === undefined && views.usable(tls.nowMs()) === undefined)) {
       log.warn('Refused a connection', {
         listener: config.name,
@@ -30,13 +35,14 @@ export async function listenOutbound(services: ProxyServices, config: OutboundLi
         ),
       })
       app.abort()
-    } else if (http === undefined) {
-      void carryTcp(services, config, { app, port })
-    } else {
-      http.serve(new ConnectionDuplex(app))
+      return
     }
+    if (http === undefined) void carryTcp(services, config, { app, port })
+    else http.serve(new ConnectionDuplex(app))
   }
   const listener = await transport.listen(config.listen, accept, {
+    sharesPort,
+    maxConnections,
     onError: (error) => log.error('Cannot accept a connection', { listener: config.name, error }),
   })
   port = listener.address.port

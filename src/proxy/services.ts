@@ -3,15 +3,21 @@ import type { AccessLog } from '../telemetry/access-log.ts'
 import type { DecisionLog } from '../telemetry/decision-log.ts'
 import type { HandshakeLog } from '../telemetry/handshake-log.ts'
 import type { Logger } from '../telemetry/log.ts'
+import type { HandshakeSlots } from './handshake-slots.ts'
 import type { LiveConnections } from './live-connections.ts'
 import type { MeshViews } from './mesh-view.ts'
 import type { TlsServices } from './mutual-tls.ts'
+import type { CounterRow } from './threads/counters.ts'
 
-/** What all listeners of a proxy share. */
+/** What all listeners of a data-plane thread share. */
 export interface ProxyServices {
   readonly transport: Transport
   readonly tls: TlsServices
   readonly handshakeTimeoutMs: number
+  readonly handshakeSlots: HandshakeSlots
+  /** To one listener, in this thread. */
+  readonly maxConnections: number
+  readonly counters: CounterRow
   readonly views: MeshViews
   readonly live: LiveConnections
   readonly handshakes: HandshakeLog

@@ -12,6 +12,12 @@ interface Entry {
   readonly connection: number
 }
 
+/** A decision as it is shown, and when it was made. */
+export interface ListedDecision {
+  readonly atMs: number
+  readonly json: Json
+}
+
 /** The last decisions, for whoever comes with an id. */
 export class DecisionLog {
   readonly #ring = new Ring<Entry>(KEPT_DECISIONS)
@@ -25,8 +31,8 @@ export class DecisionLog {
   }
 
   /** Newest first. */
-  list(): Json[] {
-    return this.#ring.entries.toReversed().map((entry) => entryJson(entry))
+  list(): ListedDecision[] {
+    return this.#ring.entries.toReversed().map((entry) => ({ atMs: entry.atMs, json: entryJson(entry) }))
   }
 
   /** With what a denial missed, for each policy that could have allowed. */

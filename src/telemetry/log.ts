@@ -1,5 +1,3 @@
-import { pino } from 'pino'
-import type { Writable } from 'node:stream'
 import { loggable } from './redact.ts'
 
 /** From the most to the least talkative; `silent` writes nothing. */
@@ -22,43 +20,59 @@ export interface Logger {
 export interface LoggerOptions {
   /** Lines below it are dropped. @default 'info' */
   readonly level?: LogLevel
-  /** A stream, or a file descriptor that is written synchronously, so that the last line before an exit is not lost. @default 1 */
-  readonly destination?: Writable | number
+  /** Takes whole lines with their line feeds: a stream, a buffer. */
+  readonly destination: { write(line: string): unknown }
   /** The part of Handfast that speaks, such as `proxy`. */
   readonly component: string
 }
 
-/** A log of JSON lines with `time` (RFC 3339, UTC), `level`, `component`, `message` and the fields of the line. */
-export function createLogger({ level = 'info', destination = 1, component }: LoggerOptions): Logger {
-  const sink =
-    typeof destination === 'number' ? pino.destination({ fd: destination, sync: true }) : destination
-  const root = pino(
-    {
-      level,
-      base: { component },
-      messageKey: 'message',
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    sink,
-  )
-  return overPino(root)
+/** A log of JSON lines with `level`, `time` (RFC 3339, UTC), `component`, the fields of the line and `message`. */
+export function createLogger({ level = 'info', destination, component }: LoggerOptions): Logger {
+  return new LineLogger({ least: LOG_LEVELS.indexOf(level), destination, component }, {})
 }
 
-function overPino(target: pino.Logger): Logger {
-  return {
-    debug(message, fields) {
-      if (target.isLevelEnabled('debug')) target.debug(loggable(fields), message)
-    },
-    info(message, fields) {
-      if (target.isLevelEnabled('info')) target.info(loggable(fields), message)
-    },
-    warn(message, fields) {
-      if (target.isLevelEnabled('warn')) target.warn(loggable(fields), message)
-    },
-    error(message, fields) {
-      if (target.isLevelEnabled('error')) target.error(loggable(fields), message)
-    },
-    child: (fields) => overPino(target.child(loggable(fields))),
+interface LineSink {
+  /** The index of the least urgent level that is written. */
+  readonly least: number
+  readonly destination: LoggerOptions['destination']
+  readonly component: string
+}
+
+class LineLogger implements Logger {
+  readonly #sink: LineSink
+  /** Fit for writing already. */
+  readonly #own: LogFields
+
+  constructor(sink: LineSink, own: LogFields) {
+    this.#sink = sink
+    this.#own = own
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    this.#write('debug', message, fields)
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.#write('info', message, fields)
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.#write('warn', message, fields)
+  }
+
+  error(message: string, fields?: LogFields): void {
+    this.#write('error', message, fields)
+  }
+
+  child(fields: LogFields): Logger {
+    return new LineLogger(this.#sink, { ...this.#own, ...loggable(fields) })
+  }
+
+  #write(level: LogLevel, message: string, fields?: LogFields): void {
+    const { least, destination, component } = this.#sink
+    if (LOG_LEVELS.indexOf(level) < least) return
+    const time = new Date().toISOString()
+    const line = { level, time, component, ...this.#own, ...loggable(fields), message }
+    destination.write(`${JSON.stringify(line)}\n`)
   }
 }

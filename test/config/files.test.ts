@@ -56,6 +56,8 @@ test('proxyConfigSchema fills in every default', () => {
     handshakeTimeoutMs: 10_000,
     drainTimeoutMs: 10_000,
     transport: 'auto',
+    threads: 1,
+    limits: { connections: 16_384, handshakes: 1_024 },
     log: { level: 'info' },
   })
 })

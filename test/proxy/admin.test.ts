@@ -36,11 +36,11 @@ test('admin /ready is 503 until identity and policy are there, and says what is 
     status: 503,
     body: { ready: false, missing: ['identity', 'policy'] },
   })
-  proxy.views.publishIdentity({ svid: await mint(world.domain, 'x'), bundles: world.domain.bundles })
+  await proxy.publishIdentity({ svid: await mint(world.domain, 'x'), bundles: world.domain.bundles })
   assert.deepEqual((await page(proxy, '/ready')).body['missing'], ['policy'])
-  proxy.views.publishPolicy(policy())
+  await proxy.publishPolicy(policy())
   assert.deepEqual(await page(proxy, '/ready'), { status: 200, body: { ready: true } })
-  proxy.views.publishIdentity({ svid: await mint(world.domain, 'x', -1_000), bundles: world.domain.bundles })
+  await proxy.publishIdentity({ svid: await mint(world.domain, 'x', -1_000), bundles: world.domain.bundles })
   assert.deepEqual(await page(proxy, '/ready'), {
     status: 503,
     body: { ready: false, missing: ['a valid identity'] },
@@ -51,7 +51,7 @@ test('admin /ready is 503 until identity and policy are there, and says what is 
 test('admin /svid shows the own certificate and counts renewals', async (t) => {
   const { web, domain } = await shop(t)
   const renewed = await mint(domain, 'web')
-  web.views.publishIdentity({ svid: renewed, bundles: domain.bundles })
+  await web.publishIdentity({ svid: renewed, bundles: domain.bundles })
   const { body } = await page(web, '/svid')
   assert.equal(body['id'], idOf('web'))
   assert.equal(body['renewals'], 1)
@@ -119,7 +119,7 @@ test('admin /explain tells one handshake as text or JSON, from the own side of i
 
 test('admin /decisions finds a decision by the id that the client was told, with what it missed', async (t) => {
   const { catalog, entry } = await shop(t)
-  catalog.views.publishPolicy(policy(allow('someone-else')))
+  await catalog.publishPolicy(policy(allow('someone-else')))
   const denied = await fetchFrom(entry, { path: '/a?token=secret' })
   const id = String(denied.headers['x-handfast-decision'])
   const { body } = await page(catalog, `/decisions?id=${id}`)

@@ -4,8 +4,7 @@ import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:
 import type { Socket } from 'node:net'
 import test, { type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { LogLine } from '../support/memory-log.ts'
-import { dial, httpApp, outcomeOf, tcpApp, type TestApp } from '../support/apps.ts'
+import { dial, httpApp, outcomeOf, refusing, tcpApp, type TestApp } from '../support/apps.ts'
 import {
   allow,
   fetchFrom,
@@ -45,15 +44,6 @@ async function mirrored(
   return { app, world: await worldOf(t, { protocol: 'http', app: app.address, ...options }) }
 }
 
-async function lines(proxy: World['catalog'], count = 1): Promise<readonly LogLine[]> {
-  for (let waited = 0; waited < 200; waited++) {
-    const found = proxy.log.named('access')
-    if (found.length >= count) return found
-    await delay(10)
-  }
-  throw new Error('Too few access lines were written')
-}
-
 test('proxy carries an allowed request and tells the application who called', async (t) => {
   const { world } = await mirrored(t)
   const { status, text } = await fetchFrom(
@@ -78,7 +68,7 @@ test('proxy carries an allowed request and tells the application who called', as
   assert.equal(seen.headers['host'], 'catalog')
   assert.equal(seen.headers['x-forwarded-client-cert'], `By=${idOf('catalog')};URI=${idOf('web')}`)
 
-  const [inbound] = await lines(world.catalog)
+  const [inbound] = await world.catalog.log.saw('access')
   const { fields } = inbound!
   assert.equal(fields['method'], 'POST')
   assert.equal(fields['path'], '/items')
@@ -87,7 +77,7 @@ test('proxy carries an allowed request and tells the application who called', as
   assert.equal(fields['responseBytes'], Buffer.byteLength(text))
   assert.equal(fields['peer'], idOf('web'))
   assert.equal(fields['verdict'], 'permit')
-  const [outbound] = await lines(world.web)
+  const [outbound] = await world.web.log.saw('access')
   assert.equal(outbound!.fields['peer'], idOf('catalog'))
   assert.equal(outbound!.fields['status'], 200)
 })
@@ -204,9 +194,9 @@ test('proxy judges each request by the policy of its moment', async (t) => {
   t.after(() => agent.destroy())
   const status = async (): Promise<number> => (await fetchFrom(world.entry, { agent })).status
   assert.equal(await status(), 200)
-  world.catalog.views.publishPolicy(policy(allow('someone-else')))
+  await world.catalog.publishPolicy(policy(allow('someone-else')))
   assert.equal(await status(), 403)
-  world.catalog.views.publishPolicy(policy(allow('web')))
+  await world.catalog.publishPolicy(policy(allow('web')))
   assert.equal(await status(), 200)
   assert.equal(app.connections(), 1)
 })
@@ -218,7 +208,7 @@ test('proxy cuts a response that is still coming when policy denies its request'
   const world = await worldOf(t, { protocol: 'http', app: app.address })
   const broken = new Promise<Error>((resolve) => {
     const outgoing = request({ ...world.entry, agent: false }, (incoming) => {
-      incoming.on('data', () => world.catalog.views.publishPolicy(policy()))
+      incoming.on('data', () => void world.catalog.publishPolicy(policy()))
       incoming.on('error', resolve)
     })
     outgoing.on('error', () => {})
@@ -251,7 +241,7 @@ test('proxy drops no request while certificates are renewed under traffic', asyn
     const before = answered
     while (answered + failures.length < before + 2 * workers.length) await delay(5)
     const [proxy, name] = i % 2 === 0 ? ([world.web, 'web'] as const) : ([world.catalog, 'catalog'] as const)
-    proxy.views.publishIdentity({ svid: await mint(world.domain, name), bundles: world.domain.bundles })
+    await proxy.publishIdentity({ svid: await mint(world.domain, name), bundles: world.domain.bundles })
   }
   enough.abort()
   await Promise.all(workers)
@@ -266,7 +256,7 @@ test('proxy answers 503 with an id when the application is not there, and 502 wh
   assert.equal(refused.status, 503)
   assert.match(String(refused.headers['x-handfast-id']), /^[0-9a-f]{20}$/)
   assert.deepEqual(JSON.parse(refused.text), { id: refused.headers['x-handfast-id'] })
-  const [line] = await lines(world.catalog)
+  const [line] = await world.catalog.log.saw('access')
   assert.equal((line!.fields['error'] as Record<string, unknown>)['code'], 'NET_CONNECTION_REFUSED')
 })
 
@@ -315,7 +305,7 @@ test('proxy ends the request at the application when the client goes away', asyn
   })
   outgoing.end()
   await gone.promise
-  const [line] = await lines(world.catalog)
+  const [line] = await world.catalog.log.saw('access')
   assert.equal((line!.fields['error'] as Record<string, unknown>)['code'], 'PROXY_CLIENT_GONE')
 })
 
@@ -340,7 +330,7 @@ test('proxy passes WebSocket upgrades after a permit, and bytes both ways', asyn
   const closed = new Promise((resolve) => socket.once('close', resolve))
   socket.end()
   await closed
-  const [line] = await lines(world.catalog)
+  const [line] = await world.catalog.log.saw('access')
   assert.equal(line!.fields['status'], 101)
   assert.equal(line!.fields['requestBytes'], 5)
 })
@@ -354,7 +344,7 @@ test('proxy cuts an upgraded connection that new policy denies', async (t) => {
   const socket = await dial(t, world.entry)
   socket.write('GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
   await new Promise((resolve) => socket.once('readable', resolve))
-  world.catalog.views.publishPolicy(policy())
+  await world.catalog.publishPolicy(policy())
   assert.equal((await outcomeOf(socket)).error, 'ECONNRESET')
 })
 
@@ -494,7 +484,7 @@ test('proxy drains: requests under way finish, connections are told to close, ne
   const response = await started.promise
   const startedMs = performance.now()
   const drained = Promise.all([world.web.drain(), world.catalog.drain()])
-  await assert.rejects(dial(t, world.entry), { code: 'ECONNREFUSED' })
+  await refusing(world.entry)
   response.end('finished')
   const { status, text, headers } = await slow
   assert.deepEqual([status, text, headers.connection], [200, 'finished', 'close'])

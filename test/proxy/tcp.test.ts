@@ -10,7 +10,7 @@ import type { Connection } from '../../src/net/transport.ts'
 import { svidVerifier } from '../../src/identity/svid-verifier.ts'
 import type { TlsError } from '../../src/tls/errors.ts'
 import type { X509Svid } from '../../src/identity/svid.ts'
-import { dial, outcomeOf, tcpApp } from '../support/apps.ts'
+import { dial, outcomeOf, refusing, tcpApp } from '../support/apps.ts'
 import { mintTrustDomain } from '../support/certificates.ts'
 import {
   allow,
@@ -62,13 +62,8 @@ test('proxy carries TCP of an allowed peer both ways, with half-close: an echo a
   })
 })
 
-async function linesOf(world: World, count = 1): Promise<readonly Record<string, unknown>[]> {
-  for (let waited = 0; waited < 200; waited++) {
-    const lines = world.catalog.log.named('access')
-    if (lines.length >= count) return lines.map(({ fields }) => fields)
-    await delay(10)
-  }
-  throw new Error('No access line was written')
+async function linesOf(world: World): Promise<readonly Record<string, unknown>[]> {
+  return (await world.catalog.log.saw('access')).map(({ fields }) => fields)
 }
 
 test('proxy carries the end of the server half while the client half goes on', async (t) => {
@@ -139,7 +134,7 @@ test('proxy answers plaintext on its TLS port with an alert and a typed failure'
   // A plaintext alert record: type 21, version 3.3, two bytes, fatal.
   assert.equal(Buffer.from(text, 'latin1').subarray(0, 6).toString('hex'), '150303000202')
   assert.equal(app.connections(), 0)
-  const [failure] = world.catalog.log.named('Handshake failed')
+  const [failure] = await world.catalog.log.saw('Handshake failed')
   assert.equal((failure!.fields['error'] as TlsError).code, 'TLS_NOT_TLS')
 })
 
@@ -151,7 +146,7 @@ test('proxy refuses a server that is not exactly the configured peer: the applic
   assert.equal(text, '')
   assert.equal(error, 'ECONNRESET')
   assert.equal(app.connections(), 0)
-  const [failure] = world.web.log.named('Cannot reach the peer')
+  const [failure] = await world.web.log.saw('Cannot reach the peer')
   assert.match((failure!.fields['error'] as TlsError).message, /payments/)
 })
 
@@ -246,7 +241,7 @@ test('proxy cuts TCP that new policy denies, and leaves alone what it still allo
   const web = new RecordedConnection((await client(t, world, await mint(world.domain, 'web'))).secure)
   const admin = new RecordedConnection((await client(t, world, await mint(world.domain, 'admin'))).secure)
   await Promise.all([web.received(7), admin.received(7)])
-  world.catalog.views.publishPolicy(policy(allow('admin')))
+  await world.catalog.publishPolicy(policy(allow('admin')))
   assert.equal((await web.closed)?.code, 'NET_RESET')
   const [line] = await linesOf(world)
   assert.equal((line!['error'] as Record<string, unknown>)['code'], 'PROXY_NO_LONGER_ALLOWED')
@@ -260,7 +255,7 @@ test('proxy cuts peers whose root is no longer in the trust bundle', async (t) =
   const web = new RecordedConnection((await client(t, world, await mint(world.domain, 'web'))).secure)
   await web.received(7)
   const other = await mintTrustDomain()
-  world.catalog.views.publishIdentity({ svid: await mint(world.domain, 'catalog'), bundles: other.bundles })
+  await world.catalog.publishIdentity({ svid: await mint(world.domain, 'catalog'), bundles: other.bundles })
   assert.equal((await web.closed)?.code, 'NET_RESET')
   const [line] = await linesOf(world)
   assert.equal((line!['error'] as Record<string, unknown>)['code'], 'PROXY_NO_LONGER_TRUSTED')
@@ -283,7 +278,7 @@ test('proxy keeps connections through a renewal of the certificate, and shows th
   const world = await worldOf(t, { protocol: 'tcp', app: app.address })
   const old = new RecordedConnection((await client(t, world, await mint(world.domain, 'web'))).secure)
   const renewed = await mint(world.domain, 'catalog')
-  world.catalog.views.publishIdentity({ svid: renewed, bundles: world.domain.bundles })
+  await world.catalog.publishIdentity({ svid: renewed, bundles: world.domain.bundles })
   const { secure } = await client(t, world, await mint(world.domain, 'web'))
   assert.equal(secure.session.peer?.path[0]?.serialNumber, renewed.chain[0]?.serialNumber)
   old.connection.write(Buffer.from('still here'))
@@ -300,7 +295,7 @@ test('proxy refuses everything before it has identity and policy', async (t) => 
   const domain = await mintTrustDomain()
   for (const step of ['nothing', 'identity only'] as const) {
     if (step === 'identity only')
-      proxy.views.publishIdentity({ svid: await mint(domain, 'catalog'), bundles: domain.bundles })
+      await proxy.publishIdentity({ svid: await mint(domain, 'catalog'), bundles: domain.bundles })
     for (const name of ['in', 'out']) {
       // The reset may come before or after the client hears of its connection.
       const outcome = await dial(t, proxy.addresses[name]!).then(
@@ -319,7 +314,7 @@ test('proxy refuses everything before it has identity and policy', async (t) => 
 test('proxy refuses everything when its own certificate has expired', async (t) => {
   const app = await tcpApp(t, (socket) => socket.end('secret'))
   const world = await worldOf(t, { protocol: 'tcp', app: app.address })
-  world.catalog.views.publishIdentity({
+  await world.catalog.publishIdentity({
     svid: await mint(world.domain, 'catalog', -1_000),
     bundles: world.domain.bundles,
   })
@@ -340,7 +335,7 @@ test('proxy drains: it stops accepting, waits for what is under way, then cuts w
   )
   const startedMs = performance.now()
   const drained = world.catalog.drain()
-  await assert.rejects(dial(t, world.gate), { code: 'ECONNREFUSED' })
+  await refusing(world.gate)
   const [finished, cut] = [outcomeOf(finishing), outcomeOf(lasting)]
   finishing.end('last words')
   assert.deepEqual(await finished, { text: 'last words' })
@@ -357,8 +352,8 @@ test('proxy cuts a handshake that does not get on, with user_canceled', async (t
     handshakeTimeoutMs: 100,
     inbound: [{ name: 'in', listen: LOOPBACK, forward: app.address, protocol: 'tcp' }],
   })
-  proxy.views.publishIdentity({ svid: await mint(domain, 'catalog'), bundles: domain.bundles })
-  proxy.views.publishPolicy(policy(allow('web')))
+  await proxy.publishIdentity({ svid: await mint(domain, 'catalog'), bundles: domain.bundles })
+  await proxy.publishPolicy(policy(allow('web')))
   const socket = await dial(t, proxy.addresses['in']!)
   const { text } = await outcomeOf(socket)
   assert.equal(Buffer.from(text, 'latin1').at(-1), 90)

@@ -53,7 +53,6 @@ const OWNERS: Readonly<Record<string, string>> = {
   '@bufbuild/protobuf': 'control',
   zod: 'config',
   yaml: 'config',
-  pino: 'telemetry',
 }
 
 /** Pure layers may import only these of Node's modules: none of them reaches outside the process. */

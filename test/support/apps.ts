@@ -67,3 +67,16 @@ export function outcomeOf(socket: Socket): Promise<{ readonly text: string; read
     )
   })
 }
+
+/** Resolves once nobody listens at an address any more. */
+export async function refusing({ host, port }: Address): Promise<void> {
+  for (;;) {
+    const socket = connect({ host, port })
+    const code = await new Promise<string | undefined>((resolve) => {
+      socket.once('connect', () => resolve(undefined))
+      socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code))
+    })
+    socket.destroy()
+    if (code === 'ECONNREFUSED') return
+  }
+}

@@ -5,12 +5,19 @@ import { parsePolicies } from '../../src/authz/parse.ts'
 import { compilePolicies } from '../../src/authz/compile.ts'
 import type { PolicySet } from '../../src/authz/policy-set.ts'
 import type { Address } from '../../src/config/address.ts'
-import type { InboundListener, OutboundListener, ProxyConfig } from '../../src/config/proxy-config.ts'
+import type {
+  InboundListener,
+  OutboundListener,
+  ProxyConfig,
+  TrafficLimits,
+} from '../../src/config/proxy-config.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import type { CryptoProvider } from '../../src/crypto/provider.ts'
 import { parseX509Svid, type X509Svid } from '../../src/identity/svid.ts'
-import { MeshViews } from '../../src/proxy/mesh-view.ts'
-import { decisionIds, startProxy, type RunningProxy } from '../../src/proxy/proxy.ts'
+import { MeshViews, type MeshView } from '../../src/proxy/mesh-view.ts'
+import { decisionIds } from '../../src/proxy/decision-ids.ts'
+import { startProxy, type RunningProxy } from '../../src/proxy/proxy.ts'
+import type { StartThread } from '../../src/proxy/threads/thread-slot.ts'
 import {
   mintSvid,
   mintTrustDomain,
@@ -18,6 +25,7 @@ import {
   type Minted,
   type MintedTrustDomain,
 } from './certificates.ts'
+import { startInlineThread } from './inline-thread.ts'
 import { MemoryLog } from './memory-log.ts'
 import { TRANSPORT } from './transports.ts'
 
@@ -65,6 +73,10 @@ export async function mint(domain: MintedTrustDomain, name: string, lifeMs?: num
 export interface TestProxy extends RunningProxy {
   readonly views: MeshViews
   readonly log: MemoryLog
+  /** Resolves when connections are made, and judged, with it. */
+  readonly publishIdentity: (identity: Pick<MeshView, 'svid' | 'bundles'>) => Promise<void>
+  /** Resolves when traffic is judged by it. */
+  readonly publishPolicy: (policy: PolicySet) => Promise<void>
 }
 
 export interface TestProxyOptions {
@@ -72,6 +84,11 @@ export interface TestProxyOptions {
   readonly inbound?: readonly InboundListener[]
   readonly drainTimeoutMs?: number
   readonly handshakeTimeoutMs?: number
+  /** @default 1 */
+  readonly threads?: number
+  readonly limits?: Partial<TrafficLimits>
+  /** @default on the test's own thread */
+  readonly startThread?: StartThread
 }
 
 /** Starts a proxy without identity and policy; the test publishes them. It is stopped after the test. */
@@ -92,19 +109,35 @@ export async function proxyOf(t: TestContext, options: TestProxyOptions): Promis
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? 5_000,
     drainTimeoutMs: options.drainTimeoutMs ?? 0,
     transport: 'auto',
+    threads: options.threads ?? 1,
+    limits: { connections: 1_000, handshakes: 100, ...options.limits },
     log: { level: 'info' },
   }
   const proxy = await startProxy({
     config,
+    startThread: options.startThread ?? startInlineThread,
     transport: TRANSPORT,
     crypto,
     nowMs: Date.now,
     views,
     log,
-    newId: decisionIds(crypto),
+    onLines: (text) => log.take(text),
+    random: Math.random,
   })
   t.after(() => proxy.drain())
-  return { ...proxy, views, log }
+  return {
+    ...proxy,
+    views,
+    log,
+    async publishIdentity(identity) {
+      views.publishIdentity(identity)
+      await proxy.settled()
+    },
+    async publishPolicy(policies) {
+      views.publishPolicy(policies)
+      await proxy.settled()
+    },
+  }
 }
 
 export const LOOPBACK: Address = { host: '127.0.0.1', port: 0 }
@@ -131,12 +164,20 @@ export interface WorldOptions {
   readonly drainTimeoutMs?: number
   /** How long web's certificate lives. @default an hour */
   readonly webLifeMs?: number
+  /** Of both proxies. @default 1 */
+  readonly threads?: number
+  /** @default on the test's own thread */
+  readonly startThread?: StartThread
 }
 
 export async function worldOf(t: TestContext, options: WorldOptions): Promise<World> {
-  const { protocol, app, rules = [allow('web')], drainTimeoutMs } = options
+  const { protocol, app, rules = [allow('web')], drainTimeoutMs, threads, startThread } = options
   const domain = await mintTrustDomain()
-  const common = drainTimeoutMs === undefined ? {} : { drainTimeoutMs }
+  const common = {
+    ...(drainTimeoutMs !== undefined && { drainTimeoutMs }),
+    ...(threads !== undefined && { threads }),
+    ...(startThread !== undefined && { startThread }),
+  }
   const catalog = await proxyOf(t, {
     ...common,
     inbound: [{ name: 'catalog', listen: LOOPBACK, forward: app, protocol }],
@@ -154,10 +195,10 @@ export async function worldOf(t: TestContext, options: WorldOptions): Promise<Wo
       },
     ],
   })
-  catalog.views.publishIdentity({ svid: await mint(domain, 'catalog'), bundles: domain.bundles })
-  catalog.views.publishPolicy(policy(...rules))
-  web.views.publishIdentity({ svid: await mint(domain, 'web', options.webLifeMs), bundles: domain.bundles })
-  web.views.publishPolicy(policy())
+  await catalog.publishIdentity({ svid: await mint(domain, 'catalog'), bundles: domain.bundles })
+  await catalog.publishPolicy(policy(...rules))
+  await web.publishIdentity({ svid: await mint(domain, 'web', options.webLifeMs), bundles: domain.bundles })
+  await web.publishPolicy(policy())
   return { domain, web, catalog, entry: web.addresses['to-catalog']!, gate }
 }
 

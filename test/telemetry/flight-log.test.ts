@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import { HandfastError } from '../../src/errors.ts'
 import { withoutQuery } from '../../src/telemetry/decision-log.ts'
 import { HandshakeLog } from '../../src/telemetry/handshake-log.ts'
+import { handshakeDetail, handshakeSummary } from '../../src/telemetry/handshake-record.ts'
 import { plainJson } from '../../src/telemetry/plain-json.ts'
 import { Ring } from '../../src/telemetry/ring.ts'
 import { mintRoot } from '../support/certificates.ts'
@@ -37,12 +38,12 @@ test('HandshakeLog keeps the last 256 handshakes and the first, each findable by
 test('HandshakeRecord is bounded, and tells a failure in the handshake from one after it', () => {
   const record = new HandshakeLog().begin(ORIGIN)
   for (let i = 0; i < 1_000; i++) record.trace({ kind: 'transcript', atMs: i })
-  assert.equal((record.detail['events'] as unknown[]).length, 64)
-  assert.equal(record.summary['outcome'], 'in-progress')
+  assert.equal((handshakeDetail(record)['events'] as unknown[]).length, 64)
+  assert.equal(handshakeSummary(record)['outcome'], 'in-progress')
   record.failed(new HandfastError('FIRST', 'the cause'))
   record.failed(new HandfastError('SECOND', 'a consequence'))
-  assert.equal(record.summary['outcome'], 'failed')
-  assert.equal((record.summary['error'] as Record<string, unknown>)['code'], 'FIRST')
+  assert.equal(handshakeSummary(record)['outcome'], 'failed')
+  assert.equal((handshakeSummary(record)['error'] as Record<string, unknown>)['code'], 'FIRST')
 })
 
 test('plainJson renders anything as JSON: bytes, errors with causes, cycles, certificates', async () => {

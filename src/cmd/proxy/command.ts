@@ -1,14 +1,19 @@
 import { once } from 'node:events'
 import { formatAddress } from '../../config/address.ts'
+import { MAX_THREADS } from '../../config/proxy-config.ts'
 import { nativeCrypto } from '../../crypto/native-provider.ts'
 import { chooseTransport } from '../../net/choose-transport.ts'
-import { MeshViews } from '../../proxy/mesh-view.ts'
-import { decisionIds, startProxy, type RunningProxy } from '../../proxy/proxy.ts'
+import { nodeTransport } from '../../net/node-transport.ts'
+import { MeshViews, type MeshView } from '../../proxy/mesh-view.ts'
+import { decisionIds } from '../../proxy/decision-ids.ts'
+import { startProxy, type RunningProxy } from '../../proxy/proxy.ts'
 import { createLogger } from '../../telemetry/log.ts'
 import { type Command, type CommandIo, ExitCode } from '../command.ts'
-import { parseFlags, required } from '../flags.ts'
+import { UsageError } from '../errors.ts'
+import { parseCount, parseFlags, required } from '../flags.ts'
 import { MeshLink } from './mesh-link.ts'
 import { asPortInUse, readProxySettings } from './settings.ts'
+import { startWorkerThread } from './start-thread.ts'
 
 /** `handfast proxy` */
 export const proxy: Command = {
@@ -21,47 +26,76 @@ Writes JSON lines to standard output: "listening" has the addresses, "ready" say
 a connection or a request. SIGTERM and SIGINT drain it.
 
   --config FILE   the configuration (docs/configuration.md)
+  --threads N     threads that carry traffic, instead of spec.threads
 `,
   async run(args: readonly string[], io: CommandIo): Promise<number> {
-    const { values } = parseFlags(args, { options: { config: { type: 'string' } } })
-    const settings = await readProxySettings(required('--config', values.config, 'a file'))
+    const { values } = parseFlags(args, {
+      options: { config: { type: 'string' }, threads: { type: 'string' } },
+    })
+    const file = required('--config', values.config, 'a file')
+    const settings = await readProxySettings(file, {
+      ...(values.threads !== undefined && { threads: parseThreads(values.threads) }),
+    })
     const { config } = settings
     const log = createLogger({ level: config.log.level, destination: io.stdout, component: 'proxy' })
     const crypto = nativeCrypto({
       onFallback: (reason) => log.warn('Slower cryptography in use', { reason }),
     })
-    const transport = chooseTransport(config.transport, {
+    // Each thread makes its own in the same way.
+    const { name: transport } = chooseTransport(config.transport, {
       onFallback: (reason) => log.warn('Slower transport in use', { reason }),
     })
     const views = new MeshViews()
     const newId = decisionIds(crypto)
-    using link = new MeshLink({ settings, crypto, views, log, newId })
+    using link = new MeshLink({ settings, crypto, views, log, newId, settled: () => running.settled() })
     const running = await startProxy({
       config,
-      transport,
+      startThread: startWorkerThread,
+      transport: nodeTransport,
       crypto,
       nowMs: Date.now,
       views,
       log,
-      newId,
+      onLines: (text) => io.stdout.write(text),
+      random: Math.random,
       stateNumber: () => link.stateNumber,
     }).catch((error: unknown) => {
       throw asPortInUse(error, settings)
     })
-    log.info('listening', { ...addressFields(running), transport: transport.name })
-    const stopWaiting = views.onChange(({ svid, policy }) => {
-      stopWaiting()
+    log.info('listening', { ...addressFields(running), transport, threads: config.threads })
+    void whenReady(views, running).then(({ svid, policy }) =>
       log.info('ready', {
         ...addressFields(running),
         spiffeId: svid.id.toString(),
         policyRevision: policy.revision,
-      })
-    })
+      }),
+    )
     link.start()
     if (!io.signal.aborted) await Promise.race([once(io.signal, 'abort'), running.stopped])
     await running.drain()
     return ExitCode.success
   },
+}
+
+/** @throws UsageError */
+function parseThreads(text: string): number {
+  const threads = parseCount('--threads', text, MAX_THREADS)
+  if (threads > 0) return threads
+  throw new UsageError('--threads: expected at least one thread, got 0')
+}
+
+/** The first view that the data plane works with. */
+async function whenReady(views: MeshViews, running: RunningProxy): Promise<MeshView> {
+  for (;;) {
+    const view = await views.next()
+    if (
+      await running.settled().then(
+        () => true,
+        () => false,
+      )
+    )
+      return view
+  }
 }
 
 function addressFields({ admin, addresses }: RunningProxy): Record<string, unknown> {

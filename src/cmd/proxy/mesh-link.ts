@@ -26,6 +26,8 @@ export interface MeshLinkOptions {
   readonly views: MeshViews
   readonly log: Logger
   readonly newId: () => string
+  /** Resolves when traffic is judged by what was published so far. @throws ProxyError PROXY_VIEW_REFUSED */
+  readonly settled: () => Promise<void>
 }
 
 /** The proxy's tie to its controller: identity and policy flow from here into the views. */
@@ -140,9 +142,9 @@ export class MeshLink implements Disposable {
     })
   }
 
-  /** @throws PolicyError, which refuses the state as a whole */
-  #apply({ bundles, policies }: VersionedState): void {
-    const { settings, crypto, views, newId } = this.#options
+  /** @throws PolicyError, ProxyError, which refuse the state as a whole */
+  async #apply({ bundles, policies }: VersionedState): Promise<void> {
+    const { settings, crypto, views, newId, settled } = this.#options
     const { trustDomain } = settings.config
     const compiled = compilePolicies(deserializePolicies(new TextDecoder().decode(policies)), {
       crypto,
@@ -151,6 +153,8 @@ export class MeshLink implements Disposable {
     })
     this.#identity.replaceBundles(bundles)
     views.publishPolicy(compiled)
+    // What the controller is told must be true of the threads that carry traffic.
+    await settled()
   }
 
   #subscriptionEvent(event: SubscriptionEvent): void {

@@ -17,11 +17,15 @@ export interface ProxySettings {
 /**
  * Reads the configuration and the files that it names.
  *
+ * @param flags what the command line says, which takes precedence over the file
  * @throws ConfigError
  */
-export async function readProxySettings(file: string): Promise<ProxySettings> {
+export async function readProxySettings(
+  file: string,
+  flags: Partial<Pick<ProxyConfig, 'threads'>> = {},
+): Promise<ProxySettings> {
   const text = await readOperatorFile({ path: file, field: '--config' })
-  const config = parseYaml(text, { file, schema: proxyConfigSchema })
+  const config = { ...parseYaml(text, { file, schema: proxyConfigSchema }), ...flags }
   const bundleFile = { path: config.controller.trustBundleFile, field: 'spec.controller.trustBundleFile' }
   const pem = await readOperatorFile(bundleFile)
   const bundle = parseContents(bundleFile, 'certificates of authorities, in PEM', () =>

@@ -1,0 +1,209 @@
+import type { Address } from '../../config/address.ts'
+import type { CryptoProvider } from '../../crypto/provider.ts'
+import { messageOf } from '../../errors.ts'
+import type { Listener, Transport } from '../../net/transport.ts'
+import { AccessLog } from '../../telemetry/access-log.ts'
+import { DecisionLog } from '../../telemetry/decision-log.ts'
+import { HandshakeLog } from '../../telemetry/handshake-log.ts'
+import { handshakeSummary, type SettledSession } from '../../telemetry/handshake-record.ts'
+import { createLogger } from '../../telemetry/log.ts'
+import { decisionIds } from '../decision-ids.ts'
+import { ProxyError } from '../errors.ts'
+import { HandshakeSlots } from '../handshake-slots.ts'
+import { listenInbound } from '../inbound.ts'
+import { LiveConnections } from '../live-connections.ts'
+import { MeshViews } from '../mesh-view.ts'
+import { listenOutbound } from '../outbound.ts'
+import type { ProxyServices } from '../services.ts'
+import { CounterRow, Counters } from './counters.ts'
+import { LineSender } from './line-sender.ts'
+import type { Answers, FromThread, Question, ThreadOptions, ThreadPort, ToThread } from './messages.ts'
+import { pack } from './pack.ts'
+import { adoptView } from './pack-view.ts'
+
+/** What a data-plane thread is made of. */
+export interface DataPlaneWorld {
+  readonly transport: Transport
+  readonly crypto: CryptoProvider
+  /** Wall clock, in milliseconds since the Unix epoch. */
+  readonly nowMs: () => number
+}
+
+/** A data plane at work. */
+export interface DataPlane {
+  /**
+   * Resets everything alive and hears of nothing more: for a thread that is about to end. Its sockets would otherwise end as if
+   * in order.
+   */
+  cut(): void
+}
+
+/**
+ * Carries traffic and does nothing else: listens, shakes hands, decides, pumps. What it needs to know comes over `port`, ready
+ * for use; what it has to tell goes there.
+ */
+export function runDataPlane(
+  port: ThreadPort<FromThread, ToThread>,
+  options: ThreadOptions,
+  world: DataPlaneWorld,
+): DataPlane {
+  const { services, lines } = servicesOf(port, options, world)
+  const { views, live, log } = services
+  const { config } = options
+  const listening = listenAll(services, options)
+  const newId = services.newId
+
+  views.onChange((view) => live.rejudge(view))
+  listening.then(
+    (listeners) => port.postMessage({ kind: 'listening', addresses: addressesOf(listeners) }),
+    (error: unknown) => {
+      port.postMessage({ kind: 'not-listening', error: pack(error) })
+      port.unref()
+    },
+  )
+  port.on('message', (message) => {
+    switch (message.kind) {
+      case 'view':
+        adopt(message)
+        break
+      case 'drain':
+        void drain()
+        break
+      case 'end':
+        cut()
+        port.postMessage({ kind: 'ended' })
+        break
+      case 'ask':
+        void answer(message)
+        break
+      case 'taken':
+        lines.taken()
+        break
+    }
+  })
+  return { cut }
+
+  function cut(): void {
+    live.cutAll(new ProxyError('PROXY_THREAD_FAILED', 'The thread that carried it has ended'))
+    services.transport[Symbol.dispose]?.()
+  }
+
+  function adopt({ view }: Extract<ToThread, { kind: 'view' }>): void {
+    try {
+      adoptView(views, view, { newId })
+    } catch (error) {
+      log.error('A view of the mesh was refused; the one before stays in force', {
+        number: view.number,
+        error,
+      })
+      port.postMessage({ kind: 'refused', number: view.number, reason: messageOf(error) })
+      return
+    }
+    port.postMessage({ kind: 'adopted', number: view.number })
+  }
+
+  async function answer({ ask, question }: Extract<ToThread, { kind: 'ask' }>): Promise<void> {
+    const answered = question.kind === 'listeners' ? stateOf(await listening) : answerTo(services, question)
+    port.postMessage({ kind: 'answer', ask, answer: answered })
+  }
+
+  async function drain(): Promise<void> {
+    await closeAll(await listening)
+    const cut = await live.drain(config.drainTimeoutMs)
+    lines.flush()
+    port.postMessage({ kind: 'drained', cut })
+    // The last sockets linger for their peers to read what they were told.
+    port.unref()
+  }
+}
+
+function servicesOf(
+  port: ThreadPort<FromThread, ToThread>,
+  { index, config, counters: memory }: ThreadOptions,
+  { transport, crypto, nowMs }: DataPlaneWorld,
+): { readonly services: ProxyServices; readonly lines: LineSender } {
+  const shared = new Counters(config.threads, memory)
+  const counters = new CounterRow(shared, index)
+  const lines = new LineSender(port, counters)
+  const log = createLogger({ level: config.log.level, destination: lines, component: 'proxy' })
+  const services: ProxyServices = {
+    transport,
+    tls: { crypto, nowMs },
+    handshakeTimeoutMs: config.handshakeTimeoutMs,
+    views: new MeshViews(),
+    live: new LiveConnections(nowMs, (change) => counters.add('live', change)),
+    handshakes: new HandshakeLog(() => shared.nextId()),
+    handshakeSlots: new HandshakeSlots(Math.ceil(config.limits.handshakes / config.threads), counters),
+    maxConnections: Math.ceil(config.limits.connections / config.threads),
+    counters,
+    decisions: new DecisionLog(),
+    access: new AccessLog(log),
+    log,
+    newId: decisionIds(crypto),
+  }
+  return { services, lines }
+}
+
+/** All listeners or none. @throws NetError */
+async function listenAll(
+  services: ProxyServices,
+  { config }: ThreadOptions,
+): Promise<ReadonlyMap<string, Listener>> {
+  const listeners = new Map<string, Listener>()
+  // Alone, a thread keeps its ports to itself, so that another program on one of them is noticed.
+  const sharesPort = config.threads > 1
+  try {
+    for (const outbound of config.outbound)
+      listeners.set(outbound.name, await listenOutbound(services, outbound, { sharesPort }))
+    for (const inbound of config.inbound)
+      listeners.set(inbound.name, await listenInbound(services, inbound, { sharesPort }))
+    return listeners
+  } catch (error) {
+    await closeAll(listeners)
+    throw error
+  }
+}
+
+function addressesOf(listeners: ReadonlyMap<string, Listener>): Readonly<Record<string, Address>> {
+  return Object.fromEntries(Array.from(listeners, ([name, { address }]) => [name, address]))
+}
+
+async function closeAll(listeners: ReadonlyMap<string, Listener>): Promise<void> {
+  await Promise.all(Array.from(listeners.values(), (listener) => listener.close()))
+}
+
+function stateOf(listeners: ReadonlyMap<string, Listener>): Answers['listeners'] {
+  return Object.fromEntries(Array.from(listeners, ([name, { open, refused }]) => [name, { open, refused }]))
+}
+
+function answerTo(
+  { handshakes, decisions }: ProxyServices,
+  question: Exclude<Question, { kind: 'listeners' }>,
+): unknown {
+  switch (question.kind) {
+    case 'handshakes':
+      return handshakes.records.map(handshakeSummary)
+    case 'handshake': {
+      const record = handshakes.find(question.id)
+      if (record === undefined) return undefined
+      const { id, origin, events, session, error } = record
+      return pack({ id, origin, events, session: session && settled(session), error })
+    }
+    case 'decisions':
+      return decisions.list()
+    case 'decision':
+      return decisions.find(question.id)
+  }
+}
+
+/** What of a session is shown; the rest of it stays where its keys are. */
+function settled({ version, cipherSuite, group, resumed, alpn, peer }: SettledSession): SettledSession {
+  return {
+    version,
+    cipherSuite,
+    group,
+    resumed,
+    ...(alpn !== undefined && { alpn }),
+    ...(peer && { peer: { name: peer.name, expiresAtMs: peer.expiresAtMs } }),
+  }
+}

@@ -1,0 +1,100 @@
+import type { Address } from '../../config/address.ts'
+import type { AuthorizationPolicy } from '../../config/policy-config.ts'
+import type { ProxyConfig } from '../../config/proxy-config.ts'
+import type { ThreadKey } from '../../crypto/native-keys.ts'
+import type { ListedDecision } from '../../telemetry/decision-log.ts'
+import type { HandshakeSummary } from '../../telemetry/handshake-record.ts'
+import type { Json } from '../../telemetry/plain-json.ts'
+
+/** What a data-plane thread is started with. */
+export interface ThreadOptions {
+  /** From 0. */
+  readonly index: number
+  /** Port 0 in it takes any free one; every later thread is given the ports that the first one took. */
+  readonly config: ProxyConfig
+  /** Memory of the counters that all threads share. */
+  readonly counters: SharedArrayBuffer
+}
+
+/** Values that the structured clone algorithm carries, as `packed` in pack.ts makes them. */
+export type Packed = unknown
+
+/** The certificate that a thread shows. The key is lent and not copied. */
+export interface PackedSvid {
+  /** DER, leaf first. */
+  readonly chain: readonly Uint8Array[]
+  readonly key: ThreadKey
+}
+
+export interface PackedBundle {
+  readonly trustDomain: string
+  /** DER. */
+  readonly anchors: readonly Uint8Array[]
+}
+
+/** Policies that were found good already, as far as they are for the workload of the certificate. */
+export interface PackedPolicy {
+  readonly revision: string
+  readonly trustDomain: string
+  readonly policies: readonly AuthorizationPolicy[]
+}
+
+/** A view of the mesh on its way to a thread; what is absent is as it was in the one before. */
+export interface PackedView {
+  /** Grows with each that is sent. */
+  readonly number: number
+  readonly svid: PackedSvid
+  readonly bundles?: readonly PackedBundle[]
+  readonly policy?: PackedPolicy
+}
+
+/** What an operator asks of a thread's own records. */
+export type Question =
+  | { readonly kind: 'listeners' }
+  | { readonly kind: 'handshakes' }
+  | { readonly kind: 'handshake'; readonly id: number }
+  | { readonly kind: 'decisions' }
+  | { readonly kind: 'decision'; readonly id: string }
+
+export interface Answers {
+  /** By name: connections open now, and connections refused because too many were. */
+  readonly listeners: Readonly<Record<string, { readonly open: number; readonly refused: number }>>
+  /** Summaries, oldest first. */
+  readonly handshakes: readonly HandshakeSummary[]
+  /** HandshakeFacts, or undefined. */
+  readonly handshake: Packed
+  /** Newest first. */
+  readonly decisions: readonly ListedDecision[]
+  readonly decision: Json | undefined
+}
+
+/** From the main thread. */
+export type ToThread =
+  | { readonly kind: 'view'; readonly view: PackedView }
+  /** Stop accepting, let everything finish, say `drained`, and end when the last socket is closed. */
+  | { readonly kind: 'drain' }
+  /** Reset what is left, hear of nothing more and say `ended`. */
+  | { readonly kind: 'end' }
+  | { readonly kind: 'ask'; readonly ask: number; readonly question: Question }
+  /** The oldest `lines` that were not taken yet have been written. */
+  | { readonly kind: 'taken' }
+
+/** To the main thread. */
+export type FromThread =
+  | { readonly kind: 'listening'; readonly addresses: Readonly<Record<string, Address>> }
+  | { readonly kind: 'not-listening'; readonly error: Packed }
+  | { readonly kind: 'adopted'; readonly number: number }
+  | { readonly kind: 'refused'; readonly number: number; readonly reason: string }
+  /** Lines of the log, whole. */
+  | { readonly kind: 'lines'; readonly text: string }
+  | { readonly kind: 'answer'; readonly ask: number; readonly answer: unknown }
+  | { readonly kind: 'drained'; readonly cut: number }
+  | { readonly kind: 'ended' }
+
+/** One end of the channel between both: a MessagePort, or a Worker. */
+export interface ThreadPort<Sent, Received> {
+  postMessage(message: Sent): void
+  on(event: 'message', listener: (message: Received) => void): unknown
+  /** Lets this side end although the other may still speak. */
+  unref(): void
+}
