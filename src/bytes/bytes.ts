@@ -28,5 +28,16 @@ export function toHex(bytes: Uint8Array): string {
 
 /** The bytes of UTF-8 text. */
 export function utf8(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(text)
+  return encoder.encode(text)
+}
+
+const encoder = new TextEncoder()
+
+/**
+ * Memory that holds anything: whoever takes it shows nothing of it but what they have written. Small pieces share a larger
+ * one, which costs a fraction of an array of its own.
+ */
+export function uninitialised(length: number): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset } = Buffer.allocUnsafe(length)
+  return new Uint8Array(buffer, byteOffset, length)
 }

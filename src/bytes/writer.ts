@@ -1,16 +1,20 @@
+import { uninitialised } from './bytes.ts'
+
 /** The most bytes a writer starts with; it doubles from there. */
 const INITIAL_CAPACITY = 256
+
+const NOTHING = new Uint8Array(0)
 
 /**
  * Builds big-endian bytes. Length prefixes are written by closures and patched afterwards, so that no
  * length is ever computed by hand.
  */
 export class Writer {
-  #buffer: Uint8Array
+  #buffer: Uint8Array<ArrayBuffer>
   #length = 0
 
   constructor(capacity: number = INITIAL_CAPACITY) {
-    this.#buffer = new Uint8Array(capacity)
+    this.#buffer = uninitialised(capacity)
   }
 
   /** Bytes written so far. */
@@ -61,9 +65,23 @@ export class Writer {
     return this.#vector(3, write)
   }
 
-  /** A copy of everything written. */
+  /** Everything written, as a view that is valid until more is written. */
+  get written(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length)
+  }
+
+  /** Begins anew in the same memory. */
+  restart(): this {
+    this.#length = 0
+    return this
+  }
+
+  /** Everything written, which is the caller's from here on; the writer begins anew in other memory. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#buffer.slice(0, this.#length)
+    const written = this.#buffer.subarray(0, this.#length)
+    this.#buffer = NOTHING
+    this.#length = 0
+    return written
   }
 
   #vector(prefixBytes: 1 | 2 | 3, write: (contents: this) => void): this {
@@ -83,7 +101,7 @@ export class Writer {
 
   #reserve(extra: number): void {
     if (this.#length + extra <= this.#buffer.length) return
-    const grown = new Uint8Array(Math.max(this.#buffer.length * 2, this.#length + extra))
+    const grown = uninitialised(Math.max(this.#buffer.length * 2, this.#length + extra))
     grown.set(this.#buffer.subarray(0, this.#length))
     this.#buffer = grown
   }

@@ -1,3 +1,4 @@
+import { uninitialised } from '../../bytes/bytes.ts'
 import { TlsError } from '../errors.ts'
 import { ContentType } from '../registry.ts'
 import { MAX_CIPHERTEXT_BYTES, MAX_PLAINTEXT_BYTES, RECORD_HEADER_BYTES } from './protection.ts'
@@ -48,7 +49,7 @@ export class RecordFramer {
     const wanted = this.#length < RECORD_HEADER_BYTES ? RECORD_HEADER_BYTES : this.#recordBytes(this.#partial)
     const taken = Math.min(wanted - this.#length, input.length)
     if (this.#partial.length < wanted) {
-      const grown = new Uint8Array(wanted)
+      const grown = uninitialised(wanted)
       grown.set(this.#partial.subarray(0, this.#length))
       this.#partial = grown
     }
