@@ -1,6 +1,6 @@
-import { createHash, createHmac, hash, randomFillSync, type Hash } from 'node:crypto'
+import { createHash, createHmac, hash, type Hash } from 'node:crypto'
 
-import { loadEvp, type EvpProbe } from '../native/evp.ts'
+import { loadEvp, type Evp, type EvpProbe } from '../native/evp.ts'
 import { GROUPS } from './groups.ts'
 import { NodeOpener, NodeSealer } from './native-aead.ts'
 import { answer, begin } from './native-key-agreement.ts'
@@ -8,12 +8,13 @@ import { importNativeAgreementKey } from './native-static-keys.ts'
 import { generateNativeKey, importNativePrivateKey, importNativePublicKey } from './native-keys.ts'
 import type { CryptoProvider, HashContext } from './provider.ts'
 import { plainBytes } from './plain-bytes.ts'
+import { pooledRandom } from './pooled-random.ts'
 
 /** How {@link nativeCrypto} comes about. */
 export interface NativeCryptoOptions {
   /**
-   * Told why records are protected by node:crypto, several times slower, instead of OpenSSL's EVP. Of all the calls
-   * in a process, one is told, once.
+   * Told why records are protected and hashed by node:crypto, several times slower, instead of OpenSSL's EVP. Of all the
+   * calls in a process, one is told, once.
    */
   readonly onFallback?: (reason: string) => void
   /** @default loadEvp */
@@ -21,8 +22,8 @@ export interface NativeCryptoOptions {
 }
 
 /**
- * The provider on Node's own OpenSSL: node:crypto for everything, except that records are sealed and opened by EVP
- * directly where its symbols can be reached. There is one per process.
+ * The provider on Node's own OpenSSL: node:crypto for keys, EVP directly for records, hashes and HMAC where its symbols
+ * can be reached. There is one per process.
  */
 export function nativeCrypto({ onFallback }: Pick<NativeCryptoOptions, 'onFallback'> = {}): CryptoProvider {
   shared ??= createNativeCrypto({ onFallback: (reason) => (untold = reason) })
@@ -46,14 +47,8 @@ export function createNativeCrypto({
   if (found.kind === 'missing') onFallback?.(found.reason)
   return {
     name: 'native',
-    random: (length) => randomFillSync(new Uint8Array(length)),
-    hash: (name) => new NativeHash(createHash(name)),
-    digest: (name, bytes) => plainBytes(hash(name, bytes, 'buffer')),
-    hmac: (name, key, message) => plainBytes(createHmac(name, key).update(message).digest()),
-    sealer: (aead, key) =>
-      found.kind === 'available' ? found.evp.sealer(aead, key) : new NodeSealer(aead, key),
-    opener: (aead, key) =>
-      found.kind === 'available' ? found.evp.opener(aead, key) : new NodeOpener(aead, key),
+    random: pooledRandom(),
+    ...(found.kind === 'missing' ? NODE_PRIMITIVES : evpPrimitives(found.evp)),
     groups: GROUPS,
     beginKeyAgreement: begin,
     answerKeyAgreement: answer,
@@ -64,7 +59,29 @@ export function createNativeCrypto({
   }
 }
 
-class NativeHash implements HashContext {
+/** What costs several times less without node:crypto in between: a handshake makes some fifty calls of `hmac`. */
+type Primitives = Pick<CryptoProvider, 'hash' | 'digest' | 'hmac' | 'sealer' | 'opener'>
+
+function evpPrimitives(evp: Evp): Primitives {
+  const { hashes } = evp
+  return {
+    hash: (name) => hashes.begin(name),
+    digest: (name, bytes) => hashes.digest(name, bytes),
+    hmac: (name, key, message) => hashes.hmac(name, key, message),
+    sealer: (aead, key) => evp.sealer(aead, key),
+    opener: (aead, key) => evp.opener(aead, key),
+  }
+}
+
+const NODE_PRIMITIVES: Primitives = {
+  hash: (name) => new NodeHash(createHash(name)),
+  digest: (name, bytes) => plainBytes(hash(name, bytes, 'buffer')),
+  hmac: (name, key, message) => plainBytes(createHmac(name, key).update(message).digest()),
+  sealer: (aead, key) => new NodeSealer(aead, key),
+  opener: (aead, key) => new NodeOpener(aead, key),
+}
+
+class NodeHash implements HashContext {
   readonly #hash: Hash
 
   constructor(hash: Hash) {
@@ -80,6 +97,10 @@ class NativeHash implements HashContext {
   }
 
   clone(): HashContext {
-    return new NativeHash(this.#hash.copy())
+    return new NodeHash(this.#hash.copy())
+  }
+
+  [Symbol.dispose](): void {
+    // It is the garbage collector's.
   }
 }

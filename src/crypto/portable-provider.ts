@@ -66,4 +66,8 @@ class PortableHash implements HashContext {
   clone(): HashContext {
     return new PortableHash(this.#hash.clone())
   }
+
+  [Symbol.dispose](): void {
+    this.#hash.destroy()
+  }
 }

@@ -55,13 +55,18 @@ export type SignatureParameters =
   | { readonly kind: 'rsa-pss'; readonly hash: HashName }
   | { readonly kind: 'rsa-pkcs1'; readonly hash: HashName }
 
-/** A running hash; it can be read any number of times, as a transcript must. */
-export interface HashContext {
+/**
+ * A running hash; it can be read any number of times, as a transcript must. It may live outside the garbage collector's
+ * sight: free it.
+ */
+export interface HashContext extends Disposable {
   update(bytes: Uint8Array): void
   /** The hash of all so far; the context goes on. */
   digest(): Uint8Array
   /** An independent context with the same history. */
   clone(): HashContext
+  /** Wipes and releases it. Further use throws a ReferenceError where there was something to release. */
+  [Symbol.dispose](): void
 }
 
 /** A key that seals in one direction. It lives outside the garbage collector's sight: free it. */

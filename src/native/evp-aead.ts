@@ -24,7 +24,7 @@ export class EvpSealer implements Disposable {
   /** `key` must have the length that `cipher` demands. @throws NativeError NATIVE_FAILED */
   constructor(functions: EvpFunctions, cipher: Pointer, key: Uint8Array) {
     this.#functions = functions
-    this.#context = new EvpContext(functions)
+    this.#context = new EvpContext('The AEAD context', functions.newContext(), functions.freeContext)
     if (functions.encryptInit(this.#context.address, cipher, null, key, null) === 1) return
     this.#context.free()
     throw failure(functions, 'EVP_EncryptInit_ex refused the key')
@@ -72,7 +72,7 @@ export class EvpOpener implements Disposable {
   /** `key` must have the length that `cipher` demands. @throws NativeError NATIVE_FAILED */
   constructor(functions: EvpFunctions, cipher: Pointer, key: Uint8Array) {
     this.#functions = functions
-    this.#context = new EvpContext(functions)
+    this.#context = new EvpContext('The AEAD context', functions.newContext(), functions.freeContext)
     if (functions.decryptInit(this.#context.address, cipher, null, key, null) === 1) return
     this.#context.free()
     throw failure(functions, 'EVP_DecryptInit_ex refused the key')

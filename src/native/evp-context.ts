@@ -1,39 +1,47 @@
 import { NativeError } from './errors.ts'
-import type { EvpFunctions, Pointer } from './evp-functions.ts'
+import type { Pointer } from './evp-functions.ts'
+
+/** Gives an object of OpenSSL back; it wipes what secrets the object holds. */
+export type FreeFunction = (address: Pointer) => void
 
 /**
- * One EVP_CIPHER_CTX with its key: the owner of the only native memory there is. It is freed once, by
- * {@link free} or, when its owner forgot, by the garbage collector some time later; OpenSSL wipes the key then.
+ * The owner of one context of OpenSSL's, the only kind of native memory there is. It is freed once, by {@link free} or,
+ * when its owner forgot, by the garbage collector some time later.
  */
 export class EvpContext {
-  readonly #functions: EvpFunctions
+  readonly #what: string
+  readonly #free: FreeFunction
   #address: Pointer | undefined
 
-  /** @throws NativeError NATIVE_FAILED when OpenSSL has no memory */
-  constructor(functions: EvpFunctions) {
-    const address = functions.newContext()
-    if (address === null) throw new NativeError('NATIVE_FAILED', 'EVP_CIPHER_CTX_new has no memory')
-    this.#functions = functions
+  /**
+   * @param what begins messages, such as "The AEAD context"
+   * @param address fresh from OpenSSL; null when it has no memory
+   * @throws NativeError NATIVE_FAILED when OpenSSL has no memory
+   */
+  constructor(what: string, address: Pointer | null, free: FreeFunction) {
+    if (address === null) throw new NativeError('NATIVE_FAILED', `${what} finds no memory`)
+    this.#what = what
+    this.#free = free
     this.#address = address
-    forgotten.register(this, { functions, address }, this)
+    forgotten.register(this, { free, address }, this)
   }
 
   /** @throws ReferenceError after {@link free} */
   get address(): Pointer {
-    if (this.#address === undefined) throw new ReferenceError('The AEAD context was used after it was freed')
+    if (this.#address === undefined) throw new ReferenceError(`${this.#what} was used after it was freed`)
     return this.#address
   }
 
-  /** Wipes the key and releases the memory. Idempotent. */
+  /** Wipes the secrets and releases the memory. Idempotent. */
   free(): void {
     if (this.#address === undefined) return
     forgotten.unregister(this)
-    this.#functions.freeContext(this.#address)
+    this.#free(this.#address)
     this.#address = undefined
   }
 }
 
 /** The safety net. What it holds must not lead back to the context, or nothing would ever be collected. */
-const forgotten = new FinalizationRegistry<{ functions: EvpFunctions; address: Pointer }>(
-  ({ functions, address }) => functions.freeContext(address),
+const forgotten = new FinalizationRegistry<{ free: FreeFunction; address: Pointer }>(({ free, address }) =>
+  free(address),
 )

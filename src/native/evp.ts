@@ -1,6 +1,8 @@
 import { messageOf } from '../errors.ts'
 import { EvpOpener, EvpSealer } from './evp-aead.ts'
 import { bindEvpFunctions, type EvpFunctions, type Pointer } from './evp-functions.ts'
+import { EvpHashes } from './evp-hash.ts'
+import { bindEvpHashFunctions } from './evp-hash-functions.ts'
 import { loadKoffi } from './koffi.ts'
 
 /** The AEADs, with OpenSSL's name, the key's length and the known answer that {@link loadEvp} asks for. */
@@ -23,12 +25,14 @@ export type EvpProbe =
   | { readonly kind: 'available'; readonly evp: Evp }
   | { readonly kind: 'missing'; readonly reason: string }
 
-/** Record protection by the OpenSSL that Node itself carries. Made by {@link loadEvp} only. */
+/** Record protection and hashes by the OpenSSL that Node itself carries. Made by {@link loadEvp} only. */
 export class Evp {
+  readonly hashes: EvpHashes
   readonly #functions: EvpFunctions
   readonly #ciphers: Readonly<Record<EvpAeadName, Pointer>>
 
-  constructor(functions: EvpFunctions, ciphers: Readonly<Record<EvpAeadName, Pointer>>) {
+  constructor(functions: EvpFunctions, ciphers: Readonly<Record<EvpAeadName, Pointer>>, hashes: EvpHashes) {
+    this.hashes = hashes
     this.#functions = functions
     this.#ciphers = ciphers
   }
@@ -59,12 +63,14 @@ let probe: EvpProbe | undefined
 
 function probeEvp(): EvpProbe {
   try {
-    const functions = bindEvpFunctions(loadKoffi().load(null))
-    const evp = new Evp(functions, {
+    const library = loadKoffi().load(null)
+    const functions = bindEvpFunctions(library)
+    const ciphers = {
       'aes-128-gcm': fetchCipher(functions, 'aes-128-gcm'),
       'aes-256-gcm': fetchCipher(functions, 'aes-256-gcm'),
       'chacha20-poly1305': fetchCipher(functions, 'chacha20-poly1305'),
-    })
+    }
+    const evp = new Evp(functions, ciphers, new EvpHashes(bindEvpHashFunctions(library)))
     checkKnownAnswers(evp)
     return { kind: 'available', evp }
   } catch (error) {

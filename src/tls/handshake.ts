@@ -207,6 +207,7 @@ export class HandshakeContext {
   /** Wipes every secret in our charge: the connection is over. */
   wipe(): void {
     this.isOver = true
+    this.transcript[Symbol.dispose]()
     for (const secret of this.#owned) {
       if (secret instanceof Uint8Array) secret.fill(0)
       else secret[Symbol.dispose]()

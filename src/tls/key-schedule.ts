@@ -5,7 +5,14 @@
 import { Writer } from '../bytes/writer.ts'
 import { utf8 } from '../bytes/bytes.ts'
 import { hkdfExpand, hkdfExtract } from '../crypto/hkdf.ts'
-import { HASH_BYTES, type CryptoProvider, type HashName } from '../crypto/provider.ts'
+import {
+  AEAD_KEY_BYTES,
+  AEAD_NONCE_BYTES,
+  HASH_BYTES,
+  type CryptoProvider,
+  type HashName,
+} from '../crypto/provider.ts'
+import type { CipherSuiteParameters } from './registry.ts'
 
 const LABEL = {
   externalBinder: 'ext binder',
@@ -24,6 +31,8 @@ const LABEL = {
   resumption: 'resumption',
   finished: 'finished',
   trafficUpdate: 'traffic upd',
+  key: 'key',
+  iv: 'iv',
 } as const
 
 const NOTHING = new Uint8Array(0)
@@ -151,13 +160,25 @@ export function hkdfExpandLabel(
   context: Uint8Array,
   length: number,
 ): Uint8Array {
-  const info = new Writer(64)
+  const info = labelWriter
+    .restart()
     .uint16(length)
-    .vector8((text) => text.bytes(utf8(`tls13 ${label}`)))
+    .vector8((text) => text.bytes(encodedLabels.get(label) ?? encodeLabel(label)))
     .vector8((hashed) => hashed.bytes(context))
-    .finish()
-  return hkdfExpand(crypto, hash, secret, info, length)
+  return hkdfExpand(crypto, hash, secret, info.written, length)
 }
+
+function encodeLabel(label: string): Uint8Array {
+  return utf8(`tls13 ${label}`)
+}
+
+/** Our own; those of exporters are anybody's. */
+const encodedLabels: ReadonlyMap<string, Uint8Array> = new Map(
+  Object.values(LABEL).map((label) => [label, encodeLabel(label)]),
+)
+
+/** A handshake expands some fifty labels; what a label says is no secret. */
+const labelWriter = new Writer()
 
 /** The verify_data of a Finished message (RFC 8446 §4.4.4). */
 export function finishedMac(
@@ -202,4 +223,16 @@ export function exportKeyingMaterial(
   const material = hkdfExpandLabel(crypto, hash, secret, LABEL.exporter, context, request.length)
   secret.fill(0)
   return material
+}
+
+/** What records are protected with (RFC 8446 §7.3). */
+export function trafficKeys(
+  crypto: CryptoProvider,
+  { hash, aead }: CipherSuiteParameters,
+  secret: Uint8Array,
+): { readonly key: Uint8Array; readonly iv: Uint8Array } {
+  return {
+    key: hkdfExpandLabel(crypto, hash, secret, LABEL.key, NOTHING, AEAD_KEY_BYTES[aead]),
+    iv: hkdfExpandLabel(crypto, hash, secret, LABEL.iv, NOTHING, AEAD_NONCE_BYTES),
+  }
 }

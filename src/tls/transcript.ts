@@ -3,7 +3,7 @@ import type { CryptoProvider, HashContext, HashName } from '../crypto/provider.t
 import { HandshakeType } from './registry.ts'
 
 /** The running hash over all handshake messages (RFC 8446 §4.4.1). It begins before its hash is agreed. */
-export class Transcript {
+export class Transcript implements Disposable {
   readonly #crypto: CryptoProvider
   #waiting: Uint8Array[] = []
   #context: HashContext | undefined
@@ -42,7 +42,7 @@ export class Transcript {
 
   /** Begins anew with the message_hash of a first ClientHello (RFC 8446 §4.4.1). */
   restart(hash: HashName, helloHash: Uint8Array): void {
-    this.#waiting = []
+    this[Symbol.dispose]()
     this.#context = this.#crypto.hash(hash)
     this.add(
       new Writer()
@@ -54,7 +54,7 @@ export class Transcript {
 
   /** What the hash would be with `more` at the end; before it is fixed, under any hash. */
   hashWith(hash: HashName, more: Uint8Array = new Uint8Array(0)): Uint8Array {
-    const context = this.#context?.clone() ?? this.#crypto.hash(hash)
+    using context = this.#context?.clone() ?? this.#crypto.hash(hash)
     for (const message of this.#waiting) context.update(message)
     context.update(more)
     return context.digest()
@@ -65,5 +65,12 @@ export class Transcript {
     if (this.#context === undefined)
       throw new TypeError('The transcript has no hash before a cipher suite is agreed')
     return this.#context.digest()
+  }
+
+  /** Forgets all messages; their hash is needed no more. */
+  [Symbol.dispose](): void {
+    this.#waiting = []
+    this.#context?.[Symbol.dispose]()
+    this.#context = undefined
   }
 }

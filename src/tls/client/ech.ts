@@ -193,7 +193,7 @@ export function judgeAnswer(
   { hash }: CipherSuiteParameters,
 ): 'accepted' | 'rejected' {
   if (ech.status === 'rejected') return 'rejected'
-  const transcript = hs.transcript.clone()
+  using transcript = hs.transcript.clone()
   if (answer.kind === 'hello_retry_request') transcript.collapse(hash)
   const accepted = confirms(hs.crypto, answer, { hash, innerRandom: hello.random, transcript })
   if (ech.status === 'accepted') {

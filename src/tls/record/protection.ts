@@ -1,5 +1,4 @@
 import {
-  AEAD_KEY_BYTES,
   AEAD_NONCE_BYTES,
   AEAD_TAG_BYTES,
   type AeadOpener,
@@ -7,7 +6,7 @@ import {
   type CryptoProvider,
 } from '../../crypto/provider.ts'
 import { TlsError } from '../errors.ts'
-import { hkdfExpandLabel } from '../key-schedule.ts'
+import { trafficKeys } from '../key-schedule.ts'
 import { ContentType, ProtocolVersion, type CipherSuiteParameters } from '../registry.ts'
 
 /** Type, legacy version and length (RFC 8446 §5.1). */
@@ -179,17 +178,4 @@ export function writeHeader(
   output[2] = version
   output[3] = length >>> 8
   output[4] = length
-}
-
-/** RFC 8446 §7.3. */
-function trafficKeys(
-  crypto: CryptoProvider,
-  suite: CipherSuiteParameters,
-  secret: Uint8Array,
-): { key: Uint8Array; iv: Uint8Array } {
-  const none = new Uint8Array(0)
-  return {
-    key: hkdfExpandLabel(crypto, suite.hash, secret, 'key', none, AEAD_KEY_BYTES[suite.aead]),
-    iv: hkdfExpandLabel(crypto, suite.hash, secret, 'iv', none, AEAD_NONCE_BYTES),
-  }
 }

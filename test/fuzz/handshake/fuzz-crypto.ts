@@ -96,7 +96,12 @@ const CONSTANT_HASHES: Pick<CryptoProvider, 'hash' | 'digest' | 'hmac'> = {
 }
 
 function constantHash(name: HashName): HashContext {
-  return { update: () => undefined, digest: () => zeros(name), clone: () => constantHash(name) }
+  return {
+    update: () => undefined,
+    digest: () => zeros(name),
+    clone: () => constantHash(name),
+    [Symbol.dispose]: () => undefined,
+  }
 }
 
 function zeros(name: HashName): Uint8Array {
