@@ -1,5 +1,6 @@
 import type { CryptoProvider } from '../crypto/provider.ts'
 import type { Certificate } from '../pki/certificate.ts'
+import type { CertificateMemory } from '../pki/certificate-memory.ts'
 import { listText } from '../pki/label.ts'
 import { validatePath } from '../pki/path.ts'
 import { recheckPath } from '../pki/recheck.ts'
@@ -15,6 +16,8 @@ export interface SvidVerifierOptions {
   readonly crypto: CryptoProvider
   /** Who the peer must be; a function may allow several. @default anyone of a trust domain that has a bundle */
   readonly expected?: SpiffeId | ((id: SpiffeId) => boolean)
+  /** Remembers which chains were found valid. @default each is verified anew */
+  readonly certificates?: CertificateMemory | undefined
 }
 
 /**
@@ -23,7 +26,12 @@ export interface SvidVerifierOptions {
  *
  * All it throws is a CertificateError; of those, what concerns the identity is an IdentityError.
  */
-export function svidVerifier({ bundles, crypto, expected }: SvidVerifierOptions): CertificateVerifier {
+export function svidVerifier({
+  bundles,
+  crypto,
+  expected,
+  certificates,
+}: SvidVerifierOptions): CertificateVerifier {
   return {
     get authorities(): readonly Uint8Array[] {
       return Array.from(bundles(), ({ anchors }) => anchors.map(({ subject }) => subject.der)).flat()
@@ -34,7 +42,8 @@ export function svidVerifier({ bundles, crypto, expected }: SvidVerifierOptions)
       const id = svidIdentity(leaf)
       const anchors = anchorsFor(id, leaf, bundles())
       const usage = peerRole === 'server' ? 'serverAuth' : 'clientAuth'
-      const { path, expiresAtMs } = validatePath(chain, { anchors, nowMs, crypto, usage })
+      const options = { anchors, nowMs, crypto, usage } as const
+      const { path, expiresAtMs } = certificates?.validate(chain, options) ?? validatePath(chain, options)
       checkExpected(id, leaf, expected)
       return { name: id.toString(), expiresAtMs, path }
     },

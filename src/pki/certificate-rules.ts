@@ -7,6 +7,7 @@ import { CertificateError } from './errors.ts'
 import type { PkiErrorCode } from './errors.ts'
 import { certificateLabel, timeText } from './label.ts'
 import { Oid } from './oid.ts'
+import { publicKeyOf } from './public-keys.ts'
 
 /** What a leaf is used for; also the names of the extended key usages. */
 export type CertificateUsage = 'serverAuth' | 'clientAuth'
@@ -138,7 +139,7 @@ export function keyProblem({
 /** The key of a certificate, ready for use. @throws CertificateError PKI_UNSUPPORTED */
 export function importKey(certificate: Certificate, crypto: CryptoProvider): PublicKey {
   try {
-    return crypto.importPublicKey(certificate.publicKey.spki)
+    return publicKeyOf(certificate, crypto)
   } catch (cause) {
     if (!(cause instanceof CryptoError)) throw cause
     throw new CertificateError(

@@ -1,4 +1,5 @@
 import type { CryptoProvider } from '../crypto/provider.ts'
+import type { CertificateMemory } from '../pki/certificate-memory.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 import { svidVerifier } from '../identity/svid-verifier.ts'
 import { messageOf } from '../errors.ts'
@@ -13,33 +14,41 @@ export interface TlsServices {
   readonly crypto: CryptoProvider
   /** Wall clock, in milliseconds since the Unix epoch. */
   readonly nowMs: () => number
+  /** What is known of peers that were here before. */
+  readonly certificates: CertificateMemory
 }
 
 type Trace = (event: TraceEvent) => void
 
 /** Our side of a connection to `expected` and nobody else. */
 export function clientOptions(
-  { crypto, nowMs }: TlsServices,
+  { crypto, nowMs, certificates }: TlsServices,
   view: MeshView,
   { expected, trace }: { readonly expected: SpiffeId; readonly trace: Trace },
 ): ClientOptions {
   return {
     crypto,
+    certificates,
     nowMs: connectionClock(nowMs),
     trace,
     credential: view.svid,
-    verifier: svidVerifier({ bundles: () => view.bundles, crypto, expected }),
+    verifier: svidVerifier({ bundles: () => view.bundles, crypto, expected, certificates }),
   }
 }
 
 /** Our side of a connection from anyone whom the trust bundles know; policy decides the rest. */
-export function serverOptions({ crypto, nowMs }: TlsServices, view: MeshView, trace: Trace): ServerOptions {
+export function serverOptions(
+  { crypto, nowMs, certificates }: TlsServices,
+  view: MeshView,
+  trace: Trace,
+): ServerOptions {
   return {
     crypto,
+    certificates,
     nowMs: connectionClock(nowMs),
     trace,
     credential: () => view.svid,
-    clientVerifier: svidVerifier({ bundles: () => view.bundles, crypto }),
+    clientVerifier: svidVerifier({ bundles: () => view.bundles, crypto, certificates }),
     allowAnonymousClient: false,
   }
 }

@@ -4,6 +4,7 @@ import type { PublicKey } from '../crypto/provider.ts'
 import { parseSubjectPublicKey } from '../pki/algorithms.ts'
 import { parseCertificate, type Certificate } from '../pki/certificate.ts'
 import { CertificateError } from '../pki/errors.ts'
+import { publicKeyOf } from '../pki/public-keys.ts'
 import type { VerificationContext, VerifiedPeer } from '../pki/verifier.ts'
 import { restoreCertificate } from './certificate-compression.ts'
 import { TlsError } from './errors.ts'
@@ -97,7 +98,7 @@ function readShown(message: HandshakeMessage, expectation: PeerExpectation): Sho
     const spki = readRawPublicKey(entries.map(({ certificate }) => certificate))
     return { spki, extensions, verify: (context) => options.rawPublicKeyVerifier!.verify(spki, context) }
   }
-  const chain = entries.map(({ certificate }) => readCertificate(certificate))
+  const chain = entries.map(({ certificate }) => readCertificate(certificate, options))
   const leaf = chain[0]!
   return {
     spki: leaf.publicKey.spki,
@@ -108,9 +109,9 @@ function readShown(message: HandshakeMessage, expectation: PeerExpectation): Sho
 }
 
 /** A raw public key in the place of a certificate is not a bad certificate: it is none. */
-function readCertificate(der: Uint8Array): Certificate {
+function readCertificate(der: Uint8Array, { certificates }: EndpointOptions): Certificate {
   try {
-    return parseCertificate(der)
+    return certificates?.read(der) ?? parseCertificate(der)
   } catch (thrown) {
     if (!isRawPublicKey(der)) throw asRejection(thrown)
     throw new TlsError('TLS_DECODE_ERROR', 'Certificate holds a raw public key, but X.509 was agreed', {
@@ -230,7 +231,7 @@ function importKey({ crypto }: HandshakeContext, { leaf, spki }: Shown): PublicK
     throw asRejection(cause)
   }
   try {
-    return crypto.importPublicKey(spki)
+    return leaf === undefined ? crypto.importPublicKey(spki) : publicKeyOf(leaf, crypto)
   } catch (cause) {
     if (!(cause instanceof CryptoError)) throw cause
     throw new TlsError(

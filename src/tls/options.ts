@@ -1,5 +1,6 @@
 import type { CryptoProvider, GroupName, KeyKind, SignatureParameters } from '../crypto/provider.ts'
 import type { Certificate } from '../pki/certificate.ts'
+import type { CertificateMemory } from '../pki/certificate-memory.ts'
 import type { CertificateVerifier, VerificationContext, VerifiedPeer } from '../pki/verifier.ts'
 import type { CertificateCompressor } from './certificate-compression.ts'
 import type { EchKey } from './ech/config.ts'
@@ -138,6 +139,8 @@ export interface EndpointOptions {
   readonly requestOcspResponse?: boolean
   /** Asks peers for signed certificate timestamps, which go to the verifier. @default false */
   readonly requestCertificateTimestamps?: boolean
+  /** Remembers the certificates of peers, so that those who come again cost less. @default each is read anew */
+  readonly certificates?: CertificateMemory
   /** Lets peers prove themselves by key alone (RFC 7250). @default by certificates only */
   readonly rawPublicKeyVerifier?: RawPublicKeyVerifier
   /** How peers may prove themselves, by preference. @default whatever there is a verifier for, certificates first */

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import type { CryptoProvider, KeyKind, PrivateKey } from '../../src/crypto/provider.ts'
 import { svidVerifier } from '../../src/identity/svid-verifier.ts'
+import type { CertificateMemory } from '../../src/pki/certificate-memory.ts'
 import type { CertificateVerifier } from '../../src/pki/verifier.ts'
 import { mintSvid, mintTrustDomain, type Minted, type MintedTrustDomain } from './certificates.ts'
 
@@ -31,8 +32,9 @@ export async function mintWorkloads(kind: KeyKind = 'ec-p256', nowMs: number = N
 export function verifierFor(
   { domain }: Pick<Workloads, 'domain'>,
   crypto: CryptoProvider = nativeCrypto(),
+  certificates?: CertificateMemory,
 ): CertificateVerifier {
-  return svidVerifier({ bundles: () => domain.bundles, crypto })
+  return svidVerifier({ bundles: () => domain.bundles, crypto, certificates })
 }
 
 /** A key of any kind; the providers make none of RSA. */

@@ -2,6 +2,7 @@ import type { Address } from '../../config/address.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { messageOf } from '../../errors.ts'
 import type { Listener, Transport } from '../../net/transport.ts'
+import { CertificateMemory } from '../../pki/certificate-memory.ts'
 import { AccessLog } from '../../telemetry/access-log.ts'
 import { DecisionLog } from '../../telemetry/decision-log.ts'
 import { HandshakeLog } from '../../telemetry/handshake-log.ts'
@@ -128,7 +129,7 @@ function servicesOf(
   const log = createLogger({ level: config.log.level, destination: lines, component: 'proxy' })
   const services: ProxyServices = {
     transport,
-    tls: { crypto, nowMs },
+    tls: { crypto, nowMs, certificates: new CertificateMemory() },
     handshakeTimeoutMs: config.handshakeTimeoutMs,
     views: new MeshViews(),
     live: new LiveConnections(nowMs, (change) => counters.add('live', change)),

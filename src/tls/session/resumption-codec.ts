@@ -1,7 +1,7 @@
 /** What is kept of a connection as bytes: sealed into a server's tickets, and in a client's file of sessions. */
 import type { Reader } from '../../bytes/reader.ts'
 import type { Writer } from '../../bytes/writer.ts'
-import { parseCertificate } from '../../pki/certificate.ts'
+import { parseCertificate, type Certificate } from '../../pki/certificate.ts'
 import type { VerifiedPeer } from '../../pki/verifier.ts'
 import { CertificateType, CIPHER_SUITES, SIGNATURE_SCHEMES } from '../registry.ts'
 import type { ResumptionState } from './resumption.ts'
@@ -28,7 +28,10 @@ export function writeResumptionState(writer: Writer, state: ResumptionState): vo
  *
  * @throws DecodeError, CertificateError
  */
-export function readResumptionState(reader: Reader): ResumptionState | undefined {
+export function readResumptionState(
+  reader: Reader,
+  readCertificate: (der: Uint8Array) => Certificate = (der) => parseCertificate(der.slice()),
+): ResumptionState | undefined {
   const suite = reader.uint16('cipher_suite')
   const cipherSuite = CIPHER_SUITES.find(({ code }) => code === suite)?.name
   const preSharedKey = reader.bytes8('pre_shared_key').slice()
@@ -41,7 +44,7 @@ export function readResumptionState(reader: Reader): ResumptionState | undefined
   const isRaw = reader.uint8('server_certificate_type') === CertificateType.RawPublicKey
   const externalPsk = reader.bytes16('external_psk').slice()
   const peer = reader.vector24('peer', (contents) =>
-    contents.remaining === 0 ? undefined : readPeer(contents),
+    contents.remaining === 0 ? undefined : readPeer(contents, readCertificate),
   )
   if (cipherSuite === undefined) return undefined
   return {
@@ -76,11 +79,11 @@ function writePeer(writer: Writer, { name, expiresAtMs, path, rawPublicKey }: Ve
   for (const { der } of path) writer.vector24((certificate) => certificate.bytes(der))
 }
 
-function readPeer(reader: Reader): VerifiedPeer {
+function readPeer(reader: Reader, readCertificate: (der: Uint8Array) => Certificate): VerifiedPeer {
   const name = readText(reader) ?? ''
   const expiresAtMs = readTime(reader)
   const rawPublicKey = reader.bytes16('raw_public_key').slice()
-  const path = reader.each((item) => parseCertificate(item.bytes24('certificate').slice()))
+  const path = reader.each((item) => readCertificate(item.bytes24('certificate')))
   return { name, expiresAtMs, path, ...(rawPublicKey.length === 0 ? {} : { rawPublicKey }) }
 }
 

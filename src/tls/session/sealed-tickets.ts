@@ -3,12 +3,14 @@ import { DecodeError } from '../../bytes/errors.ts'
 import { readAll } from '../../bytes/reader.ts'
 import { Writer } from '../../bytes/writer.ts'
 import { AEAD_NONCE_BYTES, AEAD_TAG_BYTES, type CryptoProvider } from '../../crypto/provider.ts'
+import type { CertificateMemory } from '../../pki/certificate-memory.ts'
 import { CertificateError } from '../../pki/errors.ts'
 import type { ServerTicketState, ServerTicketStore } from './resumption.ts'
 import { readResumptionState, readTime, writeResumptionState, writeTime } from './resumption-codec.ts'
 
 const AEAD = 'aes-256-gcm'
 const NAME_BYTES = 16
+const NO_TAG = new Uint8Array(AEAD_TAG_BYTES)
 
 /** The layout below; another layout gets another number, so that old tickets are refused and not misread. */
 const LAYOUT = 4
@@ -37,15 +39,20 @@ export function makeTicketKey(crypto: CryptoProvider): TicketKey {
  * that it never carries early data.
  *
  * @param keys asked anew for each ticket, so that keys can rotate
+ * @param certificates remembers those that tickets hold; without it they are read anew for each
  */
-export function sealedTickets(crypto: CryptoProvider, keys: () => TicketKeys): ServerTicketStore {
+export function sealedTickets(
+  crypto: CryptoProvider,
+  keys: () => TicketKeys,
+  certificates?: CertificateMemory,
+): ServerTicketStore {
   return {
     isSingleUse: false,
     issue: (state) => seal(crypto, keys().current, encodeState(state)),
     redeem(ticket, nowMs) {
       const encoded = open(crypto, keys(), ticket)
       if (encoded === undefined) return undefined
-      const state = readState(encoded)
+      const state = readState(encoded, certificates)
       encoded.fill(0)
       return state !== undefined && state.expiresAtMs > nowMs ? state : undefined
     },
@@ -55,10 +62,12 @@ export function sealedTickets(crypto: CryptoProvider, keys: () => TicketKeys): S
 function seal(crypto: CryptoProvider, key: TicketKey, plaintext: Uint8Array): Uint8Array {
   using sealer = crypto.sealer(AEAD, key.secret)
   const nonce = crypto.random(AEAD_NONCE_BYTES)
-  const ciphertext = new Uint8Array(plaintext.length + AEAD_TAG_BYTES)
-  sealer.seal(nonce, key.name, plaintext, ciphertext)
+  const writer = new Writer(NAME_BYTES + AEAD_NONCE_BYTES + plaintext.length + AEAD_TAG_BYTES)
+  const ticket = writer.bytes(key.name).bytes(nonce).bytes(plaintext).bytes(NO_TAG).finish()
+  const sealed = ticket.subarray(NAME_BYTES + AEAD_NONCE_BYTES)
+  sealer.seal(nonce, key.name, sealed.subarray(0, plaintext.length), sealed)
   plaintext.fill(0)
-  return new Writer().bytes(key.name).bytes(nonce).bytes(ciphertext).finish()
+  return ticket
 }
 
 function open(crypto: CryptoProvider, keys: TicketKeys, ticket: Uint8Array): Uint8Array | undefined {
@@ -89,19 +98,25 @@ function encodeState(state: ServerTicketState): Uint8Array {
 }
 
 /** An authentic ticket of another version of us, which shares our keys, says nothing to us: then there is no ticket. */
-function readState(encoded: Uint8Array): ServerTicketState | undefined {
+function readState(
+  encoded: Uint8Array,
+  certificates: CertificateMemory | undefined,
+): ServerTicketState | undefined {
   if (encoded[0] !== LAYOUT) return undefined
   try {
-    return decodeState(encoded.subarray(1))
+    return decodeState(encoded.subarray(1), certificates)
   } catch (thrown) {
     if (thrown instanceof DecodeError || thrown instanceof CertificateError) return undefined
     throw thrown
   }
 }
 
-function decodeState(encoded: Uint8Array): ServerTicketState | undefined {
+function decodeState(
+  encoded: Uint8Array,
+  certificates: CertificateMemory | undefined,
+): ServerTicketState | undefined {
   return readAll(encoded, 'ticket', (reader) => {
-    const state = readResumptionState(reader)
+    const state = readResumptionState(reader, certificates && ((der) => certificates.read(der)))
     const [issuedAtMs, expiresAtMs] = [readTime(reader), readTime(reader)]
     return state === undefined ? undefined : { ...state, issuedAtMs, expiresAtMs }
   })
