@@ -1,3 +1,4 @@
+import { concat } from '../bytes/bytes.ts'
 import { AlertDescription, AlertLevel } from './alerts.ts'
 import { clientHandshake } from './client/handshake.ts'
 import { asTlsError, TlsError } from './errors.ts'
@@ -30,6 +31,8 @@ export class TlsConnection implements Disposable {
   #postHandshake: PostHandshake | undefined
   #session: Session | undefined
   #state: State = 'idle'
+  /** Records of the handshake that wait to go out together; undefined when nothing waits. */
+  #flight: Uint8Array[] | undefined
   #sentClose = false
   #receivedClose = false
   #sawPeerMessage = false
@@ -73,7 +76,7 @@ export class TlsConnection implements Disposable {
       changeCipherSpec: (fragment) => this.#receiveChangeCipherSpec(fragment),
       applicationData: (plaintext, protection) => this.#receiveData(plaintext, protection),
     })
-    this.#writer = new RecordWriter(crypto, role, options, (ciphertext) => handlers.output(ciphertext))
+    this.#writer = new RecordWriter(crypto, role, options, (ciphertext) => this.#deliver(ciphertext))
     const services = {
       crypto,
       reader: this.#reader,
@@ -233,13 +236,31 @@ export class TlsConnection implements Disposable {
     return this.#options.nowMs()
   }
 
-  /** Turns whatever is thrown while the peer's bytes are handled into the end of the connection. */
+  /**
+   * Turns whatever is thrown while the peer's bytes are handled into the end of the connection. What a handshake answers
+   * to them goes out at once: each delivery may cost a system call, and a packet.
+   */
   #guard(act: () => void): void {
+    if (this.#state === 'handshaking') this.#flight ??= []
     try {
       act()
     } catch (thrown) {
       if (this.#state !== 'over') this.#fail(asTlsError(thrown))
     }
+    this.#release()
+  }
+
+  #deliver(ciphertext: Uint8Array): void {
+    if (this.#flight === undefined) this.#handlers.output(ciphertext)
+    else this.#flight.push(ciphertext)
+  }
+
+  /** Lets out what waits, and holds back nothing more. */
+  #release(): void {
+    const flight = this.#flight
+    this.#flight = undefined
+    if (flight === undefined || flight.length === 0) return
+    this.#handlers.output(flight.length === 1 ? flight[0]! : concat(...flight))
   }
 
   /** Runs the handshake until it needs a message or an answer that has not come, or is complete. */
@@ -271,6 +292,7 @@ export class TlsConnection implements Disposable {
   #establish(established: Established): void {
     this.#state = 'open'
     this.#session = established.session
+    this.#context.transcript[Symbol.dispose]()
     this.#postHandshake = new PostHandshake(
       this.#role,
       this.#options,
@@ -279,6 +301,7 @@ export class TlsConnection implements Disposable {
     )
     this.#traceEarlyBytes()
     this.#postHandshake.begin()
+    this.#release()
     // Whoever took the tickets may have ended the connection.
     if (this.#isOver) return
     this.#trace({ kind: 'established', atMs: this.#nowMs })
@@ -384,6 +407,7 @@ export class TlsConnection implements Disposable {
 
   #fail(error: TlsError): void {
     this.#sendFatalAlert(error)
+    this.#release()
     if (this.#session === undefined) this.#traceEarlyBytes()
     this.#trace({ kind: 'failed', error, atMs: this.#nowMs })
     this.#end()

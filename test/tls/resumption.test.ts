@@ -256,6 +256,18 @@ test('a server that issues no tickets, and a client that keeps none, go on with 
   )
 })
 
+test('a client holds as many tickets after a resumption as before: the one that it used is replaced', () => {
+  const kept = memory()
+  connect(kept)
+  for (let connection = 0; connection < 3; connection++) {
+    const { client } = connect(kept)
+    assert.equal(client.session?.resumed, true)
+  }
+  assert.notEqual(kept.tickets.take(NOW_MS), undefined)
+  assert.notEqual(kept.tickets.take(NOW_MS), undefined)
+  assert.equal(kept.tickets.take(NOW_MS), undefined)
+})
+
 test('statefulTickets forgets the oldest beyond its capacity', () => {
   const store = statefulTickets(crypto, 2)
   const kept = memory(store)

@@ -104,7 +104,6 @@ const RESUMED: States = {
     only('encrypted_extensions'),
     FINISHED,
     ['new_session_ticket', OPEN_CLIENT],
-    ['new_session_ticket', OPEN_CLIENT],
     OPEN.client,
   ],
   server: BY_KEY.server,

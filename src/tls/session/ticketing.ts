@@ -14,7 +14,7 @@ const NONCE_BYTES = 2
 /** What a server hands out after each handshake. */
 export interface TicketPolicy {
   readonly store: RemoteTicketStore
-  /** Tickets for each connection. @default 2 */
+  /** Tickets after each full handshake; a resumed one has used one, and gets one. @default 2 */
   readonly count?: number
   /** At most seven days, and never longer than the client's certificate. @default one hour */
   readonly lifetimeSeconds?: number
@@ -48,7 +48,7 @@ export function issueTickets(
   const seconds = Math.min(wanted, left)
   if (seconds <= 0) return []
   const earlyBytes = store.isSingleUse ? maxEarlyDataBytes : 0
-  return Array.from({ length: count }, (_, index) => {
+  return Array.from({ length: session.resumed ? Math.min(count, 1) : count }, (_, index) => {
     const nonce = new Writer(NONCE_BYTES).uint16(index).finish()
     const ageAdd = new DataView(crypto.random(4).buffer).getUint32(0)
     const ticket = store.issue({
