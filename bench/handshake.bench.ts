@@ -1,109 +1,133 @@
 /**
- * Full handshakes with client certificates, and bulk data, by the engine and by node:tls: client and server in one
- * process, on one thread, without sockets. Interleaved; the medians are shown. Only the ratios mean anything on
- * another machine. Run it with `node bench/handshake.bench.ts`.
+ * Full and resumed handshakes with certificates on both sides, and bulk data, by the engine and by node:tls: client and
+ * server in one process, on one thread, in memory and over loopback. Rounds are interleaved and medians shown. Only the
+ * ratios mean anything on another machine.
+ *
+ * `node [--expose-gc] bench/handshake.bench.ts [--rounds N] [--round-ms N] [--json FILE]`
  */
-import { once } from 'node:events'
-import { duplexPair } from 'node:stream'
-import { connect, createSecureContext, TLSSocket, type SecureContext } from 'node:tls'
+import { writeFile } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
 import { nativeCrypto } from '../src/crypto/native-provider.ts'
-import type { GroupName } from '../src/crypto/provider.ts'
-import { encodePem } from '../src/pki/pem.ts'
-import { TlsConnection } from '../src/tls/connection.ts'
-import type { ConnectionHandlers } from '../src/tls/handlers.ts'
-import { pemOf } from '../test/support/certificates.ts'
-import { mintWorkloads, verifierFor, type Workloads } from '../test/support/tls-workloads.ts'
-
-const ROUNDS = 7
-/** Long enough for the clock, short enough for a laptop. */
-const ROUND_MS = 300
+import { mintWorkloads, verifierFor } from '../test/support/tls-workloads.ts'
+import { EnginePair, engineInMemory, engineOverLoopback } from './support/engine-handshaker.ts'
+import type { BenchGroup, Handshaker } from './support/handshaker.ts'
+import { interleaved, median, rateOf, type Rate } from './support/interleaved.ts'
+import {
+  nodeContexts,
+  nodePair,
+  nodeTlsInMemory,
+  nodeTlsOverLoopback,
+} from './support/node-tls-handshaker.ts'
 
 const BULK_BYTES = 32 * 1024 * 1024
 /** What one write carries: four full records. */
 const CHUNK = new Uint8Array(65_536).fill(0x61)
 
-/** By node:tls's names. */
-const NODE_GROUPS: Readonly<Record<'x25519' | 'X25519MLKEM768', string>> = {
-  x25519: 'X25519',
-  X25519MLKEM768: 'X25519MLKEM768',
-}
+const { values: flags } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '7' },
+    /** Long enough for the clock, short enough for a laptop. */
+    'round-ms': { type: 'string', default: '250' },
+    json: { type: 'string' },
+  },
+})
+const rounds = Number(flags.rounds)
+const roundMs = Number(flags['round-ms'])
 
 const workloads = await mintWorkloads('ec-p256', Date.now())
 
-/** The measurements, one line each. */
-async function main(): Promise<void> {
-  for (const group of ['x25519', 'X25519MLKEM768'] as const) {
-    const contexts = nodeContexts(workloads, group)
-    const [ours, theirs] = await interleaved(
-      () => ratePerSecond(async () => new EnginePair(group)[Symbol.dispose]()),
-      () => ratePerSecond(() => nodeHandshake(contexts)),
-    )
-    show(`full handshakes, P-256, mutual, ${group}`, ours, theirs, '/s')
-  }
-
-  const contexts = nodeContexts(workloads, 'x25519')
-  const [ours, theirs] = await interleaved(
-    async () => engineBulk(),
-    () => nodeBulk(contexts),
-  )
-  show('bulk, one direction, sealed and opened, AES-128-GCM', ours, theirs, ' MB/s')
+interface Row {
+  readonly what: string
+  readonly unit: '/s' | 'MB/s'
+  readonly engine: number
+  readonly nodeTls: number
+  /** How many times as fast the engine is. */
+  readonly ratio: number
+  readonly engineCpuMicroseconds?: number
+  readonly nodeTlsCpuMicroseconds?: number
+  /** How many times as much processor time node:tls takes. */
+  readonly cpuRatio?: number
 }
 
-/** As bare as an engine can be run: no trace, no key log, bytes handed over as they come. */
-class EnginePair {
-  readonly client: TlsConnection
-  readonly #server: TlsConnection
-  readonly #toServer: Uint8Array[] = []
-  readonly #toClient: Uint8Array[] = []
-  established = 0
-  receivedBytes = 0
+const rows: Row[] = []
+for (const group of ['x25519', 'X25519MLKEM768'] as const) {
+  await measure(group, 'in memory', engineInMemory(workloads, group), nodeTlsInMemory(workloads, group))
+  await measure(
+    group,
+    'over loopback',
+    await engineOverLoopback(workloads, group),
+    await nodeTlsOverLoopback(workloads, group),
+  )
+}
+await measureBulk()
+if (flags.json !== undefined)
+  await writeFile(
+    flags.json,
+    `${JSON.stringify({ node: process.version, rounds, roundMs, rows }, undefined, 2)}\n`,
+  )
 
-  constructor(group: GroupName) {
-    const common = { crypto: nativeCrypto(), nowMs: Date.now, groups: [group] }
-    const verifier = verifierFor(workloads)
-    this.client = TlsConnection.client(
-      { ...common, verifier, credential: workloads.client },
-      this.#handlers(this.#toServer),
+/** Full ones, then resumed ones. */
+async function measure(
+  group: BenchGroup,
+  where: string,
+  engine: Handshaker,
+  nodeTls: Handshaker,
+): Promise<void> {
+  await using _engine = engine
+  await using _nodeTls = nodeTls
+  for (const resumed of [false, true]) {
+    const [ours, theirs] = await interleaved(
+      rounds,
+      () => round(engine),
+      () => round(nodeTls),
     )
-    this.#server = TlsConnection.server(
-      { ...common, clientVerifier: verifier, credential: () => workloads.server },
-      this.#handlers(this.#toClient),
-    )
-    this.#server.start()
-    this.client.start()
-    this.pump()
-    if (this.established !== 2) throw new Error('The engine did not come to an agreement')
-  }
-
-  /** Carries bytes until there are none. */
-  pump(): void {
-    while (this.#toServer.length + this.#toClient.length > 0) {
-      for (const bytes of this.#toServer.splice(0)) this.#server.receive(bytes)
-      for (const bytes of this.#toClient.splice(0)) this.client.receive(bytes)
+    show(`${resumed ? 'resumed' : 'full   '} handshakes, ${group}, ${where}`, ours, theirs)
+    async function round(side: Handshaker): Promise<Rate> {
+      // What is resumed goes on from a full handshake once, and from a resumed one from there.
+      await side.connect(false)
+      return rateOf(() => side.connect(resumed), roundMs)
     }
   }
+}
 
-  [Symbol.dispose](): void {
-    this.client[Symbol.dispose]()
-    this.#server[Symbol.dispose]()
-  }
+function show(what: string, ours: readonly Rate[], theirs: readonly Rate[]): void {
+  const engine = median(ours.map(({ perSecond }) => perSecond))
+  const nodeTls = median(theirs.map(({ perSecond }) => perSecond))
+  const engineCpu = median(ours.map(({ cpuMicroseconds }) => cpuMicroseconds))
+  const nodeTlsCpu = median(theirs.map(({ cpuMicroseconds }) => cpuMicroseconds))
+  rows.push({
+    what,
+    unit: '/s',
+    engine,
+    nodeTls,
+    ratio: engine / nodeTls,
+    engineCpuMicroseconds: engineCpu,
+    nodeTlsCpuMicroseconds: nodeTlsCpu,
+    cpuRatio: nodeTlsCpu / engineCpu,
+  })
+  const rates = `${(engine / nodeTls).toFixed(2)}× (engine ${engine.toFixed(0)}/s, node:tls ${nodeTls.toFixed(0)}/s)`
+  const costs = `processor time ${engineCpu.toFixed(0)} and ${nodeTlsCpu.toFixed(0)} µs: ${(nodeTlsCpu / engineCpu).toFixed(2)}×`
+  print(`${what}: ${rates}; ${costs}`)
+}
 
-  #handlers(outgoing: Uint8Array[]): ConnectionHandlers {
-    return {
-      output: (bytes) => outgoing.push(bytes),
-      established: () => this.established++,
-      data: ({ length }) => (this.receivedBytes += length),
-      peerClosed: () => undefined,
-      failed: (error) => {
-        throw error
-      },
-    }
-  }
+async function measureBulk(): Promise<void> {
+  const [ours, theirs] = await interleaved(rounds, () => Promise.resolve(engineBulk()), nodeBulk)
+  const [engine, nodeTls] = [median(ours), median(theirs)]
+  const what = 'bulk, one direction, sealed and opened, AES-128-GCM'
+  rows.push({ what, unit: 'MB/s', engine, nodeTls, ratio: engine / nodeTls })
+  print(
+    `${what}: ${(engine / nodeTls).toFixed(2)}× (engine ${engine.toFixed(0)}, node:tls ${nodeTls.toFixed(0)} MB/s)`,
+  )
 }
 
 /** In megabytes per second. */
 function engineBulk(): number {
-  using pair = new EnginePair('x25519')
+  const verifier = verifierFor(workloads)
+  const common = { crypto: nativeCrypto(), nowMs: Date.now }
+  using pair = new EnginePair(
+    { ...common, verifier, credential: workloads.client },
+    { ...common, clientVerifier: verifier, credential: workloads.server },
+  )
   const begin = performance.now()
   for (let sent = 0; sent < BULK_BYTES; sent += CHUNK.length) {
     pair.client.send(CHUNK)
@@ -113,55 +137,9 @@ function engineBulk(): number {
   return megabytesPerSecond(begin)
 }
 
-interface NodeContexts {
-  readonly client: SecureContext
-  readonly server: SecureContext
-}
-
-function nodeContexts({ client, server, domain }: Workloads, group: keyof typeof NODE_GROUPS): NodeContexts {
-  const ca = encodePem('CERTIFICATE', domain.root.certificate.der)
-  const context = (minted: typeof client): SecureContext =>
-    createSecureContext({
-      ...pemOf(minted),
-      ca,
-      minVersion: 'TLSv1.3',
-      ciphers: 'TLS_AES_128_GCM_SHA256',
-      ecdhCurve: NODE_GROUPS[group],
-    })
-  return { client: context(client), server: context(server) }
-}
-
-/** Two sockets of node:tls that have verified each other. */
-async function nodePair(contexts: NodeContexts): Promise<{ client: TLSSocket; server: TLSSocket }> {
-  const [near, far] = duplexPair()
-  const server = new TLSSocket(far, {
-    isServer: true,
-    secureContext: contexts.server,
-    requestCert: true,
-    rejectUnauthorized: true,
-  })
-  // SPIFFE IDs are not host names: the chain is verified, and the name is not.
-  const client = connect({
-    socket: near,
-    secureContext: contexts.client,
-    checkServerIdentity: () => undefined,
-  })
-  await Promise.all([once(client, 'secureConnect'), once(server, 'secure')])
-  // A bare server socket verifies the chain too, but leaves judging to its owner.
-  if (!client.authorized || server.getPeerX509Certificate() === undefined)
-    throw new Error('node:tls did not see the chains')
-  return { client, server }
-}
-
-async function nodeHandshake(contexts: NodeContexts): Promise<void> {
-  const { client, server } = await nodePair(contexts)
-  client.destroy()
-  server.destroy()
-}
-
 /** In megabytes per second. */
-async function nodeBulk(contexts: NodeContexts): Promise<number> {
-  const { client, server } = await nodePair(contexts)
+async function nodeBulk(): Promise<number> {
+  const { client, server } = await nodePair(nodeContexts(workloads, 'x25519')).open
   const all = Promise.withResolvers<void>()
   let receivedBytes = 0
   server.on('data', ({ length }: Uint8Array) => {
@@ -169,8 +147,9 @@ async function nodeBulk(contexts: NodeContexts): Promise<number> {
     if (receivedBytes === BULK_BYTES) all.resolve()
   })
   const begin = performance.now()
-  for (let sent = 0; sent < BULK_BYTES; sent += CHUNK.length)
-    if (!client.write(CHUNK)) await once(client, 'drain')
+  for (let sent = 0; sent < BULK_BYTES; sent += CHUNK.length) {
+    if (!client.write(CHUNK)) await new Promise((resolve) => client.once('drain', resolve))
+  }
   await all.promise
   const rate = megabytesPerSecond(begin)
   client.destroy()
@@ -182,38 +161,6 @@ function megabytesPerSecond(begin: number): number {
   return BULK_BYTES / 1e6 / ((performance.now() - begin) / 1000)
 }
 
-async function ratePerSecond(act: () => Promise<void>): Promise<number> {
-  const begin = performance.now()
-  let count = 0
-  while (performance.now() - begin < ROUND_MS) {
-    await act()
-    count++
-  }
-  return (1000 * count) / (performance.now() - begin)
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
 }
-
-/** The medians of both, measured in turns after one round that does not count. */
-async function interleaved(
-  one: () => Promise<number>,
-  other: () => Promise<number>,
-): Promise<readonly [number, number]> {
-  const rates: readonly [number[], number[]] = [[], []]
-  for (let round = 0; round <= ROUNDS; round++) {
-    const [first, second] = [await one(), await other()]
-    if (round === 0) continue
-    rates[0].push(first)
-    rates[1].push(second)
-  }
-  return [median(rates[0]), median(rates[1])]
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!
-}
-
-function show(what: string, ours: number, theirs: number, unit: string): void {
-  const figures = `engine ${ours.toFixed(0)}${unit}, node:tls ${theirs.toFixed(0)}${unit}`
-  process.stdout.write(`${what}: ${(ours / theirs).toFixed(2)}× node:tls (${figures})\n`)
-}
-
-await main()
