@@ -73,6 +73,9 @@ export interface HpkeSender {
   readonly context: HpkeContext
 }
 
+/** Sees the secret that both ends share (RFC 9180 §4.1), for a key log; it is wiped after the call. */
+export type RevealSecret = (sharedSecret: Uint8Array) => void
+
 /**
  * Begins a conversation with whoever holds the key of `publicKey` (RFC 9180 §5.1.1).
  *
@@ -82,19 +85,15 @@ export interface HpkeSender {
 export function setupSender(
   crypto: CryptoProvider,
   suite: HpkeSuite,
-  recipient: { readonly publicKey: Uint8Array; readonly info: Uint8Array },
+  recipient: { readonly publicKey: Uint8Array; readonly info: Uint8Array; readonly reveal?: RevealSecret },
   ephemeral: Omit<KeyAgreementKey, 'group'> = crypto.beginKeyAgreement(GROUPS[suite.kem]),
 ): HpkeSender {
-  const { publicKey, info } = recipient
+  const { publicKey, info, reveal } = recipient
   const enc = ephemeral.share
   const dh = ephemeral.complete(publicKey)
-  const context = schedule(
-    crypto,
-    suite,
-    extractAndExpand(crypto, suite.kem, dh, concat(enc, publicKey)),
-    info,
-  )
-  return { enc, context }
+  const sharedSecret = extractAndExpand(crypto, suite.kem, dh, concat(enc, publicKey))
+  reveal?.(sharedSecret)
+  return { enc, context: schedule(crypto, suite, sharedSecret, info) }
 }
 
 /**
@@ -106,10 +105,16 @@ export function setupReceiver(
   crypto: CryptoProvider,
   suite: HpkeSuite,
   key: KeyAgreementKey,
-  { enc, info }: { readonly enc: Uint8Array; readonly info: Uint8Array },
+  {
+    enc,
+    info,
+    reveal,
+  }: { readonly enc: Uint8Array; readonly info: Uint8Array; readonly reveal?: RevealSecret },
 ): HpkeContext {
   const dh = key.complete(enc)
-  return schedule(crypto, suite, extractAndExpand(crypto, suite.kem, dh, concat(enc, key.share)), info)
+  const sharedSecret = extractAndExpand(crypto, suite.kem, dh, concat(enc, key.share))
+  reveal?.(sharedSecret)
+  return schedule(crypto, suite, sharedSecret, info)
 }
 
 /** A scalar for {@link importHpkeKey} from fresh randomness. */

@@ -51,6 +51,12 @@ export interface HandshakeServices {
   readonly rewrite?: ((message: Uint8Array) => Uint8Array) | undefined
 }
 
+/**
+ * Chains of one issuer differ by their names, by less than this; a flight has one to four such blocks, and its peer gets
+ * one more at most.
+ */
+const ECH_PADDING_BLOCK_BYTES = 1024
+
 /** The hands of a handshake procedure: sends and awaits messages, changes keys, reports each step. */
 export class HandshakeContext {
   readonly crypto: CryptoProvider
@@ -188,6 +194,11 @@ export class HandshakeContext {
   /** Caps our records at what the peer takes (RFC 8449). */
   limitWriting(maxPlaintextBytes: number): void {
     this.#services.writer.limit(maxPlaintextBytes)
+  }
+
+  /** Hides, from here on, how long the messages are that depend on what an encrypted hello asks for (RFC 9849 §6.1.3). */
+  padMessages(): void {
+    this.#services.writer.padHandshake(ECH_PADDING_BLOCK_BYTES)
   }
 
   /** Sends the compatibility record once (RFC 8446 appendix D.4). */

@@ -91,7 +91,10 @@ function countedOffer(
   const { ech, hello } = offer
   if (ech === undefined || ech.status === 'rejected') return offer
   const status = judgeAnswer(hs, { ech, hello }, answer, suite)
-  if (status === 'accepted') return { ...offer, ech: { ...ech, status } }
+  if (status === 'accepted') {
+    hs.padMessages()
+    return { ...offer, ech: { ...ech, status } }
+  }
   hs.transcript = ech.outerTranscript
   return { ...offer, hello: ech.outer, psks: [], ech: { ...ech, status } }
 }

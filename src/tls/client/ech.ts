@@ -6,6 +6,7 @@ import { AEAD_TAG_BYTES, type CryptoProvider } from '../../crypto/provider.ts'
 import { describeClientHello } from '../describe.ts'
 import { confirms } from '../ech/acceptance.ts'
 import { chooseEchConfig, decodeEchConfigList, echInfo, type EchConfig } from '../ech/config.ts'
+import { logEch } from '../ech/key-log.ts'
 import type { EchOuter } from '../ech/extension.ts'
 import { encodeInnerHello } from '../ech/inner-hello.ts'
 import { TlsError } from '../errors.ts'
@@ -37,6 +38,8 @@ export interface EchSealing {
   readonly context: HpkeContext
   /** The encapsulated key, which goes with the first hello. */
   readonly enc: Uint8Array
+  /** The random of the hello that everybody can read. */
+  readonly outerRandom: Uint8Array
 }
 
 /** An encrypted hello that is on its way, or answered. */
@@ -77,9 +80,13 @@ function beginSealing(
   { config, suite }: { readonly config: EchConfig; readonly suite: HpkeSuite },
 ): EchSealing {
   try {
-    const recipient = { publicKey: config.publicKey, info: echInfo(config) }
-    const { enc, context } = setupSender(hs.crypto, suite, recipient)
-    return { config, enc, context: hs.own(context) }
+    const outerRandom = hs.crypto.random(RANDOM_BYTES)
+    const { enc, context } = setupSender(hs.crypto, suite, {
+      publicKey: config.publicKey,
+      info: echInfo(config),
+      reveal: (sharedSecret) => logEch(hs, { random: outerRandom }, config, sharedSecret),
+    })
+    return { config, enc, context: hs.own(context), outerRandom }
   } catch (cause) {
     if (!(cause instanceof CryptoError)) throw cause
     throw new TlsError('TLS_BAD_OPTIONS', 'The public key of the ECH config is none', { cause })
@@ -174,11 +181,6 @@ function greasePsks(crypto: CryptoProvider, { identities, binders }: OfferedPsks
     })),
     binders: binders.map((binder) => crypto.random(binder.length)),
   }
-}
-
-/** A fresh random for the hello outside. */
-export function outerRandom(crypto: CryptoProvider): Uint8Array {
-  return crypto.random(RANDOM_BYTES)
 }
 
 /**

@@ -23,7 +23,6 @@ import {
   ECH_PLACEHOLDER,
   greaseEch,
   innerHello,
-  outerRandom,
   planEch,
   sendEncryptedHello,
   type EchPlan,
@@ -116,7 +115,7 @@ function sendFirstEncrypted(
   hs.trace({ kind: 'ech', outcome: 'offered', publicName, atMs: hs.nowMs })
   const name = serverName === undefined ? undefined : checkServerName(serverName)
   const inner = innerHello(hello, { random: hello.random, serverName: name })
-  const outer = { ...hello, random: outerRandom(hs.crypto) }
+  const outer = { ...hello, random: sealing.outerRandom }
   const outerTranscript = new Transcript(hs.crypto)
   const sent = sendEncryptedHello(hs, sealing, { outer, inner: boundHello(hs, inner, psks) })
   outerTranscript.add(sent.outerBytes)

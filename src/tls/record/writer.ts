@@ -42,6 +42,7 @@ export class RecordWriter implements Disposable {
   /** RFC 8446 §5.1: a first ClientHello may carry 0x0301, which the oldest middleboxes like best. */
   #firstVersion: number
   #maxPlaintextBytes: number
+  #handshakeBlockBytes: number | undefined
   #burstBytes = 0
   #lastDataMs = -Infinity
   #stopped = false
@@ -90,6 +91,11 @@ export class RecordWriter implements Disposable {
   /** Caps the plaintext of each record, content type and padding not counted (RFC 8449). */
   limit(maxPlaintextBytes: number): void {
     this.#maxPlaintextBytes = Math.min(maxPlaintextBytes, this.#maxPlaintextBytes)
+  }
+
+  /** Pads each record of handshake messages to a multiple of so many bytes, once they are protected. */
+  padHandshake(blockBytes: number): void {
+    this.#handshakeBlockBytes = blockBytes
   }
 
   /** Queues a handshake message, so that a flight shares records. */
@@ -171,7 +177,7 @@ export class RecordWriter implements Disposable {
     const records = Math.max(1, Math.ceil(content.length / limit))
     // Not zeroed: all that leaves is written below.
     const output = Buffer.allocUnsafe(
-      content.length + records * (RECORD_OVERHEAD_BYTES + this.#maxPadding(limit)),
+      content.length + records * (RECORD_OVERHEAD_BYTES + Math.min(this.#blockFor(type) ?? 0, limit)),
     )
     let written = 0
     for (let offset = 0, i = 0; i < records; i++, offset += limit) {
@@ -183,8 +189,7 @@ export class RecordWriter implements Disposable {
 
   #writeRecord(type: ContentType, fragment: Uint8Array, output: Uint8Array): number {
     if (this.#sealer !== undefined) {
-      const padding = type === ContentType.application_data ? this.#paddingFor(fragment.length) : 0
-      return this.#sealer.seal(type, fragment, output, padding)
+      return this.#sealer.seal(type, fragment, output, this.#paddingFor(type, fragment.length))
     }
     writeHeader(output, type, fragment.length, this.#firstVersion)
     this.#firstVersion = ProtocolVersion.tls12
@@ -192,13 +197,14 @@ export class RecordWriter implements Disposable {
     return RECORD_HEADER_BYTES + fragment.length
   }
 
-  #maxPadding(limit: number): number {
-    return Math.min(this.#shaping.paddingBlockBytes ?? 0, limit)
-  }
-
-  #paddingFor(length: number): number {
-    const block = this.#shaping.paddingBlockBytes
+  #paddingFor(type: ContentType, length: number): number {
+    const block = this.#blockFor(type)
     if (block === undefined) return 0
     return Math.min((block - (length % block)) % block, this.#maxPlaintextBytes - length)
+  }
+
+  #blockFor(type: ContentType): number | undefined {
+    if (type === ContentType.application_data) return this.#shaping.paddingBlockBytes
+    return type === ContentType.handshake ? this.#handshakeBlockBytes : undefined
   }
 }

@@ -1,10 +1,11 @@
 /** The server's part in Encrypted ClientHello, in front and behind in one (RFC 9849 §7, shared mode). */
 import { CryptoError } from '../../crypto/errors.ts'
-import { setupReceiver, type HpkeContext } from '../../crypto/hpke.ts'
+import { setupReceiver, type HpkeContext, type RevealSecret } from '../../crypto/hpke.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { describeClientHello } from '../describe.ts'
 import { confirmed } from '../ech/acceptance.ts'
 import { echInfo, encodeEchConfigList, hpkeSuites, type EchKey } from '../ech/config.ts'
+import { logEch } from '../ech/key-log.ts'
 import { ECH_CONFIRMATION_BYTES, type EchOuter } from '../ech/extension.ts'
 import { decodeInnerHello, type WholeHello } from '../ech/inner-hello.ts'
 import { TlsError } from '../errors.ts'
@@ -53,9 +54,11 @@ export function openClientHello(
   }
   const additionalData = outerAdditionalData(hello, extension)
   for (const key of ech.keys) {
-    const context = receiverFor(hs, key, extension)
-    const encoded = context?.open(additionalData, extension.payload)
-    if (context === undefined || encoded === undefined) continue
+    const receiver = receiverFor(hs, key, extension)
+    const encoded = receiver?.context.open(additionalData, extension.payload)
+    if (receiver === undefined || encoded === undefined) continue
+    const { context, sharedSecret } = receiver
+    logEch(hs, hello, key.config, sharedSecret)
     const inner = decodeInnerHello(encoded, hello)
     if (ech.accepts?.(inner.hello.extensions.value('server_name')) === false) {
       hs.trace({ kind: 'ech', outcome: 'rejected', publicName: key.config.publicName, atMs: hs.nowMs })
@@ -63,6 +66,7 @@ export function openClientHello(
     }
     hs.trace({ kind: 'ech', outcome: 'accepted', publicName: key.config.publicName, atMs: hs.nowMs })
     traceInner(hs, inner)
+    hs.padMessages()
     return { ...inner, opening: { extension, context }, echRejected: false }
   }
   hs.trace({ kind: 'ech', outcome: 'rejected', atMs: hs.nowMs })
@@ -114,17 +118,26 @@ function traceInner(hs: HandshakeContext, { hello }: WholeHello): void {
   hs.trace({ kind: 'inner_hello', direction: 'received', details, atMs: hs.nowMs })
 }
 
+interface Receiver {
+  readonly context: HpkeContext
+  /** For the key log. */
+  readonly sharedSecret: Uint8Array
+}
+
 /** Undefined when the hello is not for this key, or its encapsulated key is none. */
 function receiverFor(
   hs: HandshakeContext,
   { config, key }: EchKey,
   { configId, kdf, aead, enc }: EchOuter,
-): HpkeContext | undefined {
+): Receiver | undefined {
   if (config.configId !== configId) return undefined
   const suite = hpkeSuites(config).find((candidate) => candidate.kdf === kdf && candidate.aead === aead)
   if (suite === undefined) return undefined
   try {
-    return hs.own(setupReceiver(hs.crypto, suite, key, { enc, info: echInfo(config) }))
+    let sharedSecret = new Uint8Array(0)
+    const reveal: RevealSecret = (secret) => (sharedSecret = hs.own(secret.slice()))
+    const context = hs.own(setupReceiver(hs.crypto, suite, key, { enc, info: echInfo(config), reveal }))
+    return { context, sharedSecret }
   } catch (thrown) {
     if (thrown instanceof CryptoError && thrown.code === 'CRYPTO_INVALID_KEY_SHARE') return undefined
     throw thrown

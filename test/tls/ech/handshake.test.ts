@@ -11,10 +11,11 @@ import { decodeClientHello, type ClientHello } from '../../../src/tls/messages/c
 import { TlsError } from '../../../src/tls/errors.ts'
 import { asMessage } from '../../../src/tls/messages/handshake-message.ts'
 import type { ClientEch } from '../../../src/tls/options.ts'
-import { ExtensionType, HandshakeType } from '../../../src/tls/registry.ts'
+import { ContentType, ExtensionType, HandshakeType } from '../../../src/tls/registry.ts'
 import { clientTickets } from '../../../src/tls/session/client-tickets.ts'
 import { statefulTickets } from '../../../src/tls/session/stateful-tickets.ts'
-import { TlsPair } from '../../support/tls-pair.ts'
+import { TlsPair, type TlsEnd } from '../../support/tls-pair.ts'
+import { splitRecords } from '../../support/tls-records.ts'
 import { verifierFor } from '../../support/tls-workloads.ts'
 import {
   accepted,
@@ -278,4 +279,57 @@ test('explainHandshake tells the name that was meant from the one that was seen'
   const greased = pairOf({ ech: { grease: true } }).run()
   const seen = JSON.stringify(explainHandshake(greased.client.trace, 'client').observer.saw)
   assert.equal(seen.includes(SECRET), true, 'pretending hides nothing')
+})
+
+test('the key log has what reads the encrypted hello, by the random that observers see', () => {
+  for (const group of ['x25519', 'secp384r1'] as const) {
+    const hellos: Uint8Array[] = []
+    using pair = pairOf({
+      server: { ech: { keys: [other, current] }, groups: [group] },
+      rewriteClient: (message) => {
+        if (message[0] === HandshakeType.client_hello)
+          hellos.push(decodeClientHello(asMessage(message).body).random)
+        return message
+      },
+    }).run()
+    assert.deepEqual(accepted(pair), [true, true])
+    const lines = pair.ends.map(({ keyLog }) => keyLog.filter((line) => line.startsWith('ECH_')))
+    assert.deepEqual(lines[0], lines[1])
+    const [secret, config, ...more] = lines[0]!
+    assert.match(secret!, new RegExp(`^ECH_SECRET ${hellos[0]!.toHex()} [0-9a-f]{64}$`))
+    assert.equal(config, `ECH_CONFIG ${hellos[0]!.toHex()} ${current.config.encoded.toHex()}`)
+    assert.deepEqual(more, [])
+    const others = pair.client.keyLog.filter((line) => !line.startsWith('ECH_'))
+    assert.ok(others.length > 0 && others.every((line) => line.split(' ')[1] !== hellos[0]!.toHex()))
+  }
+})
+
+test('the key log goes by the outer random throughout where nobody could read the inner hello', () => {
+  using pair = pairOf({ keys: [other] }).run()
+  const randoms = (end: TlsEnd): Set<string> => new Set(end.keyLog.map((line) => line.split(' ')[1]!))
+  assert.equal(randoms(pair.client).size, 1)
+  assert.deepEqual(randoms(pair.server), randoms(pair.client))
+  assert.ok(!pair.server.keyLog.some((line) => line.startsWith('ECH_')))
+})
+
+test('TlsConnection pads its flights where the hello inside counts, so that they tell nothing of the name', () => {
+  const sizes = (setting: Parameters<typeof pairOf>[0]): number[] => {
+    const lengths: number[] = []
+    using pair = pairOf(setting)
+    pair.run((from, bytes) => {
+      for (const record of splitRecords(bytes))
+        // What is protected, without its content type and tag.
+        if (record[0] === ContentType.application_data) lengths.push(record.length - 22)
+      return [bytes]
+    })
+    assert.deepEqual(failures(pair), [undefined, undefined])
+    return lengths
+  }
+  const tickets = { tickets: { store: statefulTickets(crypto) } }
+  for (const options of [{}, { client: { tickets: clientTickets() }, server: tickets }, RETRYING]) {
+    const lengths = sizes({ ...options, client: { serverName: SECRET, ...options.client } })
+    assert.ok(lengths.length >= 2)
+    for (const length of lengths) assert.equal(length % 1024, 0)
+  }
+  assert.ok(sizes({ ech: { grease: true } }).every((length) => length % 1024 !== 0))
 })
