@@ -36,6 +36,8 @@ export interface Established {
   readonly resumptionSecret: Uint8Array
   /** Whether the client wants tickets that the engine can honour. */
   readonly offeredResumption: boolean
+  /** Set with `session.externalPsk`. */
+  readonly externalPskTag: Uint8Array | undefined
 }
 
 export interface HandshakeServices {

@@ -32,7 +32,7 @@ test('decodeClientTicket reads what encodeClientTicket wrote, also of a connecti
   })
   const { peer, peerSignatureScheme, serverName, ...bare } = whole
   assert.notEqual(peer ?? peerSignatureScheme ?? serverName, undefined)
-  const keyed = { ...bare, alpn: 'h2', externalPsk: Uint8Array.of(1, 2) }
+  const keyed = { ...bare, alpn: 'h2', externalPsk: Uint8Array.of(1, 2), externalPskTag: Uint8Array.of(3) }
   assert.deepEqual(decodeClientTicket(encodeClientTicket(keyed)), {
     ...keyed,
     serverCertificateType: 'X509',
@@ -48,7 +48,7 @@ test('decodeClientTicket refuses what is cut, longer, of another layout or of an
   layout[0] = 9
   assert.throws(() => decodeClientTicket(layout), {
     code: 'TLS_BAD_OPTIONS',
-    message: /layout 9, expected 1/,
+    message: /layout 9, expected 2/,
   })
   // Behind the layout, the ticket of 32 bytes with its length, and two moments.
   const suite = encoded.slice()

@@ -476,3 +476,33 @@ test('a look-up of keys is asked for what clients offer, and its keys must match
   // Five identities, which are two keys under two hashes, and a third one.
   assert.deepEqual(asked, ['psk 0', 'psk 1', 'psk 2'])
 })
+
+test('a ticket dies with the key of its first connection, also when another takes its identity', () => {
+  const current = makeTicketKey(crypto)
+  const renewed = { ...FIRST, key: new Uint8Array(32).fill(9) }
+  const elsewhere = { ...FIRST, context: utf8('elsewhere') }
+  const cases: readonly [Partial<ClientOptions>, Partial<ServerOptions>, boolean][] = [
+    [{}, {}, true],
+    // Each side notices for itself.
+    [{ externalPsks: [renewed] }, { externalPsks: [renewed] }, false],
+    [{ externalPsks: [FIRST, elsewhere] }, { externalPsks: [elsewhere] }, false],
+    [{}, { externalPsks: () => [renewed, FIRST] }, true],
+  ]
+  for (const [client, server, resumed] of cases) {
+    const tickets = clientTickets()
+    const store = sealedTickets(crypto, () => ({ current }))
+    const common = { client: { tickets }, server: { tickets: { store } } }
+    rests(pairOf(common).run(), FIRST)
+    const pair = pairOf({
+      client: { ...common.client, ...client },
+      server: { ...common.server, ...server },
+    }).run()
+    assert.deepEqual(errors(pair), [undefined, undefined])
+    assert.deepEqual([pair.client.session!.resumed, pair.server.session!.resumed], [resumed, resumed])
+    if (!resumed) continue
+    // A ticket of a resumed connection remembers the same key.
+    const again = pairOf(common).run()
+    assert.equal(again.server.session!.resumed, true)
+    rests(again, FIRST)
+  }
+})

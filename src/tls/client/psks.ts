@@ -11,6 +11,7 @@ import { pskBinder, type BindingKey } from '../psk-binder.ts'
 import type { CipherSuiteParameters } from '../registry.ts'
 import {
   checkExternalPsks,
+  externalPskTag,
   importPsk,
   isStillConfigured,
   type ExternalPsk,
@@ -40,6 +41,11 @@ export interface OfferedExternalPsk extends Offered {
 
 /** A pre-shared key that is being offered. */
 export type OfferedPsk = OfferedTicket | OfferedExternalPsk
+
+/** Of the key given beforehand that a connection rests on, itself or by the handshake that it resumes. */
+export function tagOf({ crypto }: HandshakeContext, psk: OfferedPsk | undefined): Uint8Array | undefined {
+  return psk?.origin === 'imported' ? externalPskTag(crypto, psk.external) : psk?.ticket.externalPskTag
+}
 
 /** Whether a server may prove itself by certificate. */
 export function acceptsCertificates({ externalPsks, orCertificate = false }: ClientOptions): boolean {
@@ -154,7 +160,7 @@ function* chooseTicket(
 
 /** Why what the first handshake rested on would not do, if so. */
 function* refusalOf(
-  { nowMs }: HandshakeContext,
+  { crypto, nowMs }: HandshakeContext,
   options: ClientOptions,
   ticket: ClientTicket,
 ): Handshake<TicketRefusal | undefined> {
@@ -162,7 +168,9 @@ function* refusalOf(
   const { externalPsk, peer } = ticket
   if (ticket.serverName !== serverName) return { reason: 'server_name_mismatch' }
   if (externalPsk !== undefined)
-    return (yield* isStillConfigured(externalPsks, externalPsk)) ? undefined : { reason: 'external_psk_gone' }
+    return (yield* isStillConfigured(crypto, externalPsks, ticket))
+      ? undefined
+      : { reason: 'external_psk_gone' }
   if (peer === undefined || !acceptsCertificates(options)) return { reason: 'unproven_peer' }
   const context = { peerRole: 'server', nowMs, ...(serverName === undefined ? {} : { serverName }) } as const
   return judgeAgain(peer, verifier, options, context)

@@ -35,7 +35,7 @@ import {
 import { chooseBasis } from './basis.ts'
 import { chooseProtocol, receiveClientHello, type Chosen } from './choose.ts'
 import { retryConfigsFor, withEchConfirmation } from './ech.ts'
-import type { SelectedPsk } from './psks.ts'
+import { tagOf, type SelectedPsk } from './psks.ts'
 import { judgeEarlyData, type SelectedTicket } from './resume.ts'
 
 /** The server's side of RFC 8446 §2, from ClientHello to Finished. */
@@ -111,6 +111,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
     resumptionSecret,
     readSecret: secrets.client,
     writeSecret: secrets.server,
+    externalPskTag: tagOf(hs, psk),
     offeredResumption: hello.extensions.value('psk_key_exchange_modes')?.includes(PSK_DHE_KE) ?? false,
     session: {
       role: 'server',

@@ -10,6 +10,7 @@ import { pskBinder } from '../psk-binder.ts'
 import { ExtensionType, type CipherSuiteParameters } from '../registry.ts'
 import {
   externalIdentityIn,
+  externalPskTag,
   importedIdentity,
   importPsk,
   type ExternalPsk,
@@ -79,6 +80,11 @@ function speaksOurMode({ extensions }: ClientHello): boolean {
     )
   }
   return modes?.includes(PSK_DHE_KE) ?? false
+}
+
+/** Of the key given beforehand that a connection rests on, itself or by the handshake that it resumes. */
+export function tagOf({ crypto }: HandshakeContext, psk: SelectedPsk | undefined): Uint8Array | undefined {
+  return psk?.origin === 'imported' ? externalPskTag(crypto, psk.external) : psk?.state.externalPskTag
 }
 
 /** In our order of preference; what does not match exactly is a key of somebody else. */

@@ -91,7 +91,7 @@ function* refusalOf(
   if (state.serverName !== hello.extensions.value('server_name')) return { reason: 'server_name_mismatch' }
   const { clientVerifier, externalPsks, allowAnonymousClient = false } = options
   if (state.externalPsk !== undefined)
-    return (yield* isStillConfigured(externalPsks, state.externalPsk))
+    return (yield* isStillConfigured(hs.crypto, externalPsks, state))
       ? undefined
       : { reason: 'external_psk_gone' }
   if (state.peer === undefined)

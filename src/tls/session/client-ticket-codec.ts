@@ -5,7 +5,7 @@ import { readResumptionState, readTime, writeResumptionState, writeTime } from '
 import type { ClientTicket } from './resumption.ts'
 
 /** The layout below; another one gets another number, so that a file of another version is refused and not misread. */
-const LAYOUT = 1
+const LAYOUT = 2
 
 /** A client's ticket as bytes, to keep it beyond the process. They are as secret as the ticket's key. */
 export function encodeClientTicket(ticket: ClientTicket): Uint8Array {

@@ -10,6 +10,7 @@ import type { Eventually } from '../eventually.ts'
 import { settled, type Handshake } from '../handshake.ts'
 import { hkdfExpandLabel } from '../key-schedule.ts'
 import { ProtocolVersion, type CipherSuiteParameters } from '../registry.ts'
+import type { ResumptionState } from './resumption.ts'
 
 /** A key that both sides hold, and what they call it. */
 export interface ExternalPsk {
@@ -105,11 +106,31 @@ export function checkExternalPsks(psks: readonly ExternalPsk[] | ExternalPskLook
   }
 }
 
-/** Whether an earlier connection's key, by its external identity, is still among `psks`. */
+/** Tells keys of one identity apart: enough that no other key has it by chance, and nothing to learn the key by. */
+const TAG_BYTES = 16
+
+/** What the tickets of a key's connections remember it by, besides its identity. */
+export function externalPskTag(crypto: CryptoProvider, psk: ExternalPsk): Uint8Array {
+  const { key, hash } = psk
+  const extracted = hkdfExtract(crypto, hash, NOTHING, key)
+  const context = crypto.digest(hash, importedIdentity(psk, 'sha256'))
+  const tag = hkdfExpandLabel(crypto, hash, extracted, 'ticket tag', context, TAG_BYTES)
+  extracted.fill(0)
+  return tag
+}
+
+/**
+ * Whether an earlier connection's key is still among `psks`: another key under its identity is another key, so that the
+ * tickets of one that was replaced die with it.
+ */
 export function* isStillConfigured(
+  crypto: CryptoProvider,
   psks: readonly ExternalPsk[] | ExternalPskLookup | undefined,
-  identity: Uint8Array,
+  { externalPsk: identity, externalPskTag: tag }: Pick<ResumptionState, 'externalPsk' | 'externalPskTag'>,
 ): Handshake<boolean> {
-  const known = typeof psks === 'function' ? yield* settled(psks(identity)) : psks
-  return known?.some((psk) => equalBytes(psk.identity, identity)) ?? false
+  if (identity === undefined || tag === undefined) return false
+  const known = typeof psks === 'function' ? yield* settled(psks(identity)) : (psks ?? [])
+  return known.some(
+    (psk) => equalBytes(psk.identity, identity) && equalBytes(externalPskTag(crypto, psk), tag),
+  )
 }

@@ -18,6 +18,7 @@ export function writeResumptionState(writer: Writer, state: ResumptionState): vo
   writer.uint8(CertificateType[state.serverCertificateType ?? 'X509'])
   // An identity has one byte at least.
   writer.vector16((identity) => identity.bytes(state.externalPsk ?? NOTHING))
+  writer.vector8((tag) => tag.bytes(state.externalPskTag ?? NOTHING))
   writer.vector24((peer) => {
     if (state.peer !== undefined) writePeer(peer, state.peer)
   })
@@ -43,6 +44,7 @@ export function readResumptionState(
   const peerSignatureScheme = SIGNATURE_SCHEMES.find(({ code }) => code === scheme)?.name
   const isRaw = reader.uint8('server_certificate_type') === CertificateType.RawPublicKey
   const externalPsk = reader.bytes16('external_psk').slice()
+  const externalPskTag = reader.bytes8('external_psk_tag').slice()
   const peer = reader.vector24('peer', (contents) =>
     contents.remaining === 0 ? undefined : readPeer(contents, readCertificate),
   )
@@ -57,6 +59,7 @@ export function readResumptionState(
     ...(peerSignatureScheme === undefined ? {} : { peerSignatureScheme }),
     serverCertificateType: isRaw ? 'RawPublicKey' : 'X509',
     ...(externalPsk.length === 0 ? {} : { externalPsk }),
+    ...(externalPskTag.length === 0 ? {} : { externalPskTag }),
     ...(peer === undefined ? {} : { peer }),
   }
 }

@@ -17,6 +17,8 @@ export interface ResumptionState {
   readonly peer?: VerifiedPeer
   /** The external identity of the key that the first handshake rested on, when no certificate proved anybody. */
   readonly externalPsk?: Uint8Array
+  /** Of that key, which another one under its identity has not. */
+  readonly externalPskTag?: Uint8Array
   readonly peerSignatureScheme?: SignatureSchemeName
   /** How the server proved itself; only a server keeps it. @default X509 */
   readonly serverCertificateType?: CertificateTypeName

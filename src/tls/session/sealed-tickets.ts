@@ -13,7 +13,7 @@ const NAME_BYTES = 16
 const NO_TAG = new Uint8Array(AEAD_TAG_BYTES)
 
 /** The layout below; another layout gets another number, so that old tickets are refused and not misread. */
-const LAYOUT = 4
+const LAYOUT = 5
 
 /** A key that seals tickets. Replicas that share it redeem each other's. */
 export interface TicketKey {

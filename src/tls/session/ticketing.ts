@@ -39,7 +39,7 @@ interface Issuing {
 
 /** The tickets that a server sends after a handshake; none when the client's certificate has no time left. */
 export function issueTickets(
-  { session, suite, resumptionSecret }: Established,
+  { session, suite, resumptionSecret, externalPskTag }: Established,
   { crypto, nowMs, policy, maxEarlyDataBytes, grease }: Issuing,
 ): NewSessionTicket[] {
   const { store, count = DEFAULT_COUNT, lifetimeSeconds = DEFAULT_LIFETIME_SECONDS } = policy
@@ -53,6 +53,7 @@ export function issueTickets(
     const ageAdd = new DataView(crypto.random(4).buffer).getUint32(0)
     const ticket = store.issue({
       ...resumable(session),
+      ...(externalPskTag === undefined ? {} : { externalPskTag }),
       preSharedKey: ticketPreSharedKey(crypto, suite.hash, resumptionSecret, nonce),
       ageAdd,
       issuedAtMs: nowMs,
@@ -68,7 +69,7 @@ export function issueTickets(
 
 /** What a client keeps of a ticket; undefined for one that must not be kept. */
 export function keepTicket(
-  { session, suite, resumptionSecret }: Established,
+  { session, suite, resumptionSecret, externalPskTag }: Established,
   { lifetimeSeconds, ageAdd, nonce, ticket, extensions }: NewSessionTicket,
   { crypto, nowMs }: { readonly crypto: CryptoProvider; readonly nowMs: number },
 ): ClientTicket | undefined {
@@ -77,6 +78,7 @@ export function keepTicket(
   const seconds = Math.min(lifetimeSeconds, MAX_TICKET_LIFETIME_SECONDS)
   return {
     ...resumable(session),
+    ...(externalPskTag === undefined ? {} : { externalPskTag }),
     ticket,
     preSharedKey: ticketPreSharedKey(crypto, suite.hash, resumptionSecret, nonce),
     ageAdd,

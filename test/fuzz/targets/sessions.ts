@@ -68,7 +68,7 @@ function ticketsOf({ client }: Workloads): readonly ClientTicket[] {
   const peer = { name: CLIENT_ID, expiresAtMs: NOW_MS + 3_600_000, path: client.chain }
   return [
     { ...common, peer, peerSignatureScheme: 'ed25519', serverName: 'orders.example', alpn: 'h2' },
-    { ...common, externalPsk: utf8('shared') },
+    { ...common, externalPsk: utf8('shared'), externalPskTag: new Uint8Array(16) },
     { ...common, peer: { ...peer, path: [], rawPublicKey: client.key.publicKey.spki } },
   ]
 }
