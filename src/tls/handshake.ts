@@ -53,10 +53,7 @@ export interface HandshakeServices {
   readonly rewrite?: ((message: Uint8Array) => Uint8Array) | undefined
 }
 
-/**
- * Chains of one issuer differ by their names, by less than this; a flight has one to four such blocks, and its peer gets
- * one more at most.
- */
+/** A flight fills one to four such blocks: the chains of one issuer differ by less, and at most one block is in vain. */
 const ECH_PADDING_BLOCK_BYTES = 1024
 
 /** The hands of a handshake procedure: sends and awaits messages, changes keys, reports each step. */

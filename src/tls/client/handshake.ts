@@ -18,7 +18,7 @@ import { agree, externalOf, receiveEncryptedExtensions, receiveServerHello } fro
 import { echRejection } from './ech.ts'
 import { answerCertificateRequest, authenticateServer } from './authentication.ts'
 import { sendClientHello, sendSecondClientHello, type Offer } from './offer.ts'
-import { ageOf, offeredTicket, type OfferedPsk, type OfferedTicket, tagOf } from './psks.ts'
+import { ageOf, offeredTicket, tagOf, type OfferedPsk, type OfferedTicket } from './psks.ts'
 
 /** The client's side of RFC 8446 §2, from ClientHello to Finished. */
 export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): Handshake<Established> {

@@ -19,7 +19,7 @@ const SMALL_RECORD_BURST_BYTES = 128 * 1024
 /** After such a pause TCP begins slowly again, and so do we. */
 const BURST_IDLE_MS = 1000
 
-/** How records are cut; all but the last of application data. */
+/** How records are cut: those of application data, unless said otherwise. */
 export interface RecordShaping {
   /** Pads each record to a multiple of so many bytes, to hide lengths (RFC 8446 §5.4). @default none */
   readonly paddingBlockBytes?: number | undefined

@@ -59,6 +59,7 @@ export function openClientHello(
     if (receiver === undefined || encoded === undefined) continue
     const { context, sharedSecret } = receiver
     logEch(hs, hello, key.config, sharedSecret)
+    sharedSecret.fill(0)
     const inner = decodeInnerHello(encoded, hello)
     if (ech.accepts?.(inner.hello.extensions.value('server_name')) === false) {
       hs.trace({ kind: 'ech', outcome: 'rejected', publicName: key.config.publicName, atMs: hs.nowMs })
