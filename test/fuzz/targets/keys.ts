@@ -1,18 +1,22 @@
+import { equalBytes, utf8 } from '../../../src/bytes/bytes.ts'
 import { CryptoError } from '../../../src/crypto/errors.ts'
 import { decodeAgreementKey, encodeAgreementKey } from '../../../src/crypto/agreement-key-encoding.ts'
 import { nativeCrypto } from '../../../src/crypto/native-provider.ts'
 import { portableCrypto } from '../../../src/crypto/portable-provider.ts'
-import type { GroupName } from '../../../src/crypto/provider.ts'
-import { equalBytes } from '../../../src/bytes/bytes.ts'
-import { outcomeOf, Violation, type FuzzTarget } from '../target.ts'
+import type { GroupName, KeyKind, SignatureParameters } from '../../../src/crypto/provider.ts'
+import { newKey } from '../../support/tls-workloads.ts'
+import { magnitude, outcomeOf, Violation, type FuzzTarget } from '../target.ts'
 
-/** The halves of key agreements that come from strangers, and the keys of ECH as they are kept. */
+/** What comes from strangers and goes into public key cryptography, and the keys of ECH as they are kept. */
 export function keyTargets(): readonly FuzzTarget[] {
-  return [shareTarget('server'), shareTarget('client'), AGREEMENT_KEY]
+  return [shareTarget('server'), shareTarget('client'), signatureTarget(), AGREEMENT_KEY]
 }
 
 const PROVIDERS = [nativeCrypto(), portableCrypto()]
 const GROUPS = PROVIDERS[0]!.groups.filter((group) => PROVIDERS[1]!.groups.includes(group))
+
+/** The curves of the portable provider are arithmetic in JavaScript. */
+const MAX_ARITHMETIC_MS = 300
 
 /** The first byte names the group. What a provider takes, the other must take. */
 function shareTarget(role: 'client' | 'server'): FuzzTarget {
@@ -27,8 +31,7 @@ function shareTarget(role: 'client' | 'server'): FuzzTarget {
   })
   return {
     name: `key-share-${role}`,
-    // The curves of the portable provider are arithmetic in JavaScript.
-    maxInputMs: 300,
+    maxInputMs: MAX_ARITHMETIC_MS,
     seeds: shares.map((share, index) => Uint8Array.of(index, ...share)),
     run(input) {
       const group = GROUPS[(input[0] ?? 0) % GROUPS.length]!
@@ -38,6 +41,39 @@ function shareTarget(role: 'client' | 'server'): FuzzTarget {
       const [ours, theirs] = outcomes.map((outcome) => outcome.split(':', 1)[0])
       if (ours !== theirs) throw new Violation(`Native says ${outcomes[0]}, portable ${outcomes[1]}`)
       return outcomes[0]!
+    },
+  }
+}
+
+const SIGNATURES: readonly (readonly [KeyKind, SignatureParameters])[] = [
+  ['ec-p256', { kind: 'ecdsa', hash: 'sha256' }],
+  ['ec-p384', { kind: 'ecdsa', hash: 'sha384' }],
+  ['ec-p521', { kind: 'ecdsa', hash: 'sha512' }],
+  ['ed25519', { kind: 'ed25519' }],
+  ['ml-dsa-44', { kind: 'ml-dsa-44' }],
+  ['rsa', { kind: 'rsa-pss', hash: 'sha256' }],
+  ['rsa', { kind: 'rsa-pss', hash: 'sha512' }],
+  ['rsa', { kind: 'rsa-pkcs1', hash: 'sha256' }],
+]
+
+/** The first byte names the key. What a provider verifies, the other must verify; neither throws. */
+function signatureTarget(): FuzzTarget {
+  const message = utf8('signed')
+  const signed = SIGNATURES.map(([kind, parameters]) => {
+    const key = newKey(kind)
+    const publicKeys = PROVIDERS.map((provider) => provider.importPublicKey(key.publicKey.spki))
+    return { kind, parameters, publicKeys, signature: key.sign(parameters, message) }
+  })
+  return {
+    name: 'signature',
+    maxInputMs: MAX_ARITHMETIC_MS,
+    seeds: signed.map(({ signature }, index) => Uint8Array.of(index, ...signature)),
+    run(input) {
+      const { kind, parameters, publicKeys } = signed[(input[0] ?? 0) % signed.length]!
+      const signature = input.subarray(1)
+      const [native, portable] = publicKeys.map((key) => key.verify(parameters, message, signature))
+      if (native !== portable) throw new Violation(`Native says ${native}, portable ${portable}`)
+      return `${native ? 'valid' : 'invalid'}: ${kind} ${magnitude(signature.length)}`
     },
   }
 }

@@ -171,15 +171,26 @@ function publicKeyTarget(keys: readonly PrivateKey[]): FuzzTarget {
   }
 }
 
+/** Both providers must take the same keys, and know the same public half. */
 function privateKeyTarget(keys: readonly PrivateKey[]): FuzzTarget {
+  const providers = [nativeCrypto(), portableCrypto()]
   return {
     name: 'private-key',
     seeds: [...keys.map((key) => key.exportPkcs8()), ...expandedKeys()],
-    run: (input) =>
-      outcomeOf(() => {
-        const { kind } = decodePkcs8(input)
-        return `imported: ${crypto.importPrivateKey(input).kind} ${kind}`
-      }, CryptoError),
+    run(input) {
+      const parts = outcomeOf(() => decodePkcs8(input).kind, CryptoError)
+      const outcomes = providers.map((provider) =>
+        outcomeOf(() => {
+          const { kind, publicKey } = provider.importPrivateKey(input)
+          return `imported: ${kind} ${publicKey.spki.toHex()}`
+        }, CryptoError),
+      )
+      const [native, portable] = outcomes.map((outcome) =>
+        outcome.startsWith('imported') ? outcome : 'refused',
+      )
+      if (native !== portable) throw new Violation(`Native says ${outcomes[0]}, portable ${outcomes[1]}`)
+      return native === 'refused' ? outcomes[0]! : `imported: ${parts}`
+    },
   }
 }
 
