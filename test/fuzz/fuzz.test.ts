@@ -38,6 +38,19 @@ for (const target of targets) {
   })
 }
 
+/** Inputs that once were findings, each with what it was. */
+const FOUND: readonly (readonly [target: string, input: string])[] = [
+  // A goodbye in the midst of the handshake's end, then the end of the transport: half of the connection is still open.
+  ['handshake-client', '07030156933dcb1c'],
+]
+
+test('tryInput finds nothing where something was found once', () => {
+  for (const [name, input] of FOUND) {
+    const target = targets.find((candidate) => candidate.name === name)!
+    assert.equal(tryInput(target, Uint8Array.fromHex(input)), undefined, `${name} ${input}`)
+  }
+})
+
 test('fuzzTargets have names of their own', () => {
   assert.equal(new Set(targets.map(({ name }) => name)).size, targets.length)
 })

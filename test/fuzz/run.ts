@@ -50,6 +50,10 @@ async function fuzz(): Promise<number> {
   const startedMs = performance.now()
   const reports: CampaignReport[] = []
   const findings: Finding[] = []
+  const keep = (finding: Finding): void => {
+    findings.push(finding)
+    print(`FOUND ${finding.target}: ${finding.problem}\n  ${writeFinding(FINDINGS, finding)}`)
+  }
   const run = async (job: number): Promise<void> => {
     let names: readonly string[] = []
     // A thread that hangs takes the rest of its target's time with it; the next one goes on behind it.
@@ -58,21 +62,19 @@ async function fuzz(): Promise<number> {
         if (message.kind === 'targets') names = message.names
         else {
           reports.push(message.report)
-          findings.push(...message.report.findings)
           print(lineOf(message.report))
+          message.report.findings.forEach(keep)
         }
       })
       skip = hung === undefined ? undefined : hung.target + 1
       if (hung === undefined) continue
       const target = names[hung.target]!
-      findings.push({ target, problem: `Hung for ${HANG_MS} ms`, input: toHex(hung.input), seed })
+      keep({ target, problem: `Hung for ${HANG_MS} ms`, input: toHex(hung.input), seed })
     }
   }
   await Promise.all(Array.from({ length: jobs }, (_, job) => run(job)))
   if (reports.length + findings.length === 0) throw new Error(`There is no target ${flags.only.join()}`)
-  print(totalOf(reports, (performance.now() - startedMs) / 1000))
-  for (const finding of findings)
-    print(`FOUND ${finding.target}: ${finding.problem}\n  ${writeFinding(FINDINGS, finding)}`)
+  print(totalOf(reports, (performance.now() - startedMs) / 1000, findings.length))
   return findings.length === 0 ? 0 : 1
 }
 
@@ -135,11 +137,11 @@ function lineOf({
   return `${target.padEnd(22)}${String(inputs).padStart(10)}${rate.padStart(11)}${grown.padStart(10)}${String(outcomes).padStart(6)} ways  ${most.join(', ')}${found}`
 }
 
-function totalOf(reports: readonly CampaignReport[], seconds: number): string {
+function totalOf(reports: readonly CampaignReport[], seconds: number, findings: number): string {
   const sum = (figure: (report: CampaignReport) => number): number =>
     reports.reduce((total, report) => total + figure(report), 0)
   const [inputs, cpuSeconds] = [sum((report) => report.inputs), sum((report) => report.cpuSeconds)]
-  return `${inputs} inputs to ${reports.length} targets in ${seconds.toFixed(0)} s (${cpuSeconds.toFixed(0)} s of the processor), ${sum((report) => report.findings.length)} findings`
+  return `${inputs} inputs to ${reports.length} targets in ${seconds.toFixed(0)} s (${cpuSeconds.toFixed(0)} s of the processor), ${findings} findings`
 }
 
 function print(text: string): void {

@@ -29,11 +29,11 @@ const targets = (await fuzzTargets())
   .filter(({ name }) => only.length === 0 || only.includes(name))
   .filter((_, index) => index % jobs === job)
 say({ kind: 'targets', names: targets.map(({ name }) => name) })
-// Half of the time is for those that drive whole handshakes.
+// A third of the time is for those that drive whole handshakes.
 const isHandshake = (name: string): boolean => name.startsWith('handshake-')
 const handshakes = targets.filter(({ name }) => isHandshake(name)).length
 const shares = targets.map(({ name }) =>
-  isHandshake(name) ? Math.max(1, (targets.length - handshakes) / handshakes) : 1,
+  isHandshake(name) ? Math.max(1, (targets.length - handshakes) / (2 * handshakes)) : 1,
 )
 const whole = shares.reduce((sum, share) => sum + share, 0)
 for (const [index, target] of targets.entries()) {

@@ -69,6 +69,8 @@ function abandon(run: ScenarioRun, wire: Wire, ending: Exclude<Ending, 'orderly'
     else connection.receiveEnd()
   }
   run.pump(wire)
+  // After a goodbye that came before, the other half is still open.
+  for (const { connection } of run.pair.ends) connection.close()
 }
 
 function isOpen({ session, error }: TlsEnd): boolean {

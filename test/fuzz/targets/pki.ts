@@ -188,10 +188,17 @@ function privateKeyTarget(keys: readonly PrivateKey[]): FuzzTarget {
       const [native, portable] = outcomes.map((outcome) =>
         outcome.startsWith('imported') ? outcome : 'refused',
       )
-      if (native !== portable) throw new Violation(`Native says ${outcomes[0]}, portable ${outcomes[1]}`)
+      if (native !== portable && !(native === 'refused' && isBelieved(input)))
+        throw new Violation(`Native says ${outcomes[0]}, portable ${outcomes[1]}`)
       return native === 'refused' ? outcomes[0]! : `imported: ${parts}`
     },
   }
+}
+
+/** An expanded ML-DSA key without its seed: the portable provider cannot hold its t0 against the rest. */
+function isBelieved(pkcs8: Uint8Array): boolean {
+  const parts = decodePkcs8(pkcs8)
+  return 'secret' in parts && parts.secret.seed === undefined
 }
 
 /** The forms of RFC 9881 §6 in which no key of ours is written. */
