@@ -1,12 +1,12 @@
 /**
  * Peers in programs of ours, on libraries of other makes, kept running for many connections. They read a line for each
- * on standard input: `connect ID PORT WISHES` or `serve ID WISHES`. A wish is a word; a peer that does not know one
- * ignores it:
+ * on standard input: `connect ID PORT WISHES` or `serve ID WISHES`. A client says `said by ID` twice, each time waiting
+ * for the echo; a server sends back what comes, to the end. A wish is a word; a peer that does not know one ignores it:
  *
  * - `group=NAME`: take this group and no other
  * - `resume`: keep the session, and resume the one kept before
  * - `early`: send the first words early; as server, take such
- * - `update`: renew the keys once the first words have come
+ * - `update`: renew the keys, as client between the two times, as server before the first echo
  *
  * They print lines that start with the ID: `listening PORT`, `session SUITE GROUP KIND URIS`, where KIND is full or
  * resumed, `received TEXT`, `closed` once both sides have ended their halves, or `failed WHY`. At first they say `ready`.
@@ -16,6 +16,9 @@ import type { GroupName } from '../../src/crypto/provider.ts'
 import type { MeshFiles } from '../cmd/tls-files.ts'
 import type { PeerProcess, Program } from '../support/peers.ts'
 import { spiffeIdIn, testConnect, testServe, type OneService, type PeerView } from './matrix.ts'
+
+/** For all the connections of a test, where there is much else to do. */
+export const LINE_DEADLINE_MS = 180_000
 
 /** A program that makes line peers. */
 export interface LineProgram {
@@ -53,7 +56,7 @@ export function testLinePeer(peer: LineProgram): void {
   })
 }
 
-class LinePeer {
+export class LinePeer {
   readonly #process: PeerProcess
   #count = 0
 

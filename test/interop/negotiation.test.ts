@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import test from 'node:test'
 import { CATALOG, meshFiles, type MeshFiles } from '../cmd/tls-files.ts'
 import { spiffeIdOfPem } from './matrix.ts'
@@ -213,9 +212,9 @@ test(
       await client.saw(new RegExp(`^${word} from OpenSSL$`, 'm'), 'stdout')
       if (update === undefined) continue
       server.write(`${update}\n`)
-      // Once what was sent after it is here, the KeyUpdate has been here too: our next word comes after it for certain.
-      // OpenSSL takes a command only as the start of what it reads, so it gets a moment to read this one alone.
-      await delay(250)
+      // It takes a command only as the start of what it reads, so that it gets nothing more until this one is done. Once
+      // what it sends after is here, the KeyUpdate has been here too: our next word comes after it for certain.
+      await server.saw(new RegExp(`(?:SSL_do_handshake -> 1[^]*){${word === 'one' ? 1 : 2}}`), 'stdout')
       server.write(`after ${word}\n`)
       await client.saw(new RegExp(`^after ${word}$`, 'm'), 'stdout')
     }

@@ -1,34 +1,22 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { buffer, text } from 'node:stream/consumers'
 import test from 'node:test'
-import { connect, createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
-import type { GroupName } from '../../src/crypto/provider.ts'
-import { meshFiles, type MeshFiles } from '../cmd/tls-files.ts'
-import { spiffeIdIn, testConnect, testServe, type Cell, type PeerView } from './matrix.ts'
-import { opensslGroup } from './peers/openssl.ts'
+import { connect, createServer } from 'node:tls'
+import { meshFiles } from '../cmd/tls-files.ts'
+import { testConnect, testServe, type PeerView } from './matrix.ts'
+import { NODE, NODE_GROUPS, optionsOf, viewOf } from './peers/node-tls.ts'
 import { serveOnce } from './tools.ts'
-
-const NODE = {
-  path: process.execPath,
-  version: `${process.versions.node} (OpenSSL ${process.versions.openssl})`,
-}
-
-type CommonOptions = SecureContextOptions & { readonly rejectUnauthorized: true }
 
 /** Thousands of records, and far more than any buffer on the way. */
 const MEGABYTES = 16
 
-/** This Node brings an OpenSSL of 3.5 or later. */
-const GROUPS: readonly GroupName[] = ['x25519', 'secp256r1', 'secp384r1', 'X25519MLKEM768']
-
 testServe({
   name: 'node:tls',
   program: NODE,
-  groups: GROUPS,
+  groups: NODE_GROUPS,
   choosesCell: true,
   prepare: (_t, files) => async (_t, cell, port) => {
     const options = optionsOf(cell, files, files.web)
@@ -45,7 +33,7 @@ testServe({
 testConnect({
   name: 'node:tls',
   program: NODE,
-  groups: GROUPS,
+  groups: NODE_GROUPS,
   choosesCell: false,
   prepare: (_t, files) => async (t) => {
     const { promise, resolve, reject } = Promise.withResolvers<PeerView>()
@@ -83,25 +71,3 @@ test('tls serve and node:tls carry megabytes both ways at once, unchanged', asyn
   assert.equal(code, 0, stderr)
   assert.match(stderr, new RegExp(`closed; bytes echoed: ${sent.length}$`, 'm'))
 })
-
-/** TLS 1.3 with mutual verification; with the suite and group of a cell and no others, where one is given. */
-function optionsOf(
-  cell: Cell | undefined,
-  { ca }: MeshFiles,
-  [, cert, , key]: MeshFiles['web'],
-): CommonOptions {
-  return {
-    ca: readFileSync(ca),
-    cert: readFileSync(cert),
-    key: readFileSync(key),
-    minVersion: 'TLSv1.3',
-    rejectUnauthorized: true,
-    ecdhCurve: (cell === undefined ? GROUPS : [cell.group]).map(opensslGroup).join(':'),
-    ...(cell === undefined ? {} : { ciphers: cell.suite }),
-  }
-}
-
-function viewOf(socket: TLSSocket): PeerView {
-  const identity = spiffeIdIn(socket.getPeerCertificate().subjectaltname ?? '')
-  return { suite: socket.getCipher().name, ...(identity === undefined ? {} : { identity }) }
-}

@@ -29,8 +29,9 @@ export function opensslClient(t: TestContext, port: number, ...args: Args): Peer
 
 /** `openssl s_server` for one connection. */
 export async function opensslServer(t: TestContext, ...args: Args): Promise<Listening> {
-  const process = new PeerProcess(t, opensslPath(), [
-    ['s_server', '-accept', '127.0.0.1:0', '-naccept', '1'],
+  // Line by line, or much of what it says would come late.
+  const process = new PeerProcess(t, 'stdbuf', [
+    ['-oL', opensslPath(), 's_server', '-accept', '127.0.0.1:0', '-naccept', '1'],
     ...args,
   ])
   const [, port] = await process.saw(/^ACCEPT \S+:(\d+)$/m, 'stdout')

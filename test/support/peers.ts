@@ -133,8 +133,8 @@ export class PeerProcess {
 }
 
 /** Our own command line, from its source, as a process of its own. */
-export function startHandfast(t: TestContext, args: Args): PeerProcess {
-  return new PeerProcess(t, process.execPath, [MAIN, ...args])
+export function startHandfast(t: TestContext, args: Args, options?: PeerOptions): PeerProcess {
+  return new PeerProcess(t, process.execPath, [MAIN, ...args], options)
 }
 
 /** A port of loopback that was free a moment ago, for programs that cannot take any free one by themselves. */

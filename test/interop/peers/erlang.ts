@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { PeerProcess, probe } from '../../support/peers.ts'
-import type { LineProgram } from '../line-peer.ts'
+import { NO_MLKEM, type FeaturePeer } from '../features.ts'
+import { lineFeatures } from '../line-features.ts'
+import { LINE_DEADLINE_MS, type LineProgram } from '../line-peer.ts'
 import { OPENSSL_GROUPS } from './openssl.ts'
 
 const SCRIPT = join(import.meta.dirname, '../programs/erlang-peer.escript')
@@ -13,6 +15,18 @@ export const ERLANG: LineProgram = {
   // could be told apart by nobody.
   concurrency: 1,
   start(t, { path }, { files: { ca }, credential: [, cert, , key] }) {
-    return new PeerProcess(t, path, [SCRIPT, cert, key, ca], { deadlineMs: 60_000 })
+    return new PeerProcess(t, path, [SCRIPT, cert, key, ca], { deadlineMs: LINE_DEADLINE_MS })
   },
 }
+
+/** Seen in its ClientHellos. */
+const MODES =
+  'Erlang says which resumptions it speaks only with a ticket, so it is given none (RFC 8446 §4.2.9)'
+/** Seen in its crash report: it has no encoding for what it does not know. */
+const BINDERS =
+  'Erlang checks binders over a ClientHello encoded anew, without GREASE and groups that it does not know'
+
+export const ERLANG_ROWS: readonly FeaturePeer[] = lineFeatures(ERLANG, {
+  unsupportedClient: { resumed: MODES, '0-RTT': MODES, X25519MLKEM768: NO_MLKEM },
+  unsupportedServer: { resumed: BINDERS, '0-RTT': BINDERS, X25519MLKEM768: NO_MLKEM },
+})

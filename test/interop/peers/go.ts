@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { PeerProcess, probe } from '../../support/peers.ts'
-import type { LineProgram } from '../line-peer.ts'
+import type { FeaturePeer } from '../features.ts'
+import { lineFeatures } from '../line-features.ts'
+import { LINE_DEADLINE_MS, type LineProgram } from '../line-peer.ts'
 
 const SOURCE = join(import.meta.dirname, '../programs/go-peer.go')
 
@@ -15,6 +17,14 @@ export const GO: LineProgram = {
     // A file by itself, and nothing from the network.
     const env = { ...process.env, GO111MODULE: 'off', GOTOOLCHAIN: 'local', GOPROXY: 'off' }
     execFileSync(path, ['build', '-o', peer, SOURCE], { env })
-    return new PeerProcess(t, peer, [cert, key, ca], { deadlineMs: 60_000 })
+    return new PeerProcess(t, peer, [cert, key, ca], { deadlineMs: LINE_DEADLINE_MS })
   },
 }
+
+const EARLY = 'crypto/tls has 0-RTT for QUIC only'
+const UPDATE = 'crypto/tls answers KeyUpdates and never begins'
+
+export const GO_ROWS: readonly FeaturePeer[] = lineFeatures(GO, {
+  unsupportedClient: { '0-RTT': EARLY, 'its KeyUpdate': UPDATE },
+  unsupportedServer: { '0-RTT': EARLY, 'its KeyUpdate': UPDATE },
+})

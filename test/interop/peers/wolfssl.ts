@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { PeerProcess, probe } from '../../support/peers.ts'
-import type { LineProgram } from '../line-peer.ts'
+import { NO_MLKEM, type FeaturePeer } from '../features.ts'
+import { lineFeatures } from '../line-features.ts'
+import { LINE_DEADLINE_MS, type LineProgram } from '../line-peer.ts'
 import { OPENSSL_GROUPS } from './openssl.ts'
 
 const SOURCE = join(import.meta.dirname, '../programs/wolfssl-peer.c')
@@ -26,6 +28,13 @@ export const WOLFSSL: LineProgram = {
       '-lwolfssl',
       '-pthread',
     ])
-    return new PeerProcess(t, peer, [cert, key, ca], { deadlineMs: 60_000 })
+    return new PeerProcess(t, peer, [cert, key, ca], { deadlineMs: LINE_DEADLINE_MS })
   },
 }
+
+const EARLY = "Debian's wolfSSL is built without 0-RTT"
+
+export const WOLFSSL_ROWS: readonly FeaturePeer[] = lineFeatures(WOLFSSL, {
+  unsupportedClient: { '0-RTT': EARLY, X25519MLKEM768: NO_MLKEM },
+  unsupportedServer: { '0-RTT': EARLY, X25519MLKEM768: NO_MLKEM },
+})

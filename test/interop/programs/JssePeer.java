@@ -31,16 +31,18 @@ public final class JssePeer {
   /** After so many bytes in a direction JSSE renews its keys; it cannot be told to do so now. */
   private static final int KEY_LIMIT_BYTES = 4096;
 
+  private final Managers managers;
   private final SSLContext context;
 
-  private JssePeer(SSLContext context) {
-    this.context = context;
+  private JssePeer(Managers managers) throws Exception {
+    this.managers = managers;
+    this.context = contextOf(managers);
   }
 
   public static void main(String[] args) throws Exception {
     String limit = " KeyUpdate " + KEY_LIMIT_BYTES;
     Security.setProperty("jdk.tls.keyLimits", "AES/GCM/NoPadding" + limit + ", ChaCha20-Poly1305" + limit);
-    JssePeer peer = new JssePeer(contextOf(args[0], args[1].toCharArray(), args[2]));
+    JssePeer peer = new JssePeer(managersOf(args[0], args[1].toCharArray(), args[2]));
     System.out.println("ready");
     Scanner lines = new Scanner(System.in);
     while (lines.hasNextLine()) {
@@ -53,19 +55,20 @@ public final class JssePeer {
 
   private void attempt(String[] words) {
     String id = words[1];
-    boolean updates = Arrays.asList(words).contains("update");
+    List<String> wishes = Arrays.asList(words);
     try {
-      if (words[0].equals("connect")) connect(id, Integer.parseInt(words[2]), updates);
+      if (words[0].equals("connect")) connect(id, Integer.parseInt(words[2]), wishes);
       else serve(id);
     } catch (Exception failure) {
       say(id, "failed " + failure);
     }
   }
 
-  /** Resumes where it can: sessions are found again by host and port. */
-  private void connect(String id, int port, boolean updates) throws Exception {
+  private void connect(String id, int port, List<String> wishes) throws Exception {
     long startedAt = System.currentTimeMillis();
-    try (SSLSocket socket = (SSLSocket) context.getSocketFactory().createSocket("localhost", port)) {
+    // A context resumes what it can: sessions are found again by host and port.
+    SSLContext client = wishes.contains("resume") ? context : contextOf(managers);
+    try (SSLSocket socket = (SSLSocket) client.getSocketFactory().createSocket("localhost", port)) {
       SSLParameters parameters = socket.getSSLParameters();
       parameters.setProtocols(new String[] {"TLSv1.3"});
       // Verifies that the certificate is for localhost, and asks for it by SNI.
@@ -74,8 +77,9 @@ public final class JssePeer {
       socket.setSSLParameters(parameters);
       socket.startHandshake();
       describe(id, socket.getSession(), startedAt);
-      if (updates) exchange(socket, new byte[2 * KEY_LIMIT_BYTES]);
       byte[] question = ("said by " + id).getBytes(StandardCharsets.UTF_8);
+      exchange(socket, question);
+      if (wishes.contains("update")) exchange(socket, new byte[2 * KEY_LIMIT_BYTES]);
       say(id, "received " + new String(exchange(socket, question), StandardCharsets.UTF_8));
       socket.shutdownOutput();
       if (socket.getInputStream().read() != -1) throw new IOException("More than the echo came back");
@@ -131,7 +135,9 @@ public final class JssePeer {
     System.out.println(id + " " + text);
   }
 
-  private static SSLContext contextOf(String keyStorePath, char[] password, String anchorPath)
+  private record Managers(KeyManagerFactory keys, TrustManagerFactory trust) {}
+
+  private static Managers managersOf(String keyStorePath, char[] password, String anchorPath)
       throws Exception {
     KeyStore own = KeyStore.getInstance("PKCS12");
     try (InputStream file = new FileInputStream(keyStorePath)) {
@@ -146,8 +152,12 @@ public final class JssePeer {
     }
     TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
     trust.init(anchors);
+    return new Managers(keys, trust);
+  }
+
+  private static SSLContext contextOf(Managers managers) throws Exception {
     SSLContext context = SSLContext.getInstance("TLSv1.3");
-    context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
+    context.init(managers.keys().getKeyManagers(), managers.trust().getTrustManagers(), null);
     return context;
   }
 }

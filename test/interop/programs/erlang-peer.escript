@@ -68,40 +68,27 @@ connect(Id, Port, Wishes, Own) ->
     {ok, Socket} = ssl:connect({127, 0, 0, 1}, Port, Options),
     describe(Id, Socket),
     Early orelse (ok = ssl:send(Socket, Question)),
+    {ok, Question} = ssl:recv(Socket, byte_size(Question)),
+    lists:member("update", Wishes) andalso (ok = ssl:update_keys(Socket, read_write)),
+    ok = ssl:send(Socket, Question),
     {ok, Answer} = ssl:recv(Socket, byte_size(Question)),
-    case lists:member("update", Wishes) of
-        true ->
-            ok = ssl:update_keys(Socket, read_write),
-            ok = ssl:send(Socket, Question),
-            {ok, Question} = ssl:recv(Socket, byte_size(Question));
-        false ->
-            ok
-    end,
     io:format("~s received ~s~n", [Id, Answer]),
     ok = ssl:close(Socket).
 
-%% The first to close: one that is told of the end of the other half leaves at times without a close_notify of its own.
+%% The first to close, after the line that says its name: one that is told of the end of the other half leaves at times
+%% without a close_notify of its own.
 serve(Id, Listener, Wishes) ->
     {ok, Raw} = ssl:transport_accept(Listener),
     {ok, Socket} = ssl:handshake(Raw),
     describe(Id, Socket),
-    echo_line(Socket, <<>>),
-    case lists:member("update", Wishes) of
-        true ->
-            ok = ssl:update_keys(Socket, read_write),
-            echo_line(Socket, <<>>);
-        false ->
-            ok
-    end,
+    echo(Socket, list_to_binary("said to " ++ Id ++ "\n"), lists:member("update", Wishes)),
     ok = ssl:close(Socket).
 
-echo_line(Socket, Before) ->
+echo(Socket, Last, Updates) ->
     {ok, Bytes} = ssl:recv(Socket, 0),
-    Line = <<Before/binary, Bytes/binary>>,
-    case binary:last(Line) of
-        $\n -> ok = ssl:send(Socket, Line);
-        _ -> echo_line(Socket, Line)
-    end.
+    Updates andalso (ok = ssl:update_keys(Socket, read_write)),
+    ok = ssl:send(Socket, Bytes),
+    binary:longest_common_suffix([Bytes, Last]) =:= byte_size(Last) orelse echo(Socket, Last, false).
 
 server_options(Wishes) ->
     Early =

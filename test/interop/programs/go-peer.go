@@ -88,12 +88,14 @@ func connect(id, port string, wish map[string]string, config *tls.Config) error 
 	defer connection.Close()
 	describe(id, connection.ConnectionState())
 	question := "said by " + id
-	if _, err := io.WriteString(connection, question); err != nil {
-		return err
-	}
 	answer := make([]byte, len(question))
-	if _, err := io.ReadFull(connection, answer); err != nil {
-		return err
+	for range 2 {
+		if _, err := io.WriteString(connection, question); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(connection, answer); err != nil {
+			return err
+		}
 	}
 	fmt.Println(id, "received", string(answer))
 	if err := connection.CloseWrite(); err != nil {

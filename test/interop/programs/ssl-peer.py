@@ -15,6 +15,7 @@ class Party:
     """Both roles with one credential; each with one context, as sessions are good within it only."""
 
     def __init__(self, cert, key, anchors):
+        self.files = cert, key, anchors
         self.client = context_of(ssl.PROTOCOL_TLS_CLIENT, cert, key, anchors)
         self.client.verify_mode = ssl.CERT_REQUIRED
         self.server = context_of(ssl.PROTOCOL_TLS_SERVER, cert, key, anchors)
@@ -27,7 +28,7 @@ class Party:
             if role == "connect":
                 self.connect(name, int(words[2]), words[3:])
             else:
-                self.serve(name)
+                self.serve(name, words[2:])
             say(f"{name} closed")
         except Exception as failure:
             say(f"{name} failed {failure!r}")
@@ -39,21 +40,29 @@ class Party:
             with self.client.wrap_socket(raw, server_hostname="localhost", session=session) as tls:
                 describe(name, tls)
                 question = f"said by {name}"
-                tls.sendall(question.encode())
-                answer = b""
-                while len(answer) < len(question):
-                    answer += tls.recv(4096)
+                for _ in range(2):
+                    tls.sendall(question.encode())
+                    answer = b""
+                    while len(answer) < len(question):
+                        answer += tls.recv(4096)
                 say(f"{name} received {answer.decode()}")
                 if resumes:
                     self.session = tls.session
                 # Sends close_notify and waits for that of the other side.
                 tls.unwrap()
 
-    def serve(self, name):
+    def serve(self, name, wishes):
+        server = self.server
+        groups = [wish.removeprefix("group=") for wish in wishes if wish.startswith("group=")]
+        if groups:
+            # OpenSSL's older name for it.
+            server = context_of(ssl.PROTOCOL_TLS_SERVER, *self.files)
+            server.verify_mode = ssl.CERT_OPTIONAL
+            server.set_ecdh_curve(groups[0].replace("secp256r1", "prime256v1"))
         with socket.create_server(("127.0.0.1", 0)) as listener:
             say(f"{name} listening {listener.getsockname()[1]}")
             raw, _ = listener.accept()
-            with raw, self.server.wrap_socket(raw, server_side=True) as tls:
+            with raw, server.wrap_socket(raw, server_side=True) as tls:
                 describe(name, tls)
                 while chunk := tls.recv(4096):
                     tls.sendall(chunk)

@@ -87,8 +87,8 @@ static void talk(const struct order *order, WOLFSSL *tls) {
   if (result != WOLFSSL_SUCCESS) return fail(order->id, "connect", tls, result);
   describe(order->id, tls);
   int length = snprintf(question, sizeof question, "said by %s", order->id);
-  for (int round = 0; round <= order->update; round++) {
-    if (round == 1 && (result = wolfSSL_update_keys(tls)) != WOLFSSL_SUCCESS)
+  for (int round = 0; round < 2; round++) {
+    if (round == 1 && order->update && (result = wolfSSL_update_keys(tls)) != WOLFSSL_SUCCESS)
       return fail(order->id, "update", tls, result);
     result = wolfSSL_write(tls, question, length);
     if (result != length) return fail(order->id, "write", tls, result);
@@ -128,7 +128,8 @@ static void connect_once(const struct order *order, struct sockaddr_in *address)
   WOLFSSL *tls = wolfSSL_new(client_context);
   wolfSSL_UseSNI(tls, WOLFSSL_SNI_HOST_NAME, "localhost", sizeof "localhost" - 1);
   wolfSSL_check_domain_name(tls, "localhost");
-  if (order->group != 0) wolfSSL_set_groups(tls, (int *)&order->group, 1);
+  /* By itself it would send a share of secp256r1 and prefer others. */
+  wolfSSL_UseKeyShare(tls, WOLFSSL_ECC_X25519);
   if (order->resume) {
     pthread_mutex_lock(&session_lock);
     if (session != NULL) wolfSSL_set_session(tls, session);

@@ -1,0 +1,63 @@
+/** Line peers in the matrix of features. */
+import { LinePeer, type LineProgram } from './line-peer.ts'
+import type { Feature, FeatureClient, FeaturePeer, FeatureServer } from './features.ts'
+
+export interface LineTraits {
+  readonly unsupportedClient: FeatureClient['unsupported']
+  readonly unsupportedServer: FeatureServer['unsupported']
+  readonly groups?: FeatureServer['groups']
+}
+
+const WISHES: Readonly<Partial<Record<Feature, readonly string[]>>> = {
+  'client certificate': ['resume'],
+  resumed: ['resume'],
+  '0-RTT': ['resume', 'early'],
+  'its KeyUpdate': ['update'],
+}
+
+/** Some renew their keys by the number of bytes only. */
+const LONG_LINE = `${'x'.repeat(6000)}\n`
+
+/** A program's two rows. */
+export function lineFeatures(
+  peer: LineProgram,
+  { unsupportedClient, unsupportedServer, groups }: LineTraits,
+): readonly FeaturePeer[] {
+  const { name, program } = peer
+  return [
+    {
+      role: 'client',
+      name,
+      program,
+      unsupported: unsupportedClient,
+      async prepare(t, files, program) {
+        const party = await LinePeer.start(peer.start(t, program, { files, credential: files.web }))
+        return (_t, feature, port) => party.connect(port, ...(WISHES[feature] ?? []))
+      },
+    },
+    {
+      role: 'server',
+      name,
+      program,
+      unsupported: unsupportedServer,
+      ...(groups === undefined ? {} : { groups }),
+      async prepare(t, files, program) {
+        const party = await LinePeer.start(peer.start(t, program, { files, credential: files.catalog }))
+        return async (_t, feature) => {
+          const more = feature === 'HelloRetryRequest' ? ['group=secp256r1'] : []
+          const service = await party.serve(...(WISHES[feature] ?? []), ...more)
+          const first = feature === 'its KeyUpdate' ? LONG_LINE : 'first\n'
+          const { port, request } = service
+          return {
+            port,
+            exchanges: [
+              { request: first, answer: new RegExp(`^${first}$`) },
+              { request, answer: new RegExp(`^${first}${request}$`) },
+            ],
+            view: (received) => service.view(received),
+          }
+        }
+      },
+    },
+  ]
+}
