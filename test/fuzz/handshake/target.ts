@@ -68,7 +68,10 @@ function abandon(run: ScenarioRun, wire: Wire, ending: Exclude<Ending, 'orderly'
     if (ending === 'left') connection[Symbol.dispose]()
     else connection.receiveEnd()
   }
+  const told = run.pair.ends.map(({ calls }) => calls.length)
   run.pump(wire)
+  if (ending === 'left' && run.pair.ends.some(({ calls }, index) => calls.length !== told[index]))
+    throw new Violation('A connection told something after its owner had left')
   // After a goodbye that came before, the other half is still open.
   for (const { connection } of run.pair.ends) connection.close()
 }
