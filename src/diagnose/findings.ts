@@ -25,6 +25,8 @@ export interface Findings {
   readonly retry?: ServerHelloDetails
   /** The last ticket of which there is something to tell. */
   readonly ticket?: Extract<TraceEvent, { kind: 'ticket' }>
+  /** Whether a ClientHello says, for all to read, that early data follows. */
+  readonly announcesEarlyData: boolean
   readonly earlyData?: EarlyDataOutcome
   readonly earlyBytes: number
   readonly keyUpdates: { readonly client: number; readonly server: number }
@@ -56,6 +58,7 @@ export function findingsOf(
     startedAtMs: events[0]?.atMs ?? 0,
     certificateRequested: false,
     handshakeKeys: false,
+    announcesEarlyData: false,
     earlyBytes: 0,
     keyUpdates: { client: 0, server: 0 },
     transcript: false,
@@ -129,6 +132,7 @@ function readMessage(found: Found, event: Extract<TraceEvent, { kind: 'message' 
   switch (details.message) {
     case 'client_hello':
       found.clientHello = details
+      found.announcesEarlyData ||= details.extensions.includes('early_data')
       break
     case 'server_hello':
       if (details.retryGroup === undefined) found.serverHello = details

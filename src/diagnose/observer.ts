@@ -49,7 +49,8 @@ function visible(found: Findings, readable: readonly MessageStep[], sealed: read
 }
 
 /** What a ClientHello shows of what it goes on from. A ticket is opaque and used once; a key's identity is neither. */
-function offeredKeys({ ech, serverHello, agreed }: Findings, hello: ClientHelloDetails): Fact[] {
+function offeredKeys(found: Findings, hello: ClientHelloDetails): Fact[] {
+  const { ech, serverHello, agreed, announcesEarlyData } = found
   if (hello.offeredPsks === undefined) return []
   const facts: Fact[] = []
   // What an encrypted ClientHello shows outside is made up.
@@ -63,8 +64,7 @@ function offeredKeys({ ech, serverHello, agreed }: Findings, hello: ClientHelloD
     if (agreed?.externalPsk !== undefined && !agreed.resumed)
       facts.push({ label: 'key', value: `its identity ${identityText(agreed.externalPsk)}` })
   }
-  if (hello.extensions.includes('early_data'))
-    facts.push({ label: 'early data', value: 'that there is some, and how much' })
+  if (announcesEarlyData) facts.push({ label: 'early data', value: 'that there is some, and how much' })
   return facts
 }
 

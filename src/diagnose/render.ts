@@ -78,19 +78,24 @@ const MARKS = {
 } as const
 
 function transitionLines({ explanation, paint }: Rendering): string[] {
+  const isRetried = explanation.settled.retry !== undefined
   const heads = ['', 'readable', 'encrypted handshake', 'application data']
   return [
     paint('bold', '  Two transitions in each direction'),
     `  ${paint('dim', cells(heads))}`,
     ...explanation.transitions.flatMap((transition) => [
-      `  ${cells(transitionCells(transition))}`,
-      ...earlyLines(transition),
+      `  ${cells(transitionCells(transition, isRetried))}`,
+      ...earlyLines(transition, isRetried),
     ]),
   ]
 }
 
-function transitionCells({ from, earlyAfterMs, handshakeAfterMs, applicationAfterMs }: Transition): string[] {
-  const readableUntilMs = earlyAfterMs ?? handshakeAfterMs
+function transitionCells(
+  { from, earlyAfterMs, handshakeAfterMs, applicationAfterMs }: Transition,
+  isRetried: boolean,
+): string[] {
+  // Another ClientHello is readable, whatever went before it.
+  const readableUntilMs = isRetried ? handshakeAfterMs : (earlyAfterMs ?? handshakeAfterMs)
   return [
     from === 'client' ? 'client ──▶ server' : 'client ◀── server',
     readableUntilMs === undefined ? 'throughout' : `until ${millisecondsText(readableUntilMs)}`,
@@ -99,11 +104,12 @@ function transitionCells({ from, earlyAfterMs, handshakeAfterMs, applicationAfte
   ]
 }
 
-function earlyLines({ from, earlyAfterMs }: Transition): string[] {
+function earlyLines({ from, earlyAfterMs }: Transition, isRetried: boolean): string[] {
   if (earlyAfterMs === undefined) return []
-  const since = millisecondsText(earlyAfterMs)
+  const indent = ' '.repeat(2 + TRANSITION_COLUMNS[0]!)
+  const until = isRetried ? ' until the HelloRetryRequest' : ''
   return [
-    `  ${' '.repeat(TRANSITION_COLUMNS[0]!)}and early data of the ${from} from ${since}, under keys of the ticket alone`,
+    `${indent}early data of the ${from} from ${millisecondsText(earlyAfterMs)}${until}, under keys of the ticket alone`,
   ]
 }
 
