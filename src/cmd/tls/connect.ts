@@ -40,9 +40,9 @@ ${SHARED_USAGE}
   --timeout 10s        for the connection and the handshake, each
 
 Coming back
-  --session-out FILE   keep the sessions that the server lets us resume, with their secrets, in a file for its owner alone
+  --session-out FILE   keep the sessions that the server lets us resume, with their secrets, in a file for its owner
   --session-in FILE    resume a session of the file, which is then taken out of it: each is used once
-  --early-data FILE    send FILE (- for standard input) with the first flight (0-RTT), where a resumed session allows it;
+  --early-data FILE    send FILE (- for standard input) with the first flight (0-RTT), where a session allows it;
                        what cannot go then goes after the handshake. Whoever records early data can replay it
   --reconnect N        before the connection that carries data, make N that only fetch sessions, each resuming the last
 

@@ -20,7 +20,7 @@ export const TICKET_FLAGS = {
 } as const
 
 /** Help for them. */
-export const TICKET_USAGE: string = `  --tickets N          session tickets for each connection; default 2, each good for one resumption
+export const TICKET_USAGE: string = `  --tickets N          session tickets after each full handshake; default 2. A resumed connection gets one
   --no-tickets         every handshake is a full one
   --ticket-lifetime 1h how long a ticket is good for, at most seven days and never longer than the client's certificate
   --ticket-key FILE    seal tickets under this key, which other servers may share, instead of remembering them: 48 bytes
