@@ -3,9 +3,6 @@ import type { Address } from '../config/address.ts'
 import { isLoopback } from '../config/address.ts'
 import type { ProxyConfig } from '../config/proxy-config.ts'
 import type { CryptoProvider } from '../crypto/provider.ts'
-import { explainHandshake } from '../diagnose/explain.ts'
-import { explanationToJson } from '../diagnose/json.ts'
-import { renderExplanation } from '../diagnose/render.ts'
 import { HandfastError } from '../errors.ts'
 import { ConnectionDuplex } from '../net/duplex.ts'
 import type { Connection, Listener, Transport } from '../net/transport.ts'
@@ -201,12 +198,18 @@ async function explain({ planes, crypto }: AdminOptions, query: URLSearchParams)
   if (facts === undefined) return found(undefined, `handshake ${id}`)
   const side = facts.origin.direction === 'outbound' ? 'client' : 'server'
   const ended = facts.error instanceof HandfastError ? facts.error : undefined
+  // Loaded when somebody asks: most proxies are never asked.
+  const { explainHandshake } = await import('../diagnose/explain.ts')
   const explanation = explainHandshake(facts.events, side, ended)
-  if (query.get('format') === 'json') return success(explanationToJson(explanation, crypto))
+  if (query.get('format') === 'json') {
+    const { explanationToJson } = await import('../diagnose/json.ts')
+    return success(explanationToJson(explanation, crypto))
+  }
   const width = Number(query.get('width') ?? DEFAULT_WIDTH)
   if (!(width >= MIN_WIDTH && width <= MAX_WIDTH))
     return failure(400, `Expected a width from ${MIN_WIDTH} to ${MAX_WIDTH}`)
   const colour = query.get('colour') === 'always'
+  const { renderExplanation } = await import('../diagnose/render.ts')
   return { status: 200, body: new PlainText(renderExplanation(explanation, { colour, width })) }
 }
 

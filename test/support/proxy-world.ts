@@ -166,16 +166,18 @@ export interface WorldOptions {
   readonly webLifeMs?: number
   /** Of both proxies. @default 1 */
   readonly threads?: number
+  readonly limits?: Partial<TrafficLimits>
   /** @default on the test's own thread */
   readonly startThread?: StartThread
 }
 
 export async function worldOf(t: TestContext, options: WorldOptions): Promise<World> {
-  const { protocol, app, rules = [allow('web')], drainTimeoutMs, threads, startThread } = options
+  const { protocol, app, rules = [allow('web')], drainTimeoutMs, threads, limits, startThread } = options
   const domain = await mintTrustDomain()
   const common = {
     ...(drainTimeoutMs !== undefined && { drainTimeoutMs }),
     ...(threads !== undefined && { threads }),
+    ...(limits !== undefined && { limits }),
     ...(startThread !== undefined && { startThread }),
   }
   const catalog = await proxyOf(t, {

@@ -4,6 +4,7 @@ import { MAX_THREADS } from '../../config/proxy-config.ts'
 import { nativeCrypto } from '../../crypto/native-provider.ts'
 import { chooseTransport } from '../../net/choose-transport.ts'
 import { nodeTransport } from '../../net/node-transport.ts'
+import { releaseMemory } from '../../native/release-memory.ts'
 import { MeshViews, type MeshView } from '../../proxy/mesh-view.ts'
 import { decisionIds } from '../../proxy/decision-ids.ts'
 import { startProxy, type RunningProxy } from '../../proxy/proxy.ts'
@@ -14,6 +15,9 @@ import { parseCount, parseFlags, required } from '../flags.ts'
 import { MeshLink } from './mesh-link.ts'
 import { asPortInUse, readProxySettings } from './settings.ts'
 import { startWorkerThread } from './start-thread.ts'
+
+/** After a change of policy or certificate, when what it caused is over. */
+const RELEASE_AFTER_MS = 2_000
 
 /** `handfast proxy` */
 export const proxy: Command = {
@@ -70,11 +74,26 @@ a connection or a request. SIGTERM and SIGINT drain it.
         policyRevision: policy.revision,
       }),
     )
+    const stopReleasing = releaseAfterChanges(views)
     link.start()
     if (!io.signal.aborted) await Promise.race([once(io.signal, 'abort'), running.stopped])
+    stopReleasing()
     await running.drain()
     return ExitCode.success
   },
+}
+
+/** Whatever the controller sends leaves garbage behind, and this thread has the time to clear it away. */
+function releaseAfterChanges(views: MeshViews): () => void {
+  let timer: NodeJS.Timeout | undefined
+  const stop = views.onChange(() => {
+    clearTimeout(timer)
+    timer = setTimeout(releaseMemory, RELEASE_AFTER_MS).unref()
+  })
+  return () => {
+    stop()
+    clearTimeout(timer)
+  }
 }
 
 /** @throws UsageError */

@@ -2,6 +2,7 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { nativeCrypto } from '../../crypto/native-provider.ts'
 import { trackDescriptors } from '../../native/descriptor-table.ts'
+import { releaseMemory } from '../../native/release-memory.ts'
 import { loadSockets } from '../../native/sockets.ts'
 import { chooseTransport } from '../../net/choose-transport.ts'
 import { runDataPlane } from '../../proxy/threads/data-plane.ts'
@@ -14,6 +15,7 @@ const plane = runDataPlane(parentPort as MessagePort, options, {
   transport: chooseTransport(options.config.transport, { onFallback() {}, probe: trackedSockets }),
   crypto: nativeCrypto(),
   nowMs: Date.now,
+  releaseMemory,
 })
 
 // The sockets of a thread that ends are closed as if their streams had ended in order: nobody may take a part for the whole.

@@ -28,6 +28,8 @@ export interface DataPlaneWorld {
   readonly crypto: CryptoProvider
   /** Wall clock, in milliseconds since the Unix epoch. */
   readonly nowMs: () => number
+  /** Gives back what starting up has left behind; called when nothing is under way. @default nothing is given back */
+  readonly releaseMemory?: () => void
 }
 
 /** A data plane at work. */
@@ -38,6 +40,9 @@ export interface DataPlane {
    */
   cut(): void
 }
+
+/** How often a new thread looks whether it is idle: soon, and not while everything else starts up. */
+const IDLE_CHECK_MS = 1_000
 
 /**
  * Carries traffic and does nothing else: listens, shakes hands, decides, pumps. What it needs to know comes over `port`, ready
@@ -55,6 +60,10 @@ export function runDataPlane(
   const newId = services.newId
 
   views.onChange((view) => live.rejudge(view))
+  const stopWaiting = views.onChange(() => {
+    stopWaiting()
+    releaseWhenIdle(live, world.releaseMemory)
+  })
   listening.then(
     (listeners) => port.postMessage({ kind: 'listening', addresses: addressesOf(listeners) }),
     (error: unknown) => {
@@ -116,6 +125,16 @@ export function runDataPlane(
     // The last sockets linger for their peers to read what they were told.
     port.unref()
   }
+}
+
+/** Once, for what comes later is the memory of traffic. */
+function releaseWhenIdle(live: LiveConnections, releaseMemory: (() => void) | undefined): void {
+  if (releaseMemory === undefined) return
+  const timer = setInterval(() => {
+    if (live.size > 0) return
+    clearInterval(timer)
+    releaseMemory()
+  }, IDLE_CHECK_MS).unref()
 }
 
 function servicesOf(

@@ -40,7 +40,8 @@ export class LineSender {
   /** The main thread has written a batch. */
   taken(): void {
     this.#untaken--
-    if (this.#waiting.length >= BATCH_CHARACTERS) this.#send()
+    // Without a timer, what waits was held back.
+    if (this.#timer === undefined) this.#send()
   }
 
   /** Sends what waits, even to a main thread that is stuck: there will be nothing more. */
@@ -51,11 +52,7 @@ export class LineSender {
   #send(maxUntaken = MAX_UNTAKEN): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#waiting === '') return
-    if (this.#untaken >= maxUntaken) {
-      this.#timer = setTimeout(() => this.#send(), FLUSH_MS).unref()
-      return
-    }
+    if (this.#waiting === '' || this.#untaken >= maxUntaken) return
     const text = this.#waiting
     this.#waiting = ''
     this.#untaken++

@@ -3,11 +3,11 @@ import { createServer } from 'node:net'
 import test from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
-import { startWorkerThread } from '../../src/cmd/proxy/start-thread.ts'
-import type { ThreadReport } from '../../src/proxy/threads/data-planes.ts'
-import type { StartThread, Thread } from '../../src/proxy/threads/thread-slot.ts'
-import { dial, httpApp, outcomeOf, tcpApp } from '../support/apps.ts'
-import { mintTrustDomain } from '../support/certificates.ts'
+import { startWorkerThread } from '../../../src/cmd/proxy/start-thread.ts'
+import type { ThreadReport } from '../../../src/proxy/threads/data-planes.ts'
+import type { StartThread, Thread } from '../../../src/proxy/threads/thread-slot.ts'
+import { dial, httpApp, outcomeOf, tcpApp } from '../../support/apps.ts'
+import { mintTrustDomain } from '../../support/certificates.ts'
 import {
   allow,
   fetchFrom,
@@ -18,7 +18,7 @@ import {
   proxyOf,
   worldOf,
   type TestProxy,
-} from '../support/proxy-world.ts'
+} from '../../support/proxy-world.ts'
 
 async function page(proxy: TestProxy, path: string): Promise<{ status: number; body: unknown }> {
   const { status, text } = await fetchFrom(proxy.admin, { path })
