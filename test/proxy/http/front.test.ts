@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { ConnectionDuplex } from '../../src/net/duplex.ts'
-import { nodeTransport } from '../../src/net/node-transport.ts'
-import { HttpFront } from '../../src/proxy/http-front.ts'
-import { LiveConnections } from '../../src/proxy/live-connections.ts'
-import { dial, outcomeOf } from '../support/apps.ts'
-import { LOOPBACK } from '../support/proxy-world.ts'
+import { ConnectionDuplex } from '../../../src/net/duplex.ts'
+import { nodeTransport } from '../../../src/net/node-transport.ts'
+import { HttpFront } from '../../../src/proxy/http-front.ts'
+import { LiveConnections } from '../../../src/proxy/live-connections.ts'
+import { dial, outcomeOf } from '../../support/apps.ts'
+import { LOOPBACK } from '../../support/proxy-world.ts'
 
 test('HttpFront answers a head that drips for too long with 408 and ends the connection', async (t) => {
   const bad: string[] = []
