@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measureAll, type Results } from './measure.ts'
 import { haproxyPairs } from './pairs/haproxy.ts'
-import { handfastPair, startController } from './pairs/handfast.ts'
+import { handfastPair, startController, VARIANTS } from './pairs/handfast.ts'
 import { nginxPairs } from './pairs/nginx.ts'
 import { nodeTlsPair } from './pairs/node-tls.ts'
 import type { Pair } from './pairs/pair.ts'
@@ -68,8 +68,7 @@ async function startPairs(programs: AsyncDisposableStack): Promise<readonly Pair
     const nodeArgs = flags['node-args'].split(' ').filter((part) => part !== '')
     const handfast = { ...options, logLevel: flags['log-level'], nodeArgs }
     const controller = await startController(handfast)
-    pairs.push(await handfastPair('tcp', controller, handfast))
-    pairs.push(await handfastPair('http', controller, handfast))
+    for (const variant of VARIANTS) pairs.push(await handfastPair(variant, controller, handfast))
   }
   return pairs
 }

@@ -18,8 +18,6 @@ spec:
     - from: [{ principals: ['${WEB}'] }]
 `
 
-const HTTP_WORKLOADS: readonly WorkloadName[] = ['requests', 'many-requests', 'bulk', 'latency']
-
 /** How long a proxy may take to get its certificate and policy. */
 const READY_MS = 20_000
 
@@ -58,37 +56,64 @@ spec:
   return { address: address as string, config }
 }
 
+/** What sets one pair of ours apart from another. */
+export interface Variant {
+  readonly name: string
+  readonly protocol: 'tcp' | 'http'
+  /** As in a proxy.yaml. */
+  readonly transport: 'auto' | 'node'
+  readonly workloads: readonly WorkloadName[]
+}
+
+export const VARIANTS: readonly Variant[] = [
+  { name: 'handfast', protocol: 'tcp', transport: 'auto', workloads: ['handshakes', ...workloadsOf(true)] },
+  {
+    name: 'handfast, node sockets',
+    protocol: 'tcp',
+    transport: 'node',
+    workloads: ['requests', 'many-requests', 'bulk', 'many-bulk'],
+  },
+  // An HTTP listener keeps its connections to the peer and reuses them: no handshakes to count.
+  {
+    name: 'handfast, http',
+    protocol: 'http',
+    transport: 'auto',
+    workloads: ['requests', 'many-requests', 'bulk', 'latency'],
+  },
+]
+
 /** Starts two `handfast proxy` with join tokens, and waits until they have certificates and policy. */
 export async function handfastPair(
-  protocol: 'tcp' | 'http',
+  { name, protocol, transport, workloads }: Variant,
   controller: Controller,
   options: HandfastOptions,
 ): Promise<Pair> {
   const [entry, gate] = [await freePort(), await freePort()]
   const inbound = await startProxy({
-    name: `catalog-${protocol}`,
+    name: `catalog-${protocol}-${transport}`,
     id: CATALOG,
     controller,
     options,
+    transport,
     listeners: `
   inbound:
     - { name: catalog, listen: '127.0.0.1:${gate}', forward: '127.0.0.1:${options.backendPort}', protocol: ${protocol} }`,
   })
   const outbound = await startProxy({
-    name: `web-${protocol}`,
+    name: `web-${protocol}-${transport}`,
     id: WEB,
     controller,
     options,
+    transport,
     listeners: `
   outbound:
     - { name: catalog, listen: '127.0.0.1:${entry}', connect: '127.0.0.1:${gate}', peer: '${CATALOG}', protocol: ${protocol} }`,
   })
   return {
-    name: protocol === 'tcp' ? 'handfast' : `handfast, ${protocol}`,
+    name,
     port: entry,
     proxies: [inbound, outbound],
-    // An HTTP listener keeps its connections to the peer and reuses them: no handshakes to count.
-    workloads: protocol === 'tcp' ? ['handshakes', ...workloadsOf(true)] : HTTP_WORKLOADS,
+    workloads,
   }
 }
 
@@ -97,11 +122,19 @@ interface ProxyParts {
   readonly id: string
   readonly controller: Controller
   readonly options: HandfastOptions
+  readonly transport: Variant['transport']
   /** YAML of the listeners. */
   readonly listeners: string
 }
 
-async function startProxy({ name, id, controller, options, listeners }: ProxyParts): Promise<Program> {
+async function startProxy({
+  name,
+  id,
+  controller,
+  options,
+  transport,
+  listeners,
+}: ProxyParts): Promise<Program> {
   const { directory, programs, logLevel, nodeArgs } = options
   const token = join(directory, `${name}.token`)
   const config = join(directory, `${name}.yaml`)
@@ -119,6 +152,7 @@ spec:
     trustBundleFile: ${join(directory, 'state', 'trust-bundle.pem')}
     joinTokenFile: ${token}
   admin: { listen: '127.0.0.1:${adminPort}' }
+  transport: ${transport}
   log: { level: ${logLevel} }${listeners}
 `,
   )

@@ -15,14 +15,21 @@ import { AEAD_TAG_BYTES, type AeadOpener, type AeadSealer } from './provider.ts'
  */
 export class NodeSealer extends KeyedAead implements AeadSealer {
   /** @throws RangeError, ReferenceError as {@link AeadSealer.seal} documents */
-  seal(nonce: Uint8Array, additionalData: Uint8Array, plaintext: Uint8Array, output: Uint8Array): number {
+  seal(
+    nonce: Uint8Array,
+    additionalData: Uint8Array,
+    plaintext: Uint8Array,
+    output: Uint8Array,
+    trailer: Uint8Array = new Uint8Array(0),
+  ): number {
     const { key } = this
-    checkSealBounds(nonce, additionalData, plaintext, output)
-    const { length } = plaintext
+    checkSealBounds(nonce, additionalData, plaintext, output, trailer.length === 0 ? undefined : trailer)
+    const length = plaintext.length + trailer.length
     // The types know two kinds of AEAD; both take the same arguments.
     const cipher = createCipheriv(this.aead as CipherGCMTypes, key, nonce, { authTagLength: AEAD_TAG_BYTES })
     cipher.setAAD(additionalData, { plaintextLength: length })
     output.set(cipher.update(plaintext))
+    output.set(cipher.update(trailer), plaintext.length)
     cipher.final()
     output.set(cipher.getAuthTag(), length)
     return length + AEAD_TAG_BYTES

@@ -1,6 +1,7 @@
 import { gcm } from '@noble/ciphers/aes.js'
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 
+import { concat } from '../bytes/bytes.ts'
 import { checkOpenBounds, checkSealBounds } from '../native/aead-bounds.ts'
 import { KeyedAead } from './aead-key.ts'
 import { AEAD_TAG_BYTES, type AeadOpener, type AeadSealer } from './provider.ts'
@@ -11,10 +12,17 @@ const CIPHERS = { 'aes-128-gcm': gcm, 'aes-256-gcm': gcm, 'chacha20-poly1305': c
 /** Record protection by noble-ciphers. */
 export class PortableSealer extends KeyedAead implements AeadSealer {
   /** @throws RangeError, ReferenceError as {@link AeadSealer.seal} documents */
-  seal(nonce: Uint8Array, additionalData: Uint8Array, plaintext: Uint8Array, output: Uint8Array): number {
+  seal(
+    nonce: Uint8Array,
+    additionalData: Uint8Array,
+    plaintext: Uint8Array,
+    output: Uint8Array,
+    trailer?: Uint8Array,
+  ): number {
     const { key } = this
-    checkSealBounds(nonce, additionalData, plaintext, output)
-    const sealed = CIPHERS[this.aead](key, nonce, additionalData).encrypt(plaintext)
+    checkSealBounds(nonce, additionalData, plaintext, output, trailer)
+    const whole = trailer === undefined ? plaintext : concat(plaintext, trailer)
+    const sealed = CIPHERS[this.aead](key, nonce, additionalData).encrypt(whole)
     output.set(sealed)
     return sealed.length
   }

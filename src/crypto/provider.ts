@@ -76,10 +76,18 @@ export interface AeadSealer extends Disposable {
    * `output` holds at least `plaintext.length + AEAD_TAG_BYTES` and may begin at the same address as `plaintext`,
    * but may not overlap it otherwise.
    *
+   * @param trailer more plaintext, right behind the first, for which there must be room too; with it, `output` may not
+   *   overlap `plaintext` at all. It saves the copy that would bring them together. @default none
    * @throws RangeError for a nonce of another length than {@link AEAD_NONCE_BYTES}, an output too short, an overlap
    * @throws ReferenceError after disposal
    */
-  seal(nonce: Uint8Array, additionalData: Uint8Array, plaintext: Uint8Array, output: Uint8Array): number
+  seal(
+    nonce: Uint8Array,
+    additionalData: Uint8Array,
+    plaintext: Uint8Array,
+    output: Uint8Array,
+    trailer?: Uint8Array,
+  ): number
   /** Wipes and releases the key. Further use throws. */
   [Symbol.dispose](): void
 }

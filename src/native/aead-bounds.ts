@@ -15,13 +15,18 @@ export function checkSealBounds(
   additionalData: Uint8Array,
   plaintext: Uint8Array,
   output: Uint8Array,
+  trailer?: Uint8Array,
 ): void {
   checkNonce(nonce)
   checkTextLength('Additional data', additionalData.length)
-  checkTextLength('The plaintext', plaintext.length)
-  const sealedBytes = plaintext.length + TAG_BYTES
+  const textBytes = plaintext.length + (trailer?.length ?? 0)
+  checkTextLength('The plaintext', textBytes)
+  const sealedBytes = textBytes + TAG_BYTES
   checkCapacity(sealedBytes, output.length)
   checkOverlap(plaintext, plaintext.length, output, sealedBytes)
+  if (trailer === undefined) return
+  checkApart(plaintext, output, sealedBytes)
+  checkApart(trailer, output, sealedBytes)
 }
 
 /**
@@ -56,6 +61,14 @@ function checkTextLength(what: string, length: number): void {
 function checkCapacity(needed: number, capacity: number): void {
   if (capacity >= needed) return
   throw new RangeError(`The output holds ${capacity} bytes, but ${needed} are written`)
+}
+
+/** What is written before it is read must not be what is read. */
+function checkApart(input: Uint8Array, output: Uint8Array, outputBytes: number): void {
+  if (input.buffer !== output.buffer) return
+  const distance = output.byteOffset - input.byteOffset
+  if (distance >= input.length || -distance >= outputBytes) return
+  throw new RangeError(`The output begins ${distance} bytes from the input and overlaps it`)
 }
 
 /** Equal addresses are fine, disjoint ranges are fine; in between a cipher would read what it has overwritten. */

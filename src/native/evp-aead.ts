@@ -31,32 +31,41 @@ export class EvpSealer implements Disposable {
   }
 
   /**
-   * Encrypts `plaintext` into `output`, appends the 16-byte tag and returns the bytes written. `output` may begin
-   * where `plaintext` does.
+   * Encrypts `plaintext` and then `trailer` into `output`, appends the 16-byte tag and returns the bytes written.
+   * Without a trailer, `output` may begin where `plaintext` does.
    *
    * @throws RangeError before anything is written, when a length does not fit
    * @throws ReferenceError after disposal
    * @throws NativeError NATIVE_FAILED, with `output` wiped
    */
-  seal(nonce: Uint8Array, additionalData: Uint8Array, plaintext: Uint8Array, output: Uint8Array): number {
-    checkSealBounds(nonce, additionalData, plaintext, output)
+  seal(
+    nonce: Uint8Array,
+    additionalData: Uint8Array,
+    plaintext: Uint8Array,
+    output: Uint8Array,
+    trailer?: Uint8Array,
+  ): number {
+    checkSealBounds(nonce, additionalData, plaintext, output, trailer)
     const f = this.#functions
     const context = this.#context.address
     const { length } = plaintext
+    const trailerBytes = trailer?.length ?? 0
     // An empty update is skipped: an empty array may have no address, and a null output means additional data.
     const sealed =
       f.encryptInit(context, null, null, null, nonce) === 1 &&
       (additionalData.length === 0 ||
         f.encryptUpdate(context, null, written, additionalData, additionalData.length) === 1) &&
       (length === 0 || f.encryptUpdate(context, output, written, plaintext, length) === 1) &&
+      (trailerBytes === 0 ||
+        f.encryptUpdate(context, output.subarray(length), written, trailer!, trailerBytes) === 1) &&
       f.encryptFinal(context, nothing, written) === 1 &&
       f.control(context, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, tag) === 1
     if (!sealed) {
-      output.fill(0, 0, length)
+      output.fill(0, 0, length + trailerBytes)
       throw failure(f, 'EVP refused to seal')
     }
-    output.set(tag, length)
-    return length + TAG_BYTES
+    output.set(tag, length + trailerBytes)
+    return length + trailerBytes + TAG_BYTES
   }
 
   [Symbol.dispose](): void {

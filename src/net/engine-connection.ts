@@ -52,6 +52,7 @@ export interface Engine {
 
 /** What an engine calls; see `ConnectionHandlers` of the engine. */
 export interface EngineHandlers {
+  /** Valid only during the call. */
   output(ciphertext: Uint8Array): void
   established(session: Session): void
   data(plaintext: Uint8Array): void
@@ -214,7 +215,7 @@ class EngineConnection implements SecureConnection {
       output: (ciphertext) => {
         // After close_notify nothing more may be said, not even an alert (RFC 8446 §6.1).
         if (this.#ended || this.#aborted) return
-        this.#writable = this.#transport.write(ciphertext, 'given')
+        this.#writable = this.#transport.write(ciphertext)
       },
       established: (session) => {
         clearTimeout(this.#deadline)

@@ -3,7 +3,7 @@ import type { Session } from './session.ts'
 
 /** Where a connection delivers; every function is called synchronously from a method of the connection. */
 export interface ConnectionHandlers {
-  /** Bytes for the wire, in order; the array is the receiver's. */
+  /** Bytes for the wire, in order; the view is valid only during the call. */
   output(ciphertext: Uint8Array): void
   /** Both sides have proven themselves, as far as the options demand; data may flow. */
   established(session: Session): void

@@ -86,7 +86,7 @@ class Exchange {
         keyLog: (line) => this.#keep(line),
       },
       {
-        output: (ciphertext) => socket.write(ciphertext),
+        output: (ciphertext) => socket.write(Buffer.from(ciphertext)),
         established: (session) => this.#guard(() => this.#converse(session)),
         data: (plaintext) => this.#guard(() => this.#echo(plaintext)),
         earlyData: (plaintext) => this.#guard(() => this.#echo(plaintext)),

@@ -15,10 +15,12 @@ export function identityAeads(base: CryptoProvider): CryptoProvider {
 
 function identitySealer(): AeadSealer {
   return {
-    seal(_nonce, _additionalData, plaintext, output) {
+    seal(_nonce, _additionalData, plaintext, output, trailer = new Uint8Array(0)) {
+      const length = plaintext.length + trailer.length
       output.set(plaintext)
-      output.fill(TAG_BYTE, plaintext.length, plaintext.length + AEAD_TAG_BYTES)
-      return plaintext.length + AEAD_TAG_BYTES
+      output.set(trailer, plaintext.length)
+      output.fill(TAG_BYTE, length, length + AEAD_TAG_BYTES)
+      return length + AEAD_TAG_BYTES
     },
     [Symbol.dispose]: () => undefined,
   }

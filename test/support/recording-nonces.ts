@@ -8,9 +8,9 @@ export function recordingNonces(base: CryptoProvider): CryptoProvider & { readon
   const sealer: CryptoProvider['sealer'] = (aead, key) => {
     const sealing: AeadSealer = base.sealer(aead, key)
     return {
-      seal(nonce, additionalData, plaintext, output) {
+      seal(nonce, additionalData, plaintext, output, trailer) {
         nonces.push(toHex(nonce))
-        return sealing.seal(nonce, additionalData, plaintext, output)
+        return sealing.seal(nonce, additionalData, plaintext, output, trailer)
       },
       [Symbol.dispose]: () => sealing[Symbol.dispose](),
     }

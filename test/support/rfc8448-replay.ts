@@ -34,7 +34,7 @@ export class ReplayedSide {
 
   constructor(create: (handlers: ConnectionHandlers) => TlsConnection) {
     this.connection = create({
-      output: (bytes) => this.#output.push(bytes),
+      output: (bytes) => this.#output.push(bytes.slice()),
       established: () => this.events.push('established'),
       data: (bytes) => this.events.push(`data ${toHex(bytes)}`),
       earlyData: (bytes) => this.events.push(`early data ${toHex(bytes)}`),

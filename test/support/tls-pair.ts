@@ -26,7 +26,7 @@ export class TlsEnd {
 
   constructor(create: (end: TlsEnd, handlers: ConnectionHandlers) => TlsConnection) {
     this.connection = create(this, {
-      output: (ciphertext) => this.#output.push(ciphertext),
+      output: (ciphertext) => this.#output.push(ciphertext.slice()),
       established: (session) => {
         this.session = session
         this.calls.push('established')

@@ -49,7 +49,7 @@ function disposeAtOutput(role: Role, nth: number): void {
   const pending: Uint8Array[] = []
   const handlers = {
     output(bytes: Uint8Array) {
-      pending.push(bytes)
+      pending.push(bytes.slice())
       if (++outputs === nth) own[Symbol.dispose]()
     },
     established: () => calls.push(outputs >= nth ? 'established after disposal' : 'established'),

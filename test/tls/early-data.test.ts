@@ -58,7 +58,7 @@ function visit({
       ...clientOptions,
     },
     {
-      output: (bytes) => toServer.push(bytes),
+      output: (bytes) => toServer.push(bytes.slice()),
       established: (session) => (outcomes[0] = session.earlyData),
       data: nothing,
       peerClosed: nothing,
@@ -76,7 +76,7 @@ function visit({
       ...serverOptions,
     },
     {
-      output: (bytes) => toClient.push(bytes),
+      output: (bytes) => toClient.push(bytes.slice()),
       established: (session) => (outcomes[1] = session.earlyData),
       earlyData: (bytes) => received.push(`early ${bytes.length}`),
       data: (bytes) => received.push(`data ${bytes.length}`),

@@ -53,6 +53,15 @@ class Nonce {
   }
 }
 
+/** From here on a call into the AEAD is cheaper than to copy the plaintext beside its content type. */
+const COPY_BELOW_BYTES = 1024
+
+/** The header of the record at hand: what the AEAD authenticates besides (RFC 8446 §5.2). One thread handles one at a time. */
+const header = new Uint8Array(RECORD_HEADER_BYTES)
+
+/** The content type of the record at hand. */
+const contentType = new Uint8Array(1)
+
 /** Seals records of one direction under one traffic secret. */
 export class RecordSealer implements Disposable {
   readonly #aead: AeadSealer
@@ -73,7 +82,7 @@ export class RecordSealer implements Disposable {
   }
 
   /**
-   * Writes one record with `plaintext` and `padding` zeros into `output`, and returns its length.
+   * Writes one record with `plaintext` and `padding` zeros into `output`, which it may not overlap, and returns its length.
    *
    * @throws TlsError TLS_KEY_LIMIT
    */
@@ -81,19 +90,21 @@ export class RecordSealer implements Disposable {
     if (this.#nonce.sequence >= this.#limit) {
       throw new TlsError('TLS_KEY_LIMIT', `A key has sealed ${this.#limit} records, its limit`)
     }
-    const innerBytes = plaintext.length + 1 + padding
-    writeHeader(output, ContentType.application_data, innerBytes + AEAD_TAG_BYTES)
-    output.set(plaintext, RECORD_HEADER_BYTES)
-    output[RECORD_HEADER_BYTES + plaintext.length] = type
-    const end = RECORD_HEADER_BYTES + innerBytes
-    // The output is fresh: what lies behind the content type is zero already, unless a caller reuses it.
-    output.fill(0, end - padding, end)
-    const sealed = this.#aead.seal(
-      this.#nonce.bytes,
-      output.subarray(0, RECORD_HEADER_BYTES),
-      output.subarray(RECORD_HEADER_BYTES, end),
-      output.subarray(RECORD_HEADER_BYTES, end + AEAD_TAG_BYTES),
-    )
+    const { length } = plaintext
+    const innerBytes = length + 1 + padding
+    writeHeader(header, ContentType.application_data, innerBytes + AEAD_TAG_BYTES)
+    output.set(header)
+    const body = output.subarray(RECORD_HEADER_BYTES)
+    let sealed: number
+    if (padding === 0 && length >= COPY_BELOW_BYTES) {
+      contentType[0] = type
+      sealed = this.#aead.seal(this.#nonce.bytes, header, plaintext, body, contentType)
+    } else {
+      body.set(plaintext)
+      body[length] = type
+      body.fill(0, length + 1, innerBytes)
+      sealed = this.#aead.seal(this.#nonce.bytes, header, body.subarray(0, innerBytes), body)
+    }
     this.#nonce.advance()
     return RECORD_HEADER_BYTES + sealed
   }
@@ -104,18 +115,12 @@ export class RecordSealer implements Disposable {
   }
 }
 
-/** What a protected record held. */
-export interface OpenedRecord {
-  readonly type: number
-  /** A view of the record's own bytes, which were decrypted in place. */
-  readonly plaintext: Uint8Array
-}
-
 /** Opens records of one direction under one traffic secret. */
 export class RecordOpener implements Disposable {
   readonly #aead: AeadOpener
   readonly #nonce: Nonce
   readonly #limit: number
+  #contentType = 0
 
   constructor(crypto: CryptoProvider, suite: CipherSuiteParameters, secret: Uint8Array) {
     const { key, iv } = trafficKeys(crypto, suite, secret)
@@ -125,21 +130,28 @@ export class RecordOpener implements Disposable {
     key.fill(0)
   }
 
+  /** What the record that was opened last held: a {@link ContentType}, if the peer is honest. */
+  get contentType(): number {
+    return this.#contentType
+  }
+
   /**
-   * Opens one record in place.
+   * Opens one record.
    *
-   * @param record with its header; overwritten
+   * @param record with its header
+   * @param output takes the plaintext, and with it the content type, the padding and room for the tag; it may be the record
+   *   behind its header, but may not overlap it otherwise
+   * @returns the length of the plaintext
    * @throws TlsError TLS_BAD_RECORD_MAC, TLS_RECORD_OVERFLOW, TLS_UNEXPECTED_MESSAGE, TLS_KEY_LIMIT
    */
-  open(record: Uint8Array): OpenedRecord {
+  open(record: Uint8Array, output: Uint8Array): number {
     if (this.#nonce.sequence >= this.#limit) {
       throw new TlsError('TLS_KEY_LIMIT', `The peer has sealed ${this.#limit} records under one key`)
     }
     const fragment = record.subarray(RECORD_HEADER_BYTES)
+    for (let i = 0; i < RECORD_HEADER_BYTES; i++) header[i] = record[i]!
     const opened =
-      fragment.length > AEAD_TAG_BYTES
-        ? this.#aead.open(this.#nonce.bytes, record.subarray(0, RECORD_HEADER_BYTES), fragment, fragment)
-        : -1
+      fragment.length > AEAD_TAG_BYTES ? this.#aead.open(this.#nonce.bytes, header, fragment, output) : -1
     if (opened < 0) {
       throw new TlsError(
         'TLS_BAD_RECORD_MAC',
@@ -154,10 +166,11 @@ export class RecordOpener implements Disposable {
       )
     }
     let end = opened - 1
-    while (end >= 0 && fragment[end] === 0) end--
+    while (end >= 0 && output[end] === 0) end--
     if (end < 0)
       throw new TlsError('TLS_UNEXPECTED_MESSAGE', 'A protected record has no content type (RFC 8446 §5.4)')
-    return { type: fragment[end]!, plaintext: fragment.subarray(0, end) }
+    this.#contentType = output[end]!
+    return end
   }
 
   [Symbol.dispose](): void {

@@ -3,7 +3,8 @@ import { TlsError } from '../errors.ts'
 import { ContentType, ProtocolVersion, type CipherSuiteParameters } from '../registry.ts'
 import type { Protection } from '../trace.ts'
 import { RecordFramer } from './framer.ts'
-import { MAX_PLAINTEXT_BYTES, RECORD_HEADER_BYTES, RecordOpener, type OpenedRecord } from './protection.ts'
+import { MAX_PLAINTEXT_BYTES, RECORD_HEADER_BYTES, RecordOpener } from './protection.ts'
+import { borrowScratch, returnScratch, SCRATCH_BYTES } from './scratch.ts'
 
 /**
  * Records without content in a row that are forgiven (empty fragments, change_cipher_spec). Honest peers send one or
@@ -28,7 +29,10 @@ export interface RecordSink {
   applicationData(plaintext: Uint8Array, protection: Protection): void
 }
 
-/** Frames and opens what the peer sends, under its current keys, and counts what carries nothing (RFC 8446 §5). */
+/**
+ * Frames and opens what the peer sends, under its current keys, and counts what carries nothing (RFC 8446 §5). The application data
+ * of all records that came at once is delivered at once.
+ */
 export class RecordReader implements Disposable {
   readonly #crypto: CryptoProvider
   readonly #sink: RecordSink
@@ -44,6 +48,9 @@ export class RecordReader implements Disposable {
   #isPaused = false
   #held: Uint8Array[] = []
   #heldBytes = 0
+  /** Application data that waits to be delivered with the next, in borrowed memory. */
+  #gathered: Uint8Array | undefined
+  #gatheredBytes = 0
   #isDisposed = false
 
   constructor(crypto: CryptoProvider, sink: RecordSink) {
@@ -55,13 +62,16 @@ export class RecordReader implements Disposable {
     return this.#protection
   }
 
-  /** Delivers what `ciphertext` completes; its bytes are decrypted in place. @throws TlsError */
+  /** Delivers what `ciphertext` completes; its bytes may be overwritten. @throws TlsError */
   receive(ciphertext: Uint8Array): void {
     if (this.#isPaused) return this.#hold(ciphertext)
-    const taken = this.#framer.push(ciphertext, (record) => {
-      this.#deliver(record)
-      return !this.#stopped && !this.#isPaused
-    })
+    let taken: number
+    try {
+      taken = this.#framer.push(ciphertext, this.#take)
+    } finally {
+      // What came before a record that is refused was authentic.
+      this.#deliverGathered()
+    }
     if (this.#isPaused && taken < ciphertext.length) this.#hold(ciphertext.subarray(taken))
   }
 
@@ -123,6 +133,11 @@ export class RecordReader implements Disposable {
     this.#held.push(bytes.slice())
   }
 
+  readonly #take = (record: Uint8Array): boolean => {
+    this.#deliver(record)
+    return !this.#stopped && !this.#isPaused
+  }
+
   #deliver(record: Uint8Array): void {
     const type = record[0]!
     const fragment = record.subarray(RECORD_HEADER_BYTES)
@@ -152,32 +167,67 @@ export class RecordReader implements Disposable {
         `A protected record has the legacy version 0x${version.toString(16)}, expected 0x303 (RFC 8446 §5.2)`,
       )
     }
-    const opened = this.#open(this.#opener, record)
-    if (opened === undefined) return
-    if (type !== ContentType.application_data) {
-      throw new TlsError('TLS_UNEXPECTED_MESSAGE', `A protected record came under the outer type ${type}`)
+    if (this.#protection === 'application') {
+      this.#gather(this.#opener, record)
+      return
+    }
+    const length = this.#open(this.#opener, record, fragment)
+    if (length === undefined) return
+    this.#checkOpened(record, length)
+    this.#dispatch(this.#opener.contentType, fragment.subarray(0, length), this.#protection)
+  }
+
+  /** Opens the record behind what is gathered already. Whatever is not application data comes after it, and alone. */
+  #gather(opener: RecordOpener, record: Uint8Array): void {
+    if (this.#gatheredBytes + record.length > SCRATCH_BYTES) {
+      this.#deliverGathered()
+      if (this.#stopped) return
+    }
+    const gathered = (this.#gathered ??= borrowScratch(SCRATCH_BYTES))
+    const start = this.#gatheredBytes
+    const length = opener.open(record, start === 0 ? gathered : gathered.subarray(start))
+    this.#checkOpened(record, length)
+    if (opener.contentType === ContentType.application_data && length > 0) {
+      this.#idleRecords = this.#alerts = 0
+      this.#gatheredBytes += length
+      return
+    }
+    const content = gathered.slice(start, start + length)
+    this.#deliverGathered()
+    if (!this.#stopped) this.#dispatch(opener.contentType, content, 'application')
+  }
+
+  #deliverGathered(): void {
+    const gathered = this.#gathered
+    if (gathered === undefined) return
+    const length = this.#gatheredBytes
+    this.#gathered = undefined
+    this.#gatheredBytes = 0
+    if (length > 0 && !this.#stopped) this.#sink.applicationData(gathered.subarray(0, length), 'application')
+    returnScratch(gathered)
+  }
+
+  #checkOpened(record: Uint8Array, length: number): void {
+    if (record[0] !== ContentType.application_data) {
+      throw new TlsError(
+        'TLS_UNEXPECTED_MESSAGE',
+        `A protected record came under the outer type ${record[0]}`,
+      )
     }
     this.#openedRecord = true
     this.#skippableBytes = 0
-    this.#checkLength(opened.plaintext)
-    this.#dispatch(opened.type, opened.plaintext, this.#protection)
+    this.#checkLength(length)
   }
 
-  /** Undefined for a record that is skipped. */
-  #open(opener: RecordOpener, record: Uint8Array): OpenedRecord | undefined {
+  /** Opens a record in place. @returns the length of what it held, undefined for a record that is skipped */
+  #open(opener: RecordOpener, record: Uint8Array, fragment: Uint8Array): number | undefined {
     const mayBeEarlyData = this.#skippableBytes > 0 && record[0] === ContentType.application_data
-    if (!mayBeEarlyData) return opener.open(record)
-    const length = record.length - RECORD_HEADER_BYTES
+    if (!mayBeEarlyData) return opener.open(record, fragment)
     try {
-      return opener.open(record)
+      return opener.open(record, fragment)
     } catch (thrown) {
-      if (
-        thrown instanceof TlsError &&
-        thrown.code === 'TLS_BAD_RECORD_MAC' &&
-        this.#skip(record.subarray(0, length))
-      ) {
-        return undefined
-      }
+      const isForeign = thrown instanceof TlsError && thrown.code === 'TLS_BAD_RECORD_MAC'
+      if (isForeign && this.#skip(fragment)) return undefined
       throw thrown
     }
   }
@@ -223,7 +273,7 @@ export class RecordReader implements Disposable {
     }
   }
 
-  #checkLength({ length }: Uint8Array): void {
+  #checkLength(length: number): void {
     if (length <= this.#maxPlaintextBytes) return
     throw new TlsError(
       'TLS_RECORD_OVERFLOW',

@@ -9,6 +9,7 @@ import {
   RecordSealer,
   writeHeader,
 } from './protection.ts'
+import { borrowScratch, returnScratch } from './scratch.ts'
 
 /** What fits one TCP segment of Ethernet's 1,500 bytes with the largest usual headers and the record's own. */
 const SMALL_RECORD_BYTES = 1369
@@ -34,6 +35,7 @@ export interface RecordShaping {
 export class RecordWriter implements Disposable {
   readonly #crypto: CryptoProvider
   readonly #shaping: RecordShaping
+  /** What it is given is valid only during the call. */
   readonly #output: (ciphertext: Uint8Array) => void
   #sealer: RecordSealer | undefined
   #protection: Protection = 'plaintext'
@@ -175,16 +177,16 @@ export class RecordWriter implements Disposable {
     if (this.#stopped) return
     const limit = Math.min(this.#maxPlaintextBytes, preferredBytes)
     const records = Math.max(1, Math.ceil(content.length / limit))
-    // Not zeroed: all that leaves is written below.
-    const output = Buffer.allocUnsafe(
+    const scratch = borrowScratch(
       content.length + records * (RECORD_OVERHEAD_BYTES + Math.min(this.#blockFor(type) ?? 0, limit)),
     )
     let written = 0
-    for (let offset = 0, i = 0; i < records; i++, offset += limit) {
-      const fragment = content.subarray(offset, offset + limit)
-      written += this.#writeRecord(type, fragment, output.subarray(written))
+    for (let i = 0; i < records; i++) {
+      const fragment = records === 1 ? content : content.subarray(i * limit, (i + 1) * limit)
+      written += this.#writeRecord(type, fragment, i === 0 ? scratch : scratch.subarray(written))
     }
-    this.#output(output.subarray(0, written))
+    this.#output(scratch.subarray(0, written))
+    returnScratch(scratch)
   }
 
   #writeRecord(type: ContentType, fragment: Uint8Array, output: Uint8Array): number {

@@ -64,10 +64,12 @@ function mark(bytes: Uint8Array): number {
 
 function markingSealer(marking: number): AeadSealer {
   return {
-    seal(_nonce, _additionalData, plaintext, output) {
+    seal(_nonce, _additionalData, plaintext, output, trailer = new Uint8Array(0)) {
+      const length = plaintext.length + trailer.length
       output.set(plaintext)
-      output.fill(marking, plaintext.length, plaintext.length + AEAD_TAG_BYTES)
-      return plaintext.length + AEAD_TAG_BYTES
+      output.set(trailer, plaintext.length)
+      output.fill(marking, length, length + AEAD_TAG_BYTES)
+      return length + AEAD_TAG_BYTES
     },
     [Symbol.dispose]: () => undefined,
   }
