@@ -135,11 +135,11 @@ export class RecordWriter implements Disposable {
    * @throws TlsError TLS_KEY_LIMIT
    */
   applicationData(plaintext: Uint8Array): number {
-    const data = plaintext.subarray(0, this.#bytesUnderKey())
-    const small = this.#smallBytes(data.length)
-    if (small > 0) this.#write(ContentType.application_data, data.subarray(0, small), SMALL_RECORD_BYTES)
-    if (small < data.length) this.#write(ContentType.application_data, data.subarray(small))
-    return data.length
+    const length = Math.min(plaintext.length, this.#bytesUnderKey())
+    const small = this.#smallBytes(length)
+    if (small > 0) this.#write(ContentType.application_data, part(plaintext, 0, small), SMALL_RECORD_BYTES)
+    if (small < length) this.#write(ContentType.application_data, part(plaintext, small, length))
+    return length
   }
 
   /** Drops whatever is written from here on: nothing may follow close_notify (RFC 8446 §6.1). */
@@ -182,8 +182,8 @@ export class RecordWriter implements Disposable {
     )
     let written = 0
     for (let i = 0; i < records; i++) {
-      const fragment = records === 1 ? content : content.subarray(i * limit, (i + 1) * limit)
-      written += this.#writeRecord(type, fragment, i === 0 ? scratch : scratch.subarray(written))
+      const fragment = part(content, i * limit, Math.min((i + 1) * limit, content.length))
+      written += this.#writeRecord(type, fragment, part(scratch, written, scratch.length))
     }
     this.#output(scratch.subarray(0, written))
     returnScratch(scratch)
@@ -209,4 +209,9 @@ export class RecordWriter implements Disposable {
     if (type === ContentType.application_data) return this.#shaping.paddingBlockBytes
     return type === ContentType.handshake ? this.#handshakeBlockBytes : undefined
   }
+}
+
+/** A view of a part of `bytes`; of all of them, no new one. */
+function part(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
 }
