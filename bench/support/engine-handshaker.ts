@@ -101,7 +101,7 @@ export class EnginePair implements Disposable {
 
   #handlers(outgoing: Uint8Array[]): ConnectionHandlers {
     return {
-      output: (bytes) => outgoing.push(bytes),
+      output: (bytes) => outgoing.push(bytes.slice()),
       established: () => undefined,
       data: ({ length }) => (this.receivedBytes += length),
       peerClosed: () => undefined,

@@ -252,7 +252,7 @@ export class TlsConnection implements Disposable {
 
   #deliver(ciphertext: Uint8Array): void {
     if (this.#flight === undefined) this.#handlers.output(ciphertext)
-    else this.#flight.push(ciphertext)
+    else this.#flight.push(ciphertext.slice())
   }
 
   /** Lets out what waits, and holds back nothing more. */
