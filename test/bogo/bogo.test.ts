@@ -76,7 +76,9 @@ async function runSuite(names: readonly string[]): Promise<Results> {
     '-allow-unimplemented',
     '-pipe',
   ]
+  // The shim starts more than a thousand times: what is compiled once is kept, which saves most of the time.
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(scratch.path, 'compiled') }
   // The runner's exit status tells whether all passed; which ones did is in its results.
-  await promisify(execFile)(runner!, args, { cwd: directory!, maxBuffer: 2 ** 28 }).catch(() => undefined)
+  await promisify(execFile)(runner!, args, { cwd: directory!, env, maxBuffer: 2 ** 28 }).catch(() => undefined)
   return JSON.parse(await readFile(output, 'utf8')) as Results
 }
