@@ -1,6 +1,7 @@
+import type { OutboundListener } from '../config/proxy-config.ts'
 import type { CryptoProvider } from '../crypto/provider.ts'
 import type { CertificateMemory } from '../pki/certificate-memory.ts'
-import type { SpiffeId } from '../identity/spiffe-id.ts'
+import { SpiffeId } from '../identity/spiffe-id.ts'
 import { svidVerifier } from '../identity/svid-verifier.ts'
 import { messageOf } from '../errors.ts'
 import type { ClientOptions, ServerOptions } from '../tls/options.ts'
@@ -8,6 +9,7 @@ import type { Session } from '../tls/session.ts'
 import type { TraceEvent } from '../tls/trace.ts'
 import { ProxyError } from './errors.ts'
 import type { MeshView } from './mesh-view.ts'
+import type { ProxyTickets } from './tickets.ts'
 
 /** What every handshake of the data plane needs. */
 export interface TlsServices {
@@ -16,29 +18,33 @@ export interface TlsServices {
   readonly nowMs: () => number
   /** What is known of peers that were here before. */
   readonly certificates: CertificateMemory
+  /** What connections are resumed from. */
+  readonly tickets: ProxyTickets
 }
 
 type Trace = (event: TraceEvent) => void
 
-/** Our side of a connection to `expected` and nobody else. */
+/** Our side of a connection to the peer of `listener` and nobody else. */
 export function clientOptions(
-  { crypto, nowMs, certificates }: TlsServices,
+  { crypto, nowMs, certificates, tickets }: TlsServices,
   view: MeshView,
-  { expected, trace }: { readonly expected: SpiffeId; readonly trace: Trace },
+  { listener, trace }: { readonly listener: OutboundListener; readonly trace: Trace },
 ): ClientOptions {
+  const expected = SpiffeId.parse(listener.peer)
   return {
     crypto,
     certificates,
     nowMs: connectionClock(nowMs),
     trace,
     credential: view.svid,
+    tickets: tickets.ofPeer(view, listener.name),
     verifier: svidVerifier({ bundles: () => view.bundles, crypto, expected, certificates }),
   }
 }
 
 /** Our side of a connection from anyone whom the trust bundles know; policy decides the rest. */
 export function serverOptions(
-  { crypto, nowMs, certificates }: TlsServices,
+  { crypto, nowMs, certificates, tickets }: TlsServices,
   view: MeshView,
   trace: Trace,
 ): ServerOptions {
@@ -48,6 +54,7 @@ export function serverOptions(
     nowMs: connectionClock(nowMs),
     trace,
     credential: () => view.svid,
+    tickets: tickets.forClients(view),
     clientVerifier: svidVerifier({ bundles: () => view.bundles, crypto, certificates }),
     allowAnonymousClient: false,
   }

@@ -1,6 +1,5 @@
 import { formatAddress } from '../config/address.ts'
 import type { OutboundListener } from '../config/proxy-config.ts'
-import { SpiffeId } from '../identity/spiffe-id.ts'
 import { secureClient } from '../net/secure-connection.ts'
 import { ProxyError } from './errors.ts'
 import { CONNECT_TIMEOUT_MS } from './limits.ts'
@@ -45,7 +44,7 @@ export async function openPeer(
     })
     const abort = (): void => connection.abort()
     signal?.addEventListener('abort', abort)
-    const options = clientOptions(tls, view, { expected: SpiffeId.parse(listener.peer), trace: record.trace })
+    const options = clientOptions(tls, view, { listener, trace: record.trace })
     const secure = await secureClient(connection, options, {
       deadlineMs: handshakeTimeoutMs,
       onFailure: (error) => record.failed(error),

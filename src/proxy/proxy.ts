@@ -56,7 +56,7 @@ export interface RunningProxy {
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { config, startThread, transport, crypto, views, log, nowMs, onLines, random } = options
   if (config.threads > 1) await checkPortsAreFree(config, transport)
-  const planes = new DataPlanes({ config, startThread, views, log, onLines, random })
+  const planes = new DataPlanes({ config, startThread, views, log, onLines, random, crypto })
   const addresses = await planes.start()
   const stopped = Promise.withResolvers<void>()
   let draining: Promise<void> | undefined

@@ -16,6 +16,7 @@ import { LiveConnections } from '../live-connections.ts'
 import { MeshViews } from '../mesh-view.ts'
 import { listenOutbound } from '../outbound.ts'
 import type { ProxyServices } from '../services.ts'
+import { ProxyTickets } from '../tickets.ts'
 import { CounterRow, Counters } from './counters.ts'
 import { LineSender } from './line-sender.ts'
 import type { Answers, FromThread, Question, ThreadOptions, ThreadPort, ToThread } from './messages.ts'
@@ -139,16 +140,17 @@ function releaseWhenIdle(live: LiveConnections, releaseMemory: (() => void) | un
 
 function servicesOf(
   port: ThreadPort<FromThread, ToThread>,
-  { index, config, counters: memory }: ThreadOptions,
+  { index, config, counters: memory, ticketSecret }: ThreadOptions,
   { transport, crypto, nowMs }: DataPlaneWorld,
 ): { readonly services: ProxyServices; readonly lines: LineSender } {
   const shared = new Counters(config.threads, memory)
   const counters = new CounterRow(shared, index)
   const lines = new LineSender(port, counters)
+  const certificates = new CertificateMemory()
   const log = createLogger({ level: config.log.level, destination: lines, component: 'proxy' })
   const services: ProxyServices = {
     transport,
-    tls: { crypto, nowMs, certificates: new CertificateMemory() },
+    tls: { crypto, nowMs, certificates, tickets: new ProxyTickets(crypto, ticketSecret, certificates) },
     handshakeTimeoutMs: config.handshakeTimeoutMs,
     views: new MeshViews(),
     live: new LiveConnections(nowMs, (change) => counters.add('live', change)),

@@ -1,9 +1,11 @@
 import type { Address } from '../../config/address.ts'
 import type { ProxyConfig } from '../../config/proxy-config.ts'
+import type { CryptoProvider } from '../../crypto/provider.ts'
 import type { HandshakeFacts } from '../../telemetry/handshake-record.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Json } from '../../telemetry/plain-json.ts'
 import type { MeshView, MeshViews } from '../mesh-view.ts'
+import { TICKET_SECRET_BYTES } from '../tickets.ts'
 import { Counters, type CounterName } from './counters.ts'
 import type { Answers, Question } from './messages.ts'
 import { unpack } from './pack.ts'
@@ -19,6 +21,7 @@ export interface DataPlanesOptions {
   readonly onLines: (text: string) => void
   /** Uniform in [0, 1). */
   readonly random: () => number
+  readonly crypto: CryptoProvider
 }
 
 /** One data-plane thread as an operator sees it. */
@@ -46,8 +49,9 @@ export class DataPlanes {
 
   constructor(options: DataPlanesOptions) {
     this.#options = options
-    const { config, startThread, log, onLines, random, views } = options
+    const { config, startThread, log, onLines, random, views, crypto } = options
     this.#counters = new Counters(config.threads)
+    const ticketSecret = crypto.random(TICKET_SECRET_BYTES)
     this.#slots = Array.from(
       { length: config.threads },
       (_, index) =>
@@ -57,6 +61,7 @@ export class DataPlanes {
               index,
               config: addresses === undefined ? config : listeningAt(config, addresses),
               counters: this.#counters.memory,
+              ticketSecret,
             }),
           newest: () => this.#newest,
           onLines,

@@ -14,6 +14,8 @@ export interface ThreadOptions {
   readonly config: ProxyConfig
   /** Memory of the counters that all threads share. */
   readonly counters: SharedArrayBuffer
+  /** What the tickets of all threads are sealed under. */
+  readonly ticketSecret: Uint8Array
 }
 
 /** Values that the structured clone algorithm carries, as `packed` in pack.ts makes them. */
