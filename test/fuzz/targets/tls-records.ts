@@ -16,11 +16,18 @@ export function tlsRecordTargets(live: LiveTraffic): readonly FuzzTarget[] {
   return [framerTarget(live), assemblerTarget(live), readerTarget(live)]
 }
 
+/** What reading a stream came to. */
+interface Reading {
+  readonly outcome: string
+  /** Of everything that was delivered, which is too much to tell. */
+  readonly digest: number
+}
+
 /** The first byte says in pieces of which size the rest arrives: it must not make a difference. */
 function inPieces(
   name: string,
   seeds: readonly Uint8Array[],
-  read: (pieces: Iterable<Uint8Array>) => string,
+  read: (pieces: Iterable<Uint8Array>) => Reading,
 ): FuzzTarget {
   return {
     name,
@@ -28,18 +35,20 @@ function inPieces(
     run(input) {
       const size = 1 + (input[0] ?? 0)
       const stream = input.subarray(1)
-      const whole = read([stream.slice()])
-      const pieced = read(pieces(stream, size))
-      if (essence(whole) !== essence(pieced))
-        throw new Violation(`In pieces of ${size} bytes it came to ${pieced}, at once to ${whole}`)
-      return whole
+      return same(read([stream.slice()]), read(pieces(stream, size)))
     },
   }
 }
 
+/** The outcome of both. @throws Violation when they differ */
+function same(whole: Reading, pieced: Reading): string {
+  if (essence(whole) === essence(pieced)) return whole.outcome
+  throw new Violation(`In pieces it came to ${essence(pieced)}, at once to ${essence(whole)}`)
+}
+
 /** How much of a peer that is not TLS is shown depends on how much of it has come. */
-function essence(outcome: string): string {
-  return outcome.replace(/^TLS_NOT_TLS:.* after/, 'TLS_NOT_TLS after')
+function essence({ outcome, digest }: Reading): string {
+  return `${outcome.replace(/^TLS_NOT_TLS:.* after/, 'TLS_NOT_TLS after')} (${digest})`
 }
 
 function* pieces(stream: Uint8Array, size: number): Generator<Uint8Array> {
@@ -61,7 +70,7 @@ function framerTarget({ flights }: LiveTraffic): FuzzTarget {
       }
       return framer.isAtBoundary ? 'at a boundary' : 'within a record'
     }, TlsError)
-    return `${outcome} after ${magnitude(records)}`
+    return { outcome: `${outcome} after ${magnitude(records)}`, digest }
   })
 }
 
@@ -74,15 +83,18 @@ function assemblerTarget({ flights }: LiveTraffic): FuzzTarget {
   return inPieces('message-assembler', streams, (input) => {
     const assembler = new MessageAssembler()
     const seen: string[] = []
+    let digest = 0
     const outcome = outcomeOf(() => {
       for (const piece of input) {
         assembler.push(piece)
-        for (let message = assembler.take(); message !== undefined; message = assembler.take())
+        for (let message = assembler.take(); message !== undefined; message = assembler.take()) {
           seen.push(`${message.type} ${magnitude(message.bytes.length)}`)
+          digest = fingerprint(digest, message.bytes)
+        }
       }
       return assembler.isEmpty ? 'whole' : 'unfinished'
     }, TlsError)
-    return `${outcome} after ${seen.join()}`
+    return { outcome: `${outcome} after ${firstOf(seen)}`, digest }
   })
 }
 
@@ -96,21 +108,25 @@ function readerTarget({ flights }: LiveTraffic): FuzzTarget {
   const crypto = identityAeads(nativeCrypto())
   const target =
     (mode: number) =>
-    (input: Iterable<Uint8Array>): string => {
+    (input: Iterable<Uint8Array>): Reading => {
       const told: string[] = []
+      let digest = 0
       let dataBytes = 0
       const tell =
         (what: string) =>
-        ({ length }: Uint8Array): number =>
-          told.push(`${what} ${magnitude(length)}`)
+        (bytes: Uint8Array): void => {
+          told.push(`${what} ${magnitude(bytes.length)}`)
+          digest = fingerprint(digest, bytes)
+        }
       using reader = new RecordReader(crypto, {
         handshake: tell('handshake'),
         alert: tell('alert'),
         changeCipherSpec: tell('change_cipher_spec'),
         // Records that come at once are delivered at once.
-        applicationData: ({ length }) => {
+        applicationData(bytes) {
           if (told.at(-1) !== 'data') told.push('data')
-          dataBytes += length
+          dataBytes += bytes.length
+          digest = fingerprint(digest, bytes)
         },
       })
       if ((mode & 1) !== 0)
@@ -125,7 +141,7 @@ function readerTarget({ flights }: LiveTraffic): FuzzTarget {
         TlsError,
         DecodeError,
       )
-      return `${outcome} after ${told.slice(0, 6).join()} ${magnitude(told.length)} ${magnitude(dataBytes)}`
+      return { outcome: `${outcome} after ${firstOf(told)} ${magnitude(dataBytes)}`, digest }
     }
   return {
     name: 'record-reader',
@@ -133,13 +149,16 @@ function readerTarget({ flights }: LiveTraffic): FuzzTarget {
     run(input) {
       const mode = input[0] ?? 0
       const stream = input.subarray(1)
-      const whole = target(mode)([stream.slice()])
-      const pieced = target(mode)(pieces(stream, 1 + (mode >>> 4)))
-      if (essence(whole) !== essence(pieced))
-        throw new Violation(`In pieces it came to ${pieced}, at once to ${whole}`)
-      return whole
+      return same(target(mode)([stream.slice()]), target(mode)(pieces(stream, 1 + (mode >>> 4))))
     },
   }
+}
+
+/** More tells no more ways apart. */
+const TOLD = 6
+
+function firstOf(told: readonly string[]): string {
+  return `${told.slice(0, TOLD).join()} ${magnitude(told.length)}`
 }
 
 function fingerprint(digest: number, bytes: Uint8Array): number {
