@@ -79,6 +79,8 @@ async function runSuite(names: readonly string[]): Promise<Results> {
   // The shim starts more than a thousand times: what is compiled once is kept, which saves most of the time.
   const env = { ...process.env, NODE_COMPILE_CACHE: join(scratch.path, 'compiled') }
   // The runner's exit status tells whether all passed; which ones did is in its results.
-  await promisify(execFile)(runner!, args, { cwd: directory!, env, maxBuffer: 2 ** 28 }).catch(() => undefined)
+  await promisify(execFile)(runner!, args, { cwd: directory!, env, maxBuffer: 2 ** 28 }).catch(
+    () => undefined,
+  )
   return JSON.parse(await readFile(output, 'utf8')) as Results
 }
