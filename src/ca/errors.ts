@@ -22,6 +22,9 @@ export const CA_ERROR_CODES = {
   CA_STORE_TRUST_DOMAIN:
     'The stored certificate authority is of another trust domain than the configured one',
   CA_STORE_EXPIRED: 'A stored certificate authority has expired or is not yet valid',
+  CA_JOURNAL_DAMAGED: 'The journal of what was issued is not as it was written',
+  CA_JOURNAL_NO_ENTRY: 'The journal has no such entry, or never had that size',
+  CA_JOURNAL_PROOF: 'A proof about the journal does not hold',
   CA_STORE_IO: 'The state directory could not be read or written',
 } as const
 

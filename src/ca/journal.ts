@@ -1,6 +1,9 @@
 /** One line of the issuance journal: what was issued to whom, or refused and why. */
 export type JournalEntry = IssuedEntry | RefusedEntry
 
+/** What the journal says of itself. */
+export type JournalNote = BegunNote | RecoveredNote | ImportedNote
+
 interface IssuedEntry {
   readonly kind: 'issued'
   /** RFC 3339, UTC. */
@@ -28,6 +31,35 @@ interface RefusedEntry {
   readonly reason: string
   /** Refusals since the last that is recorded, which came too fast to be. */
   readonly unrecordedBefore?: number
+}
+
+/** The first entry. */
+interface BegunNote {
+  readonly kind: 'begun'
+  readonly time: string
+  readonly trustDomain: string
+  /** SHA-256 of the SubjectPublicKeyInfo of the key that signs this journal's heads, hexadecimal. */
+  readonly keySha256: string
+  /** SHA-256 of the older journal whose entries follow, hexadecimal. */
+  readonly olderSha256?: string
+}
+
+/** A crash left something after the last head, which nobody was told to be recorded; it was cut off. */
+interface RecoveredNote {
+  readonly kind: 'recovered'
+  readonly time: string
+  readonly bytes: number
+  /** Of what was cut off, hexadecimal. */
+  readonly sha256: string
+}
+
+/** The entries before this one, after the first, are those of an older journal. */
+interface ImportedNote {
+  readonly kind: 'imported'
+  readonly time: string
+  readonly entries: number
+  /** Lines of it that a crash had cut. */
+  readonly unreadable: number
 }
 
 /** Where every issuance and every refusal is recorded before it is answered. */

@@ -38,7 +38,7 @@ export async function refuseOpenDirectory(path: string): Promise<void> {
 }
 
 /** Whether a file system error says that there is no such file. */
-function isMissing(error: unknown): boolean {
+export function isMissing(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 

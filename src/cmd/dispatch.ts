@@ -4,7 +4,7 @@ import { nearest } from '../config/nearest.ts'
 import { ExitCode, type Command, type CommandIo } from './command.ts'
 import { UsageError } from './errors.ts'
 
-/** Verbs, of one or two words, with what loads them: a verb costs nothing until it is used. */
+/** Verbs, of one to three words, with what loads them: a verb costs nothing until it is used. */
 export type Verbs = Readonly<Record<string, () => Promise<Command>>>
 
 /**
@@ -51,7 +51,8 @@ async function runVerb(args: readonly string[], io: CommandIo, verbs: Verbs): Pr
   if (first === 'help') return help(args.slice(1), io, verbs)
   const { verb, rest } = resolve(args, verbs)
   if (verb === undefined) {
-    if (isGroup(first, verbs)) return runGroup(args, io, verbs)
+    const group = groupOf(args, verbs)
+    if (group !== undefined) return runGroup(group, args, io, verbs)
     throw unknownVerb(args, verbs)
   }
   const command = await verbs[verb]!()
@@ -63,7 +64,7 @@ async function runVerb(args: readonly string[], io: CommandIo, verbs: Verbs): Pr
 }
 
 function resolve(args: readonly string[], verbs: Verbs): { verb?: string; rest: readonly string[] } {
-  for (const words of [2, 1]) {
+  for (const words of [3, 2, 1]) {
     const verb = args.slice(0, words).join(' ')
     if (args.length >= words && Object.hasOwn(verbs, verb)) return { verb, rest: args.slice(words) }
   }
@@ -77,15 +78,27 @@ function asksForHelp(rest: readonly string[]): boolean {
   return own.includes('--help') || own.includes('-h')
 }
 
-function isGroup(word: string, verbs: Verbs): boolean {
-  return Object.keys(verbs).some((verb) => verb.startsWith(`${word} `))
+function isGroup(words: string, verbs: Verbs): boolean {
+  return Object.keys(verbs).some((verb) => verb.startsWith(`${words} `))
 }
 
-async function runGroup(args: readonly string[], io: CommandIo, verbs: Verbs): Promise<number> {
-  const [group, second] = args
-  if (second !== undefined && !second.startsWith('-')) throw unknownVerb(args, verbs)
+/** The longest beginning of a command line that several verbs share. */
+function groupOf(args: readonly string[], verbs: Verbs): string | undefined {
+  return [args.slice(0, 2), args.slice(0, 1)]
+    .map((words) => words.join(' '))
+    .find((words) => isGroup(words, verbs))
+}
+
+async function runGroup(
+  group: string,
+  args: readonly string[],
+  io: CommandIo,
+  verbs: Verbs,
+): Promise<number> {
+  const rest = args.slice(group.split(' ').length)
+  if (rest[0] !== undefined && !rest[0].startsWith('-')) throw unknownVerb(args, verbs)
   const text = await overview(verbs, group)
-  if (asksForHelp(args.slice(1))) {
+  if (asksForHelp(rest)) {
     io.stdout.write(text)
     return ExitCode.success
   }
@@ -101,8 +114,8 @@ async function help(words: readonly string[], io: CommandIo, verbs: Verbs): Prom
     io.stdout.write((await verbs[verb]!()).usage)
     return ExitCode.success
   }
-  if (words.length === 1 && isGroup(first, verbs)) {
-    io.stdout.write(await overview(verbs, first))
+  if (isGroup(words.join(' '), verbs)) {
+    io.stdout.write(await overview(verbs, words.join(' ')))
     return ExitCode.success
   }
   throw unknownVerb(words, verbs)
@@ -112,9 +125,10 @@ function unknownVerb(args: readonly string[], verbs: Verbs): UsageError {
   const known = Object.keys(verbs)
   const words = args.filter((word) => !word.startsWith('-'))
   const oneWord = words[0] ?? args[0]!
-  const twoWords = words.slice(0, 2).join(' ')
-  const typed = isGroup(oneWord, verbs) ? twoWords : oneWord
-  const near = nearest(twoWords, known) ?? nearest(oneWord, known)
+  const group = groupOf(words, verbs)
+  // One word more than was understood.
+  const typed = group === undefined ? oneWord : words.slice(0, group.split(' ').length + 1).join(' ')
+  const near = nearest(words.slice(0, 3).join(' '), known) ?? nearest(typed, known) ?? nearest(oneWord, known)
   const hint = near === undefined ? '' : `; did you mean ${near}?`
   return new UsageError(`Expected a verb that handfast --help lists, got ${JSON.stringify(typed)}${hint}`)
 }

@@ -1,79 +1,20 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import test, { type TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import test from 'node:test'
 import type { VersionedState } from '../../src/control/mesh-state.ts'
 import { deserializePolicies } from '../../src/authz/serialize.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { parseX509Svid } from '../../src/identity/svid.ts'
-import { readTrustBundlePem, TrustBundles } from '../../src/identity/trust-bundle.ts'
 import { createCsr } from '../../src/pki/csr.ts'
 import { anyCsr, clientOf } from '../support/control-plane.ts'
 import { WEB } from '../support/memory-ca.ts'
+import { bundlesIn, flagsFor, run, startController } from '../support/controller-process.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
-const MAIN = join(import.meta.dirname, '../../src/cmd/main.ts')
 const crypto = nativeCrypto()
-
-type LogLine = Readonly<Record<string, unknown>> & { readonly message: string; readonly level: string }
-
-/** A `handfast controller` in a process of its own. */
-interface Running {
-  readonly process: ChildProcess
-  readonly lines: readonly LogLine[]
-  readonly address: string
-  /** The first line with this message, from now or before; `after` leaves out so many lines. */
-  readonly line: (message: string, after?: number) => Promise<LogLine>
-  /** @returns the exit code */
-  readonly stop: () => Promise<number>
-}
-
-async function start(t: TestContext, ...flags: readonly string[]): Promise<Running> {
-  const child = spawn(process.execPath, [MAIN, 'controller', ...flags], { stdio: ['ignore', 'pipe', 'pipe'] })
-  const exited = once(child, 'exit') as Promise<[number]>
-  t.after(() => child.kill('SIGKILL'))
-  const lines: LogLine[] = []
-  let stderr = ''
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
-  createInterface(child.stdout).on('line', (line) => lines.push(JSON.parse(line) as LogLine))
-  const line = async (message: string, after = 0): Promise<LogLine> => {
-    for (const endMs = Date.now() + 15_000; Date.now() < endMs; await sleep(10)) {
-      const found = lines.slice(after).find((candidate) => candidate.message === message)
-      if (found !== undefined) return found
-      if (child.exitCode !== null) assert.fail(`exited with ${child.exitCode}: ${stderr}`)
-    }
-    return assert.fail(`no line "${message}" among ${JSON.stringify(lines)}; ${stderr}`)
-  }
-  const ready = await line('ready')
-  const stop = async (): Promise<number> => {
-    child.kill('SIGTERM')
-    return (await exited)[0]
-  }
-  return { process: child, lines, address: String(ready['address']), line, stop }
-}
-
-function run(...args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
-    timeout: 20_000,
-    encoding: 'utf8',
-  })
-  return { status, stdout, stderr }
-}
-
-async function bundlesIn(stateDir: string): Promise<TrustBundles> {
-  return TrustBundles.of(
-    readTrustBundlePem('example.org', await readFile(join(stateDir, 'trust-bundle.pem'), 'utf8')),
-  )
-}
-
-function flagsFor(stateDir: string): readonly string[] {
-  return ['--trust-domain', 'example.org', '--state-dir', stateDir]
-}
 
 function policy(name: string): string {
   return `apiVersion: handfast.dev/v1alpha1
@@ -92,7 +33,14 @@ test('handfast controller issues certificates for tokens, is followed by proxies
   const policies = join(directory, 'policies')
   await mkdir(policies)
   await writeFile(join(policies, 'a.yaml'), policy('first'))
-  const running = await start(t, ...flagsFor(stateDir), '--listen', '127.0.0.1:0', '--policy', policies)
+  const running = await startController(
+    t,
+    ...flagsFor(stateDir),
+    '--listen',
+    '127.0.0.1:0',
+    '--policy',
+    policies,
+  )
   assert.match(running.address, /^127\.0\.0\.1:[1-9]\d*$/)
 
   const made = run('controller', 'token', 'create', '--spiffe-id', WEB.toString(), ...flagsFor(stateDir))
@@ -148,7 +96,7 @@ test('handfast controller issues certificates for tokens, is followed by proxies
   const everything = JSON.stringify(running.lines)
   assert.ok(!everything.includes(joinToken.slice(4)), 'no token in the log')
   assert.ok(!everything.includes('PRIVATE KEY'), 'no key in the log')
-  const journal = await readFile(join(stateDir, 'journal.jsonl'), 'utf8')
+  const journal = await readFile(join(stateDir, 'journal', 'log.jsonl'), 'utf8')
   assert.ok(!journal.includes(joinToken.slice(4)), 'no token in the journal')
   assert.equal(journal.split('\n').filter((line) => line.includes(`"${WEB.toString()}"`)).length, 1)
 })
@@ -156,17 +104,16 @@ test('handfast controller issues certificates for tokens, is followed by proxies
 test('handfast controller keeps its secrets to itself and finds its authority again', async (t) => {
   const stateDir = join(await temporaryDirectory(t), 'state')
   const flags = [...flagsFor(stateDir), '--listen', '127.0.0.1:0']
-  const first = await start(t, ...flags)
+  const first = await startController(t, ...flags)
   const bundle = await readFile(join(stateDir, 'trust-bundle.pem'), 'utf8')
-  for (const name of ['root.pem', 'intermediate.pem'])
-    assert.equal((await stat(join(stateDir, 'ca', name))).mode & 0o777, 0o600, name)
-  for (const name of ['ca', 'tokens'])
+  for (const name of ['ca/root.pem', 'ca/intermediate.pem', 'journal/key.pem', 'journal/log.jsonl'])
+    assert.equal((await stat(join(stateDir, name))).mode & 0o777, 0o600, name)
+  for (const name of ['ca', 'tokens', 'journal'])
     assert.equal((await stat(join(stateDir, name))).mode & 0o777, 0o700, name)
-  assert.equal((await stat(join(stateDir, 'journal.jsonl'))).mode & 0o777, 0o600)
   first.process.kill('SIGKILL')
   await once(first.process, 'exit')
 
-  const second = await start(t, ...flags)
+  const second = await startController(t, ...flags)
   assert.equal(await readFile(join(stateDir, 'trust-bundle.pem'), 'utf8'), bundle)
   const token = run(
     'controller',
@@ -185,7 +132,7 @@ test('handfast controller keeps its secrets to itself and finds its authority ag
 
 test('handfast controller refuses a state directory that another one uses', async (t) => {
   const stateDir = join(await temporaryDirectory(t), 'state')
-  await start(t, ...flagsFor(stateDir), '--listen', '127.0.0.1:0')
+  await startController(t, ...flagsFor(stateDir), '--listen', '127.0.0.1:0')
   const { status, stderr } = run('controller', ...flagsFor(stateDir), '--listen', '127.0.0.1:0')
   assert.equal(status, 1)
   assert.match(stderr, /CA_STORE_LOCKED: .*in use by another controller/)
@@ -204,7 +151,7 @@ test('handfast controller exits with 2 when its port is taken', async (t) => {
 
 test('handfast controller exits with 2 and says what to run when a key is open to others', async (t) => {
   const stateDir = join(await temporaryDirectory(t), 'state')
-  const first = await start(t, ...flagsFor(stateDir), '--listen', '127.0.0.1:0')
+  const first = await startController(t, ...flagsFor(stateDir), '--listen', '127.0.0.1:0')
   await first.stop()
   const root = join(stateDir, 'ca', 'root.pem')
   await chmod(root, 0o644)

@@ -4,8 +4,10 @@ export const STATE_FILES = {
   authorities: 'ca',
   /** Registrations of join tokens. Directory. */
   tokens: 'tokens',
-  /** What was issued and refused; JSON lines. */
-  journal: 'journal.jsonl',
+  /** What was issued and refused, with signed heads (journal-files.ts). Directory. */
+  journal: 'journal',
+  /** What earlier versions wrote in its place; imported once. */
+  olderJournal: 'journal.jsonl',
   /** What proxies need to trust this controller. Public. */
   trustBundle: 'trust-bundle.pem',
 } as const

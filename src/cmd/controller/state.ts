@@ -7,8 +7,9 @@ import { DirectoryTokenStore } from '../../ca/directory-token-store.ts'
 import { makeDirectory, PUBLIC_FILE_MODE, writeDurably } from '../../ca/durable-file.ts'
 import { Issuer } from '../../ca/issuer.ts'
 import { JoinTokenAttestor } from '../../ca/join-token-attestor.ts'
-import { JournalFile } from '../../ca/journal-file.ts'
+import { openJournal } from '../../ca/open-journal.ts'
 import { PeerSvidAttestor } from '../../ca/peer-svid-attestor.ts'
+import { treeHeadText } from '../../ca/tree-head.ts'
 import type { ControllerConfig } from '../../config/controller-config.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { encodeTrustBundlePem } from '../../identity/trust-bundle.ts'
@@ -41,7 +42,14 @@ export async function openState(
   await using opened = new AsyncDisposableStack()
   await makeDirectory(stateDir)
   opened.use(lockDirectory(stateDir))
-  const journal = opened.use(await JournalFile.open(join(stateDir, STATE_FILES.journal)))
+  const journal = opened.use(
+    await openJournal(join(stateDir, STATE_FILES.journal), {
+      crypto,
+      trustDomain,
+      nowMs: Date.now,
+      older: join(stateDir, STATE_FILES.olderJournal),
+    }),
+  )
   const tokens = await DirectoryTokenStore.open(join(stateDir, STATE_FILES.tokens))
   const authority = await CertificateAuthority.open(
     {
@@ -60,6 +68,8 @@ export async function openState(
   })
 
   const maintain = async (): Promise<void> => {
+    // Whoever keeps the log can tell with it whether the journal was cut short.
+    if (journal.head !== undefined) log.info('Journal head', { head: treeHeadText(journal.head) })
     try {
       await authority.maintain(Date.now())
       await tokens.sweep(Date.now() - KEEP_EXPIRED_TOKENS_MS)
