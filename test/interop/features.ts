@@ -31,8 +31,6 @@ export const NO_MLKEM = 'This version has no X25519MLKEM768'
 /** What the peer says of the connection, as far as it says anything. */
 export interface FeatureView extends PeerView {
   readonly earlyData?: 'accepted' | 'rejected'
-  /** Set where it does not say whom it saw. */
-  readonly isDiscreet?: boolean
   /** Connections that it made for the feature, the one in question last. @default 1 */
   readonly connections?: number
 }

@@ -20,6 +20,8 @@ export interface PeerView {
   readonly group?: string
   /** The SPIFFE ID in the certificate that it saw. */
   readonly identity?: string
+  /** Set where it does not say whom it saw. */
+  readonly isDiscreet?: boolean
   readonly isResumed?: boolean
 }
 
@@ -171,9 +173,17 @@ function checkSettled(report: Report, { suite, group }: Cell): void {
 }
 
 /** What the peer says must be what we say. */
-function checkView({ suite, group, identity }: PeerView, cell: Cell, expected: string): void {
+function checkView(
+  { suite, group, identity, isDiscreet = false }: PeerView,
+  cell: Cell,
+  expected: string,
+): void {
   assert.deepEqual(
-    { suite: suite ?? cell.suite, group: group ?? cell.group, identity },
+    {
+      suite: suite ?? cell.suite,
+      group: group ?? cell.group,
+      identity: isDiscreet ? (identity ?? expected) : identity,
+    },
     { ...cell, identity: expected },
   )
 }

@@ -1,7 +1,7 @@
 /** Our tools, and OpenSSL's, started with what most tests give them. */
 import type { TestContext } from 'node:test'
 import { PeerProcess, startHandfast, type Args } from '../support/peers.ts'
-import { OPENSSL } from './peers/openssl.ts'
+import { OPENSSL, opensslPath } from './peers/openssl.ts'
 
 /** Why tests with OpenSSL are skipped; false where they are not. */
 export const WITHOUT_OPENSSL: string | false = typeof OPENSSL === 'string' ? OPENSSL : false
@@ -36,9 +36,4 @@ export async function opensslServer(t: TestContext, ...args: Args): Promise<List
   ])
   const [, port] = await process.saw(/^ACCEPT \S+:(\d+)$/m, 'stdout')
   return { process, port: Number(port) }
-}
-
-function opensslPath(): string {
-  if (typeof OPENSSL === 'string') throw new Error(OPENSSL)
-  return OPENSSL.path
 }

@@ -47,6 +47,9 @@ export function probe(name: string, asking: readonly string[], wanted: RegExp): 
   return { path, version }
 }
 
+/** Runs programs that would otherwise say what they say into a pipe only in the end. */
+export const STDBUF: Program | string = probe('stdbuf', ['--version'], /coreutils\) (\S+)/)
+
 /** Words of a command line; groups of them say what belongs together. */
 export type Args = readonly (string | readonly string[])[]
 
@@ -101,11 +104,21 @@ export class PeerProcess {
     })
   }
 
-  /** Resolves once what it said matches. @throws when it ends without */
-  async saw(pattern: RegExp, stream: 'stdout' | 'stderr' | 'either' = 'either'): Promise<RegExpExecArray> {
+  /**
+   * Resolves once what it said matches.
+   *
+   * @param from how many characters of the stream to leave out
+   * @throws when it ends without
+   */
+  async saw(
+    pattern: RegExp,
+    stream: 'stdout' | 'stderr' | 'either' = 'either',
+    from = 0,
+  ): Promise<RegExpExecArray> {
     for (;;) {
       const isClosed = this.#isClosed
-      const match = pattern.exec(stream === 'either' ? `${this.stdout}\n${this.stderr}` : this[stream])
+      const said = stream === 'either' ? `${this.stdout}\n${this.stderr}` : this[stream]
+      const match = pattern.exec(said.slice(from))
       if (match !== null) return match
       if (isClosed) throw new Error(`Ended without ${String(pattern)}: ${this.stdout}\n${this.stderr}`)
       await Promise.race([this.#closed, pause(POLL_MS)])

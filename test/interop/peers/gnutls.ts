@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { GroupName } from '../../../src/crypto/provider.ts'
 import type { CipherSuiteName } from '../../../src/tls/registry.ts'
 import type { MeshFiles } from '../../cmd/tls-files.ts'
-import { freePort, PeerProcess, probe, type Program } from '../../support/peers.ts'
+import { freePort, PeerProcess, probe, STDBUF, type Program } from '../../support/peers.ts'
 import {
   NO_MLKEM,
   type Feature,
@@ -20,7 +20,8 @@ const WANTED = /(3\.(?:6\.(?:[5-9]|[1-9]\d)|[7-9]\.\d+|\d\d\.\d+)\S*)/
 
 export const GNUTLS_CLI: Program | string = probe('gnutls-cli', ['--version'], WANTED)
 
-export const GNUTLS_SERV: Program | string = probe('gnutls-serv', ['--version'], WANTED)
+export const GNUTLS_SERV: Program | string =
+  typeof STDBUF === 'string' ? STDBUF : probe('gnutls-serv', ['--version'], WANTED)
 
 export const GNUTLS_GROUPS: readonly GroupName[] = ['x25519', 'secp256r1', 'secp384r1']
 
@@ -141,7 +142,7 @@ const SERVER: FeatureServer = {
           { request: `${last}\n`, answer: new RegExp(`^${last}$`, 'm') },
         ],
         view: async () => {
-          await server.saw(new RegExp(`[^]{${before}}[^]*^ - 'tls-exporter': .+$`, 'm'), 'stdout')
+          await server.saw(/^ - 'tls-exporter': .+$/m, 'stdout', before)
           return viewIn(server.stdout.slice(before))
         },
       })

@@ -1,11 +1,10 @@
-import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { PeerProcess, probe, type Program } from '../../support/peers.ts'
 import { NO_MLKEM, type FeaturePeer } from '../features.ts'
 import { lineFeatures } from '../line-features.ts'
 import { LINE_DEADLINE_MS, type LineProgram, type LineSetting } from '../line-peer.ts'
-import { OPENSSL, OPENSSL_GROUPS } from './openssl.ts'
+import { OPENSSL, OPENSSL_GROUPS, writePkcs12 } from './openssl.ts'
 
 const PASSWORD = 'changeit'
 
@@ -36,18 +35,12 @@ export const JAVA_ROWS: readonly FeaturePeer[] = lineFeatures(
 function start(
   t: TestContext,
   { path }: Program,
-  { files: { ca, directory }, credential: [, cert, , key] }: LineSetting,
+  { files: { ca, directory }, credential }: LineSetting,
   properties: readonly string[],
 ): PeerProcess {
   // Java reads PKCS#12, which OpenSSL makes from what we have.
   const keyStore = join(directory, 'peer.p12')
-  execFileSync(
-    (OPENSSL as Program).path,
-    [
-      ['pkcs12', '-export', '-name', 'peer', '-in', cert, '-inkey', key],
-      ['-out', keyStore, '-passout', `pass:${PASSWORD}`],
-    ].flat(),
-  )
+  writePkcs12(credential, { path: keyStore, name: 'peer', password: PASSWORD })
   const source = join(import.meta.dirname, '../programs/JssePeer.java')
   // A short life is not worth the better compiler.
   const options = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:auto', ...properties]
