@@ -45,6 +45,9 @@ export interface InboundListener {
   readonly protocol: ListenerProtocol
 }
 
+/** Who makes the data plane's connections secure: our own engine, or OpenSSL through node:tls. */
+export type TlsEngine = 'handfast' | 'openssl'
+
 /** What a proxy takes on at once, in all its threads together. */
 export interface TrafficLimits {
   /** Connections to one listener; further ones are reset. */
@@ -82,6 +85,7 @@ export interface ProxyConfig {
   readonly handshakeTimeoutMs: number
   readonly drainTimeoutMs: number
   readonly transport: TransportChoice
+  readonly tlsEngine: TlsEngine
   /** Threads that carry traffic. */
   readonly threads: number
   readonly limits: TrafficLimits
@@ -119,6 +123,7 @@ const spec = mapping({
   handshakeTimeout: duration({ min: 100, max: 300_000 }).prefault('10s'),
   drainTimeout: duration({ min: 0, max: 3_600_000 }).prefault('10s'),
   transport: z.enum(['auto', 'epoll', 'node']).default('auto'),
+  tlsEngine: z.enum(['handfast', 'openssl']).default('handfast'),
   // One thread does what two of Envoy's do, and each costs memory whether or not there is traffic (decision 9).
   threads: wholeNumber({ min: 1, max: MAX_THREADS }).default(1),
   limits: mapping({

@@ -15,6 +15,7 @@ export const NET_ERROR_CODES = {
   NET_CONNECTION_LIMIT: 'As many connections are open as the listener may have',
   NET_CANCELLED: 'The operation was called off before it completed',
   NET_TRANSPORT_MISSING: 'The transport that the configuration insists on cannot be had on this machine',
+  NET_OPENSSL: 'OpenSSL, which the operator chose, reports a failure that has no code of its own here',
   NET_FAILED: 'The operating system reported a failure that has no code of its own here',
 } as const
 

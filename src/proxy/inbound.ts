@@ -1,18 +1,16 @@
 import { formatAddress } from '../config/address.ts'
 import type { InboundListener } from '../config/proxy-config.ts'
-import type { SecureConnection } from '../net/engine-connection.ts'
-import { secureServer } from '../net/secure-connection.ts'
+import type { SecuredConnection } from '../net/secured.ts'
 import type { Connection, Listener } from '../net/transport.ts'
 import { ProxyError } from './errors.ts'
 import { HttpInbound } from './inbound-http.ts'
 import { serveTcp } from './inbound-tcp.ts'
 import type { MeshView } from './mesh-view.ts'
-import { serverOptions } from './mutual-tls.ts'
 import type { ProxyServices } from './services.ts'
 
 /** A connection whose client has proven itself, before any decision about it. */
 export interface VerifiedClient {
-  readonly connection: SecureConnection
+  readonly connection: SecuredConnection
   /** The SPIFFE ID that it proved. */
   readonly principal: string
   /** What the handshake was made under. */
@@ -59,7 +57,7 @@ async function verifyClient(
   raw: Connection,
   port: number,
 ): Promise<VerifiedClient | undefined> {
-  const { views, tls, live, handshakes, handshakeSlots, handshakeTimeoutMs, log } = services
+  const { secure, views, tls, live, handshakes, handshakeSlots, handshakeTimeoutMs, log } = services
   const remote = formatAddress(raw.remote)
   const startedMs = performance.now()
   if (views.usable(tls.nowMs()) === undefined || live.draining) return refuse(notReady(live.draining))
@@ -79,9 +77,17 @@ async function verifyClient(
     free?.()
     return refuse(free === undefined ? late(handshakeTimeoutMs) : notReady(live.draining))
   }
-  const record = handshakes.begin({ direction: 'inbound', listener: name, remote, startedAtMs: tls.nowMs() })
+  const record = handshakes.begin({
+    direction: 'inbound',
+    engine: secure.name,
+    listener: name,
+    remote,
+    startedAtMs: tls.nowMs(),
+  })
   try {
-    const connection = await secureServer(raw, serverOptions(tls, view, record.trace), {
+    const connection = await secure.accept(raw, {
+      view,
+      trace: record.trace,
       deadlineMs: Math.max(0, handshakeTimeoutMs - (performance.now() - startedMs)),
       onFailure: (error) => record.failed(error),
     })

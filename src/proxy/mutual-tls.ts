@@ -5,7 +5,7 @@ import { SpiffeId } from '../identity/spiffe-id.ts'
 import { svidVerifier } from '../identity/svid-verifier.ts'
 import { messageOf } from '../errors.ts'
 import type { ClientOptions, ServerOptions } from '../tls/options.ts'
-import type { Session } from '../tls/session.ts'
+import type { SecuredSession } from '../net/secured.ts'
 import type { TraceEvent } from '../tls/trace.ts'
 import { ProxyError } from './errors.ts'
 import type { MeshView } from './mesh-view.ts'
@@ -85,7 +85,7 @@ export function retirementMs(proof: Proof, nowMs: number): number {
 
 /** A completed handshake and the view it was made under. */
 export interface Proof {
-  readonly session: Session
+  readonly session: SecuredSession
   readonly view: MeshView
 }
 

@@ -1,10 +1,8 @@
 import { formatAddress } from '../config/address.ts'
 import type { OutboundListener } from '../config/proxy-config.ts'
-import { secureClient } from '../net/secure-connection.ts'
 import { ProxyError } from './errors.ts'
 import { CONNECT_TIMEOUT_MS } from './limits.ts'
 import type { MeshView } from './mesh-view.ts'
-import { clientOptions } from './mutual-tls.ts'
 import { ProvenPeer } from './proven-peer.ts'
 import type { ProxyServices } from './services.ts'
 
@@ -27,12 +25,13 @@ export async function openPeer(
   listener: OutboundListener,
   signal?: AbortSignal,
 ): Promise<OpenedPeer> {
-  const { transport, tls, views, handshakes, handshakeTimeoutMs, log } = services
+  const { transport, secure: security, tls, views, handshakes, handshakeTimeoutMs, log } = services
   const view = views.usable(tls.nowMs())
   if (view === undefined) throw new ProxyError('PROXY_NOT_READY', 'There is no valid identity or no policy')
   const remote = formatAddress(listener.connect)
   const record = handshakes.begin({
     direction: 'outbound',
+    engine: security.name,
     listener: listener.name,
     remote,
     startedAtMs: tls.nowMs(),
@@ -44,11 +43,14 @@ export async function openPeer(
     })
     const abort = (): void => connection.abort()
     signal?.addEventListener('abort', abort)
-    const options = clientOptions(tls, view, { listener, trace: record.trace })
-    const secure = await secureClient(connection, options, {
-      deadlineMs: handshakeTimeoutMs,
-      onFailure: (error) => record.failed(error),
-    }).finally(() => signal?.removeEventListener('abort', abort))
+    const secure = await security
+      .connect(connection, listener, {
+        view,
+        trace: record.trace,
+        deadlineMs: handshakeTimeoutMs,
+        onFailure: (error) => record.failed(error),
+      })
+      .finally(() => signal?.removeEventListener('abort', abort))
     record.established(secure.session)
     return { proven: ProvenPeer.of(secure, listener.peer), view, handshake: record.id }
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { OutboundListener } from '../config/proxy-config.ts'
 import type { ConnectionDuplex } from '../net/duplex.ts'
 import type { Connection } from '../net/transport.ts'
-import type { Session } from '../tls/session.ts'
+import type { SecuredSession } from '../net/secured.ts'
 import { distrust, proofEndMs } from './mutual-tls.ts'
 import { openPeer, type OpenedPeer } from './open-peer.ts'
 import { ReusingAgent } from './reusing-agent.ts'
@@ -9,7 +9,7 @@ import type { ProxyServices } from './services.ts'
 
 /** What a request learns of the connection it went over. */
 export interface PeerConnection {
-  readonly session: Session
+  readonly session: SecuredSession
   readonly handshake: number
 }
 

@@ -1,4 +1,4 @@
-import type { SecureConnection } from '../net/engine-connection.ts'
+import type { SecuredConnection } from '../net/secured.ts'
 import { ProxyError } from './errors.ts'
 
 /**
@@ -8,10 +8,10 @@ import { ProxyError } from './errors.ts'
 export class ProvenPeer {
   readonly #brand = true
   readonly kind = 'proven-peer'
-  readonly connection: SecureConnection
+  readonly connection: SecuredConnection
   readonly name: string
 
-  private constructor(connection: SecureConnection, name: string) {
+  private constructor(connection: SecuredConnection, name: string) {
     this.connection = connection
     this.name = name
   }
@@ -22,7 +22,7 @@ export class ProvenPeer {
    * @param expected a SPIFFE ID
    * @throws ProxyError PROXY_UNPROVEN_PEER when the session proves another or none
    */
-  static of(connection: SecureConnection, expected: string): ProvenPeer {
+  static of(connection: SecuredConnection, expected: string): ProvenPeer {
     const name = connection.session.peer?.name
     if (name === expected) return new ProvenPeer(connection, name)
     throw new ProxyError('PROXY_UNPROVEN_PEER', `The peer proved ${name ?? 'nothing'}, expected ${expected}`)

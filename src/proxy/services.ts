@@ -7,11 +7,13 @@ import type { HandshakeSlots } from './handshake-slots.ts'
 import type { LiveConnections } from './live-connections.ts'
 import type { MeshViews } from './mesh-view.ts'
 import type { TlsServices } from './mutual-tls.ts'
+import type { SecureTransport } from './secure-transport.ts'
 import type { CounterRow } from './threads/counters.ts'
 
 /** What all listeners of a data-plane thread share. */
 export interface ProxyServices {
   readonly transport: Transport
+  readonly secure: SecureTransport
   readonly tls: TlsServices
   readonly handshakeTimeoutMs: number
   readonly handshakeSlots: HandshakeSlots

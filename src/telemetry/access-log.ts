@@ -1,6 +1,6 @@
 import type { Permit } from '../authz/decide.ts'
 import type { Denial } from '../authz/decision.ts'
-import type { Session } from '../tls/session.ts'
+import type { SettledSession } from './handshake-record.ts'
 import type { Logger } from './log.ts'
 
 /** One connection of a TCP listener, or one request of an HTTP listener, after its end. */
@@ -26,7 +26,7 @@ export interface AccessEntry {
   readonly responseBytes: number
   readonly durationMs: number
   readonly decision?: Permit | Denial
-  readonly session?: Session
+  readonly session?: SettledSession
   /** The code of what went wrong, and the operator's message. */
   readonly error?: { readonly code: string; readonly message: string }
 }

@@ -8,6 +8,8 @@ const MAX_EVENTS = 64
 /** Which connection a handshake is made on. */
 export interface HandshakeOrigin {
   readonly direction: 'inbound' | 'outbound'
+  /** Who made it: our own engine, or OpenSSL. @default our own */
+  readonly engine?: 'handfast' | 'openssl'
   /** The name of the listener in the configuration. */
   readonly listener: string
   /** `host:port` of the other side. */
@@ -16,10 +18,9 @@ export interface HandshakeOrigin {
 }
 
 /** What a completed handshake settled, as far as it is shown. */
-export interface SettledSession extends Pick<
-  Session,
-  'version' | 'cipherSuite' | 'group' | 'resumed' | 'alpn'
-> {
+export interface SettledSession extends Pick<Session, 'version' | 'cipherSuite' | 'resumed' | 'alpn'> {
+  /** Absent where the engine does not tell. */
+  readonly group?: Session['group']
   readonly peer?: { readonly name: string; readonly expiresAtMs: number }
 }
 
@@ -39,7 +40,7 @@ export class HandshakeRecord implements HandshakeFacts {
   readonly id: number
   readonly origin: HandshakeOrigin
   readonly #events: TraceEvent[] = []
-  #session: Session | undefined
+  #session: SettledSession | undefined
   #error: Error | undefined
 
   constructor(id: number, origin: HandshakeOrigin) {
@@ -52,7 +53,7 @@ export class HandshakeRecord implements HandshakeFacts {
     if (this.#events.length < MAX_EVENTS) this.#events.push(event)
   }
 
-  established(session: Session): void {
+  established(session: SettledSession): void {
     this.#session = session
   }
 
@@ -64,7 +65,7 @@ export class HandshakeRecord implements HandshakeFacts {
     return this.#events
   }
 
-  get session(): Session | undefined {
+  get session(): SettledSession | undefined {
     return this.#session
   }
 
@@ -86,10 +87,11 @@ export function handshakeSummary({
   session,
   error,
 }: Omit<HandshakeFacts, 'events'>): HandshakeSummary {
-  const { direction, listener, remote, startedAtMs } = origin
+  const { direction, engine = 'handfast', listener, remote, startedAtMs } = origin
   return {
     id,
     direction,
+    engine,
     listener,
     remote,
     startedAt: timeJson(startedAtMs),
@@ -120,7 +122,7 @@ function sessionJson({
   return {
     version,
     cipherSuite,
-    group,
+    ...(group !== undefined && { group }),
     resumed,
     ...(alpn !== undefined && { alpn }),
     ...(peer && { peer: peer.name, peerExpiresAt: timeJson(peer.expiresAtMs) }),

@@ -56,6 +56,7 @@ test('proxyConfigSchema fills in every default', () => {
     handshakeTimeoutMs: 10_000,
     drainTimeoutMs: 10_000,
     transport: 'auto',
+    tlsEngine: 'handfast',
     threads: 1,
     limits: { connections: 16_384, handshakes: 1_024 },
     log: { level: 'info' },

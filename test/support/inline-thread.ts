@@ -1,5 +1,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
+import { opensslTransport } from '../../src/proxy/openssl-transport.ts'
+import { engineTransport } from '../../src/proxy/secure-transport.ts'
 import { runDataPlane } from '../../src/proxy/threads/data-plane.ts'
 import type { FromThread, ThreadOptions, ToThread } from '../../src/proxy/threads/messages.ts'
 import type { Thread } from '../../src/proxy/threads/thread-slot.ts'
@@ -23,6 +25,7 @@ export function startInlineThread(options: ThreadOptions): Thread {
   runDataPlane(port, options, {
     // The transport outlives this data plane: others of the test use it, too.
     transport: { ...TRANSPORT, [Symbol.dispose]() {} },
+    secure: options.config.tlsEngine === 'openssl' ? opensslTransport : engineTransport,
     crypto: nativeCrypto(),
     nowMs: Date.now,
   })

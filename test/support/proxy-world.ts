@@ -9,6 +9,7 @@ import type {
   InboundListener,
   OutboundListener,
   ProxyConfig,
+  TlsEngine,
   TrafficLimits,
 } from '../../src/config/proxy-config.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
@@ -84,12 +85,17 @@ export interface TestProxyOptions {
   readonly inbound?: readonly InboundListener[]
   readonly drainTimeoutMs?: number
   readonly handshakeTimeoutMs?: number
+  /** @default that of DEFAULTS */
+  readonly tlsEngine?: TlsEngine
   /** @default 1 */
   readonly threads?: number
   readonly limits?: Partial<TrafficLimits>
   /** @default on the test's own thread */
   readonly startThread?: StartThread
 }
+
+/** What every proxy is made with; test/proxy/openssl.test.ts runs the tests of others with another engine. */
+export const DEFAULTS: { tlsEngine: TlsEngine } = { tlsEngine: 'handfast' }
 
 /** Starts a proxy without identity and policy; the test publishes them. It is stopped after the test. */
 export async function proxyOf(t: TestContext, options: TestProxyOptions): Promise<TestProxy> {
@@ -109,6 +115,7 @@ export async function proxyOf(t: TestContext, options: TestProxyOptions): Promis
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? 5_000,
     drainTimeoutMs: options.drainTimeoutMs ?? 0,
     transport: 'auto',
+    tlsEngine: options.tlsEngine ?? DEFAULTS.tlsEngine,
     threads: options.threads ?? 1,
     limits: { connections: 1_000, handshakes: 100, ...options.limits },
     log: { level: 'info' },
@@ -164,6 +171,8 @@ export interface WorldOptions {
   readonly drainTimeoutMs?: number
   /** How long web's certificate lives. @default an hour */
   readonly webLifeMs?: number
+  /** Of each proxy. @default that of DEFAULTS */
+  readonly tlsEngines?: { readonly web: TlsEngine; readonly catalog: TlsEngine }
   /** Of both proxies. @default 1 */
   readonly threads?: number
   readonly limits?: Partial<TrafficLimits>
@@ -172,7 +181,16 @@ export interface WorldOptions {
 }
 
 export async function worldOf(t: TestContext, options: WorldOptions): Promise<World> {
-  const { protocol, app, rules = [allow('web')], drainTimeoutMs, threads, limits, startThread } = options
+  const {
+    protocol,
+    app,
+    rules = [allow('web')],
+    drainTimeoutMs,
+    threads,
+    limits,
+    tlsEngines,
+    startThread,
+  } = options
   const domain = await mintTrustDomain()
   const common = {
     ...(drainTimeoutMs !== undefined && { drainTimeoutMs }),
@@ -182,11 +200,13 @@ export async function worldOf(t: TestContext, options: WorldOptions): Promise<Wo
   }
   const catalog = await proxyOf(t, {
     ...common,
+    ...(tlsEngines && { tlsEngine: tlsEngines.catalog }),
     inbound: [{ name: 'catalog', listen: LOOPBACK, forward: app, protocol }],
   })
   const gate = catalog.addresses['catalog']!
   const web = await proxyOf(t, {
     ...common,
+    ...(tlsEngines && { tlsEngine: tlsEngines.web }),
     outbound: [
       {
         name: 'to-catalog',

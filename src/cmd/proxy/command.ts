@@ -66,7 +66,8 @@ a connection or a request. SIGTERM and SIGINT drain it.
     }).catch((error: unknown) => {
       throw asPortInUse(error, settings)
     })
-    log.info('listening', { ...addressFields(running), transport, threads: config.threads })
+    const { tlsEngine, threads } = config
+    log.info('listening', { ...addressFields(running), transport, tlsEngine, threads })
     void whenReady(views, running).then(({ svid, policy }) =>
       log.info('ready', {
         ...addressFields(running),

@@ -5,7 +5,8 @@ import { trackDescriptors } from '../../native/descriptor-table.ts'
 import { releaseMemory } from '../../native/release-memory.ts'
 import { loadSockets } from '../../native/sockets.ts'
 import { chooseTransport } from '../../net/choose-transport.ts'
-import { runDataPlane } from '../../proxy/threads/data-plane.ts'
+import { engineTransport } from '../../proxy/secure-transport.ts'
+import { runDataPlane, type DataPlaneWorld } from '../../proxy/threads/data-plane.ts'
 import type { WorkerData } from './start-thread.ts'
 
 const { options, descriptors } = workerData as WorkerData
@@ -13,6 +14,7 @@ const { options, descriptors } = workerData as WorkerData
 const plane = runDataPlane(parentPort as MessagePort, options, {
   // The main thread has chosen in the same way and told the operator.
   transport: chooseTransport(options.config.transport, { onFallback() {}, probe: trackedSockets }),
+  secure: await secureTransport(),
   crypto: nativeCrypto(),
   nowMs: Date.now,
   releaseMemory,
@@ -20,6 +22,13 @@ const plane = runDataPlane(parentPort as MessagePort, options, {
 
 // The sockets of a thread that ends are closed as if their streams had ended in order: nobody may take a part for the whole.
 process.on('uncaughtExceptionMonitor', () => plane.cut())
+
+/** node:tls is loaded where it is used: it takes 5 MB. */
+async function secureTransport(): Promise<DataPlaneWorld['secure']> {
+  if (options.config.tlsEngine === 'handfast') return engineTransport
+  const { opensslTransport } = await import('../../proxy/openssl-transport.ts')
+  return opensslTransport
+}
 
 function trackedSockets(): ReturnType<typeof loadSockets> {
   const found = loadSockets()

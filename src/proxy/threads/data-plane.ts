@@ -15,6 +15,8 @@ import { listenInbound } from '../inbound.ts'
 import { LiveConnections } from '../live-connections.ts'
 import { MeshViews } from '../mesh-view.ts'
 import { listenOutbound } from '../outbound.ts'
+import type { TlsServices } from '../mutual-tls.ts'
+import type { SecureTransport } from '../secure-transport.ts'
 import type { ProxyServices } from '../services.ts'
 import { ProxyTickets } from '../tickets.ts'
 import { CounterRow, Counters } from './counters.ts'
@@ -26,6 +28,8 @@ import { adoptView } from './pack-view.ts'
 /** What a data-plane thread is made of. */
 export interface DataPlaneWorld {
   readonly transport: Transport
+  /** Makes what secures connections. */
+  readonly secure: (tls: TlsServices) => SecureTransport
   readonly crypto: CryptoProvider
   /** Wall clock, in milliseconds since the Unix epoch. */
   readonly nowMs: () => number
@@ -141,16 +145,19 @@ function releaseWhenIdle(live: LiveConnections, releaseMemory: (() => void) | un
 function servicesOf(
   port: ThreadPort<FromThread, ToThread>,
   { index, config, counters: memory, ticketSecret }: ThreadOptions,
-  { transport, crypto, nowMs }: DataPlaneWorld,
+  { transport, secure, crypto, nowMs }: DataPlaneWorld,
 ): { readonly services: ProxyServices; readonly lines: LineSender } {
   const shared = new Counters(config.threads, memory)
   const counters = new CounterRow(shared, index)
   const lines = new LineSender(port, counters)
   const certificates = new CertificateMemory()
   const log = createLogger({ level: config.log.level, destination: lines, component: 'proxy' })
+  const tickets = new ProxyTickets(crypto, ticketSecret, certificates)
+  const tls = { crypto, nowMs, certificates, tickets }
   const services: ProxyServices = {
     transport,
-    tls: { crypto, nowMs, certificates, tickets: new ProxyTickets(crypto, ticketSecret, certificates) },
+    secure: secure(tls),
+    tls,
     handshakeTimeoutMs: config.handshakeTimeoutMs,
     views: new MeshViews(),
     live: new LiveConnections(nowMs, (change) => counters.add('live', change)),
@@ -223,7 +230,7 @@ function settled({ version, cipherSuite, group, resumed, alpn, peer }: SettledSe
   return {
     version,
     cipherSuite,
-    group,
+    ...(group !== undefined && { group }),
     resumed,
     ...(alpn !== undefined && { alpn }),
     ...(peer && { peer: { name: peer.name, expiresAtMs: peer.expiresAtMs } }),
