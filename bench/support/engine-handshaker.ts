@@ -1,5 +1,6 @@
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { nodeTransport } from '../../src/net/node-transport.ts'
+import type { SecureConnection } from '../../src/net/engine-connection.ts'
 import { secureClient, secureServer } from '../../src/net/secure-connection.ts'
 import { CertificateMemory } from '../../src/pki/certificate-memory.ts'
 import type { Connection } from '../../src/net/transport.ts'
@@ -115,14 +116,14 @@ export class EnginePair implements Disposable {
 /** The engine over sockets of the loopback interface, through the layers that the proxy uses. */
 export async function engineOverLoopback(workloads: Workloads, group: BenchGroup): Promise<Handshaker> {
   const options = new EngineOptions(workloads, group)
-  let accepted = Promise.withResolvers<Session>()
+  let accepted = Promise.withResolvers<SecureConnection>()
   const listener = await nodeTransport.listen({ host: '127.0.0.1', port: 0 }, (raw) => {
     void accept(raw).then(accepted.resolve, accepted.reject)
   })
-  async function accept(raw: Connection): Promise<Session> {
+  async function accept(raw: Connection): Promise<SecureConnection> {
     const connection = await secureServer(raw, options.server, LIMITS)
-    connection.attach({ data: ignore, end: () => connection.abort(), drain: ignore, closed: ignore })
-    return connection.session
+    connection.attach(NO_HANDLERS)
+    return connection
   }
   return {
     async connect(resumed) {
@@ -130,10 +131,11 @@ export async function engineOverLoopback(workloads: Workloads, group: BenchGroup
       const ticket = Promise.withResolvers<ClientTicket>()
       const raw = await nodeTransport.connect(listener.address, { timeoutMs: LIMITS.deadlineMs })
       const client = await secureClient(raw, options.client(resumed, ticket.resolve), LIMITS)
-      client.attach({ data: ignore, end: ignore, drain: ignore, closed: ignore })
+      client.attach(NO_HANDLERS)
       const [server] = await Promise.all([accepted.promise, ticket.promise])
-      checkSessions([client.session, server], resumed)
+      checkSessions([client.session, server.session], resumed)
       client.abort()
+      server.abort()
     },
     [Symbol.asyncDispose]: () => listener.close(),
   }
@@ -147,6 +149,7 @@ function checkSessions(sessions: readonly (Session | undefined)[], resumed: bool
   }
 }
 
-function ignore(): void {
-  // Whoever measures handshakes sends nothing.
-}
+/** Whoever measures handshakes sends nothing. */
+const NO_HANDLERS = { data: ignore, end: ignore, drain: ignore, closed: ignore }
+
+function ignore(): void {}

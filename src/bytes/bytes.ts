@@ -33,11 +33,23 @@ export function utf8(text: string): Uint8Array<ArrayBuffer> {
 
 const encoder = new TextEncoder()
 
-/**
- * Memory that holds anything: whoever takes it shows nothing of it but what they have written. Small pieces share a larger
- * one, which costs a fraction of an array of its own.
- */
-export function uninitialised(length: number): Uint8Array<ArrayBuffer> {
-  const { buffer, byteOffset } = Buffer.allocUnsafe(length)
-  return new Uint8Array(buffer, byteOffset, length)
+/** An array of its own costs more than what is done with one that is short-lived and small; this holds some hundred. */
+const SLAB_BYTES = 65_536
+
+/** What is larger gets memory of its own. */
+const MAX_PIECE_BYTES = 8192
+
+let slab = new ArrayBuffer(SLAB_BYTES)
+let used = 0
+
+/** Zeros, given out once. Small pieces share their memory, which lives as long as any of them: it is for what passes. */
+export function passingBytes(length: number): Uint8Array<ArrayBuffer> {
+  if (length > MAX_PIECE_BYTES) return new Uint8Array(length)
+  if (used + length > SLAB_BYTES) {
+    slab = new ArrayBuffer(SLAB_BYTES)
+    used = 0
+  }
+  const piece = new Uint8Array(slab, used, length)
+  used += length
+  return piece
 }

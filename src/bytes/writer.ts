@@ -1,4 +1,4 @@
-import { uninitialised } from './bytes.ts'
+import { passingBytes } from './bytes.ts'
 
 /** The most bytes a writer starts with; it doubles from there. */
 const INITIAL_CAPACITY = 256
@@ -14,7 +14,7 @@ export class Writer {
   #length = 0
 
   constructor(capacity: number = INITIAL_CAPACITY) {
-    this.#buffer = uninitialised(capacity)
+    this.#buffer = passingBytes(capacity)
   }
 
   /** Bytes written so far. */
@@ -101,7 +101,7 @@ export class Writer {
 
   #reserve(extra: number): void {
     if (this.#length + extra <= this.#buffer.length) return
-    const grown = uninitialised(Math.max(this.#buffer.length * 2, this.#length + extra))
+    const grown = passingBytes(Math.max(this.#buffer.length * 2, this.#length + extra))
     grown.set(this.#buffer.subarray(0, this.#length))
     this.#buffer = grown
   }

@@ -1,4 +1,4 @@
-import { uninitialised } from '../../bytes/bytes.ts'
+import { passingBytes } from '../../bytes/bytes.ts'
 import { Writer } from '../../bytes/writer.ts'
 import { TlsError } from '../errors.ts'
 import { HandshakeType, nameOf } from '../registry.ts'
@@ -79,7 +79,7 @@ export class MessageAssembler {
    */
   #makeRoom(bytes: number): void {
     const pending = this.#buffer.subarray(this.#start, this.#end)
-    this.#buffer = uninitialised(2 * (pending.length + bytes))
+    this.#buffer = passingBytes(2 * (pending.length + bytes))
     this.#buffer.set(pending)
     this.#start = 0
     this.#end = pending.length

@@ -1,4 +1,4 @@
-import { uninitialised } from '../../bytes/bytes.ts'
+import { passingBytes } from '../../bytes/bytes.ts'
 import { TlsError } from '../errors.ts'
 import { ContentType } from '../registry.ts'
 import { MAX_CIPHERTEXT_BYTES, MAX_PLAINTEXT_BYTES, RECORD_HEADER_BYTES } from './protection.ts'
@@ -81,7 +81,7 @@ export class RecordFramer {
   #makeRoom(bytes: number): void {
     if (this.#partial.length >= bytes) return
     const isSmall = bytes <= SMALL_RECORD_BYTES
-    const grown = isSmall ? uninitialised(bytes) : (spare.pop() ?? uninitialised(MAX_RECORD_BYTES))
+    const grown = isSmall ? passingBytes(bytes) : (spare.pop() ?? passingBytes(MAX_RECORD_BYTES))
     grown.set(this.#partial.subarray(0, this.#length))
     this.#partial = grown
   }
