@@ -11,7 +11,10 @@ export interface Row {
 /** One line for each row, then what the letters stand for. */
 export function renderTable(rows: readonly Row[]): string[] {
   const notes = new Notes()
-  const lines = [['peer', ...FEATURES], ...rows.map((row) => [titleOf(row.peer), ...cellsOf(row, notes)])]
+  const lines = [
+    ['peer', 'version', ...FEATURES],
+    ...rows.map((row) => [titleOf(row.peer), versionOf(row.peer), ...cellsOf(row, notes)]),
+  ]
   const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)))
   return [
     ...lines.map((line) =>
@@ -42,6 +45,10 @@ export function renderMarkdown(peers: readonly FeaturePeer[]): {
 
 export function titleOf({ role, name }: FeaturePeer): string {
   return role === 'client' ? `${name} → serve` : `connect → ${name}`
+}
+
+function versionOf({ program }: FeaturePeer): string {
+  return typeof program === 'string' ? '–' : program.version
 }
 
 function cellsOf({ peer, outcomes }: Row, notes: Notes): string[] {

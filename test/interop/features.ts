@@ -219,13 +219,15 @@ function isResumption(feature: Feature): boolean {
 /** What we say of the connection. */
 function checkReport(report: Report, feature: Feature, ours: 'client' | 'server'): void {
   const { outcome, settled, failure } = report
-  const { version, serverName, group } = settled
+  const { version, serverName, group, resumed, earlyData } = settled
   assert.deepEqual(
-    { outcome, version, serverName, failure },
+    { outcome, version, serverName, resumed, earlyData: earlyData?.outcome, failure },
     {
       outcome: 'established',
       version: 'TLS 1.3',
       serverName: 'localhost',
+      resumed: isResumption(feature),
+      earlyData: feature === '0-RTT' ? 'accepted' : undefined,
       failure: undefined,
     },
   )

@@ -1,17 +1,18 @@
 /** Line peers in the matrix of features. */
 import { LinePeer, type LineProgram } from './line-peer.ts'
-import type { Feature, FeatureClient, FeaturePeer, FeatureServer } from './features.ts'
+import type { Feature, FeaturePeer, FeatureServer } from './features.ts'
 
 export interface LineTraits {
-  readonly unsupportedClient: FeatureClient['unsupported']
-  readonly unsupportedServer: FeatureServer['unsupported']
+  /** What it cannot do, and why. */
+  readonly unsupported: FeaturePeer['unsupported']
+  /** @default as `unsupported` */
+  readonly unsupportedAsServer?: FeaturePeer['unsupported']
   readonly groups?: FeatureServer['groups']
 }
 
 const WISHES: Readonly<Partial<Record<Feature, readonly string[]>>> = {
   'client certificate': ['resume'],
   resumed: ['resume'],
-  '0-RTT': ['resume', 'early'],
   'its KeyUpdate': ['update'],
 }
 
@@ -21,7 +22,7 @@ const LONG_LINE = `${'x'.repeat(6000)}\n`
 /** A program's two rows. */
 export function lineFeatures(
   peer: LineProgram,
-  { unsupportedClient, unsupportedServer, groups }: LineTraits,
+  { unsupported, unsupportedAsServer = unsupported, groups }: LineTraits,
 ): readonly FeaturePeer[] {
   const { name, program } = peer
   return [
@@ -29,7 +30,7 @@ export function lineFeatures(
       role: 'client',
       name,
       program,
-      unsupported: unsupportedClient,
+      unsupported,
       async prepare(t, files, program) {
         const party = await LinePeer.start(peer.start(t, program, { files, credential: files.web }))
         return (_t, feature, port) => party.connect(port, ...(WISHES[feature] ?? []))
@@ -39,7 +40,7 @@ export function lineFeatures(
       role: 'server',
       name,
       program,
-      unsupported: unsupportedServer,
+      unsupported: unsupportedAsServer,
       ...(groups === undefined ? {} : { groups }),
       async prepare(t, files, program) {
         const party = await LinePeer.start(peer.start(t, program, { files, credential: files.catalog }))

@@ -5,7 +5,6 @@
  *
  * - `group=NAME`: take this group and no other
  * - `resume`: keep the session, and resume the one kept before
- * - `early`: send the first words early; as server, take such
  * - `update`: renew the keys, as client between the two times, as server before the first echo
  *
  * They print lines that start with the ID: `listening PORT`, `session SUITE GROUP KIND URIS`, where KIND is full or
@@ -26,8 +25,6 @@ export interface LineProgram {
   /** Or why there is none here. */
   readonly program: Program | string
   readonly groups: readonly GroupName[]
-  /** How many connections at a time. @default 2 */
-  readonly concurrency?: number
   start(t: TestContext, program: Program, setting: LineSetting): Promise<PeerProcess> | PeerProcess
 }
 

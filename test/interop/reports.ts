@@ -10,6 +10,8 @@ export interface Report {
     readonly group?: string
     readonly serverName?: string
     readonly alpn?: string
+    readonly resumed?: boolean
+    readonly earlyData?: { readonly outcome: string }
     readonly peer?: { readonly name: string }
   }
   readonly stages: readonly { readonly steps: readonly ReportStep[] }[]

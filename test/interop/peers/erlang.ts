@@ -11,9 +11,6 @@ export const ERLANG: LineProgram = {
   name: "Erlang's ssl",
   program: probe('escript', [SCRIPT], /^Erlang\/OTP ((?:2[4-9]|[3-9]\d) \(ssl \S+\))$/m),
   groups: OPENSSL_GROUPS,
-  // Tickets are good for the listener that issued them only, so listeners are kept, and two connections at a time to one
-  // could be told apart by nobody.
-  concurrency: 1,
   start(t, { path }, { files: { ca }, credential: [, cert, , key] }) {
     return new PeerProcess(t, path, [SCRIPT, cert, key, ca], { deadlineMs: LINE_DEADLINE_MS })
   },
@@ -27,6 +24,6 @@ const BINDERS =
   'Erlang checks binders over a ClientHello encoded anew, without GREASE and groups that it does not know'
 
 export const ERLANG_ROWS: readonly FeaturePeer[] = lineFeatures(ERLANG, {
-  unsupportedClient: { resumed: MODES, '0-RTT': MODES, X25519MLKEM768: NO_MLKEM },
-  unsupportedServer: { resumed: BINDERS, '0-RTT': BINDERS, X25519MLKEM768: NO_MLKEM },
+  unsupported: { resumed: MODES, '0-RTT': MODES, X25519MLKEM768: NO_MLKEM },
+  unsupportedAsServer: { resumed: BINDERS, '0-RTT': BINDERS, X25519MLKEM768: NO_MLKEM },
 })

@@ -25,6 +25,5 @@ const EARLY = 'crypto/tls has 0-RTT for QUIC only'
 const UPDATE = 'crypto/tls answers KeyUpdates and never begins'
 
 export const GO_ROWS: readonly FeaturePeer[] = lineFeatures(GO, {
-  unsupportedClient: { '0-RTT': EARLY, 'its KeyUpdate': UPDATE },
-  unsupportedServer: { '0-RTT': EARLY, 'its KeyUpdate': UPDATE },
+  unsupported: { '0-RTT': EARLY, 'its KeyUpdate': UPDATE },
 })

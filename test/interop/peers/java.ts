@@ -25,8 +25,7 @@ export const JAVA_ROWS: readonly FeaturePeer[] = lineFeatures(
     start: (t, program, setting) => start(t, program, setting, ['-Djdk.tls.namedGroups=secp256r1,secp384r1']),
   },
   {
-    unsupportedClient: { '0-RTT': EARLY, X25519MLKEM768: NO_MLKEM },
-    unsupportedServer: { '0-RTT': EARLY, X25519MLKEM768: NO_MLKEM },
+    unsupported: { '0-RTT': EARLY, X25519MLKEM768: NO_MLKEM },
     // Our usual shares are of groups that it does not take now.
     groups: (feature) => (feature === 'HelloRetryRequest' ? undefined : 'secp256r1'),
   },

@@ -23,6 +23,5 @@ const EARLY = "Python's ssl has no call for 0-RTT"
 const UPDATE = "Python's ssl has no call to renew keys"
 
 export const PYTHON_ROWS: readonly FeaturePeer[] = lineFeatures(PYTHON, {
-  unsupportedClient: { '0-RTT': EARLY, 'its KeyUpdate': UPDATE, X25519MLKEM768: NO_MLKEM },
-  unsupportedServer: { '0-RTT': EARLY, 'its KeyUpdate': UPDATE, X25519MLKEM768: NO_MLKEM },
+  unsupported: { '0-RTT': EARLY, 'its KeyUpdate': UPDATE, X25519MLKEM768: NO_MLKEM },
 })

@@ -35,6 +35,5 @@ export const WOLFSSL: LineProgram = {
 const EARLY = "Debian's wolfSSL is built without 0-RTT"
 
 export const WOLFSSL_ROWS: readonly FeaturePeer[] = lineFeatures(WOLFSSL, {
-  unsupportedClient: { '0-RTT': EARLY, X25519MLKEM768: NO_MLKEM },
-  unsupportedServer: { '0-RTT': EARLY, X25519MLKEM768: NO_MLKEM },
+  unsupported: { '0-RTT': EARLY, X25519MLKEM768: NO_MLKEM },
 })

@@ -20,8 +20,7 @@ import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManagerFactory;
 
 /**
- * A TLS 1.3 party on JSSE, told what to do line by line on standard input (see line-peer.ts):
- * {@code connect ID PORT} or {@code serve ID}. What it says starts with the ID.
+ * A TLS 1.3 party on JSSE, told what to do line by line on standard input (see line-peer.ts).
  *
  * <p>Usage: java JssePeer.java KEYSTORE.p12 PASSWORD CA.pem
  */

@@ -21,10 +21,9 @@ main([Cert, Key, Anchors]) ->
         {log_level, none}
     ],
     io:format("ready~n"),
-    obey(Own, #{}).
+    obey(Own).
 
-%% Listeners are kept, by their options: tickets are good for the listener that issued them only.
-obey(Own, Listeners) ->
+obey(Own) ->
     case io:get_line("") of
         eof ->
             ok;
@@ -32,18 +31,14 @@ obey(Own, Listeners) ->
             case string:lexemes(Line, " \n") of
                 ["connect", Id, Port | Wishes] ->
                     spawn(fun() -> attempt(Id, fun() -> connect(Id, list_to_integer(Port), Wishes, Own) end) end),
-                    obey(Own, Listeners);
+                    obey(Own);
                 ["serve", Id | Wishes] ->
-                    Options = Own ++ server_options(Wishes),
-                    {ok, Listener} =
-                        case Listeners of
-                            #{Options := Kept} -> {ok, Kept};
-                            #{} -> ssl:listen(0, [{ip, {127, 0, 0, 1}} | Options])
-                        end,
+                    Options = [{fail_if_no_peer_cert, false} | groups(Wishes)] ++ Own,
+                    {ok, Listener} = ssl:listen(0, [{ip, {127, 0, 0, 1}} | Options]),
                     {ok, {_, Port}} = ssl:sockname(Listener),
                     spawn(fun() -> attempt(Id, fun() -> serve(Id, Listener, Wishes) end) end),
                     io:format("~s listening ~b~n", [Id, Port]),
-                    obey(Own, Listeners#{Options => Listener})
+                    obey(Own)
             end
     end.
 
@@ -57,17 +52,10 @@ attempt(Id, Work) ->
 
 connect(Id, Port, Wishes, Own) ->
     Question = list_to_binary("said by " ++ Id),
-    Early = lists:member("early", Wishes),
-    Resumption =
-        case lists:member("resume", Wishes) of
-            true when Early -> [{session_tickets, auto}, {early_data, Question}];
-            true -> [{session_tickets, auto}];
-            false -> []
-        end,
-    Options = [{server_name_indication, "localhost"} | Resumption] ++ groups(Wishes) ++ Own,
+    Options = [{server_name_indication, "localhost"} | groups(Wishes)] ++ Own,
     {ok, Socket} = ssl:connect({127, 0, 0, 1}, Port, Options),
     describe(Id, Socket),
-    Early orelse (ok = ssl:send(Socket, Question)),
+    ok = ssl:send(Socket, Question),
     {ok, Question} = ssl:recv(Socket, byte_size(Question)),
     lists:member("update", Wishes) andalso (ok = ssl:update_keys(Socket, read_write)),
     ok = ssl:send(Socket, Question),
@@ -89,14 +77,6 @@ echo(Socket, Last, Updates) ->
     Updates andalso (ok = ssl:update_keys(Socket, read_write)),
     ok = ssl:send(Socket, Bytes),
     binary:longest_common_suffix([Bytes, Last]) =:= byte_size(Last) orelse echo(Socket, Last, false).
-
-server_options(Wishes) ->
-    Early =
-        case lists:member("early", Wishes) of
-            true -> [{early_data, enabled}];
-            false -> []
-        end,
-    [{fail_if_no_peer_cert, false}, {session_tickets, stateful} | Early] ++ groups(Wishes).
 
 groups(Wishes) ->
     case [list_to_atom(Group) || "group=" ++ Group <- Wishes] of
