@@ -1,8 +1,6 @@
-/**
- * Issuing certificates. What every authority here issues is laid down in three templates; signing is done with
- * the library in x509.ts, which is loaded at the first use: it takes 150 ms that only issuers need to spend.
- */
-import type { PrivateKey } from '../crypto/provider.ts'
+/** Issuing certificates. What every authority here issues is laid down in three templates. */
+import { nativeCrypto } from '../crypto/native-provider.ts'
+import type { CryptoProvider, PrivateKey } from '../crypto/provider.ts'
 import type { Certificate, Extension } from './certificate.ts'
 import { parseCertificate } from './certificate.ts'
 import { refused } from './certificate-rules.ts'
@@ -10,6 +8,7 @@ import type { KeyUsageName } from './extensions.ts'
 import { encodeNameConstraints } from './name-constraints-encoding.ts'
 import { Oid } from './oid.ts'
 import { checkKeyMatch } from './private-key.ts'
+import { signCertificate } from './sign-certificate.ts'
 
 /** A certificate before it is signed. Issuer, serial number and key identifiers are added on signing. */
 export interface CertificateTemplate {
@@ -39,6 +38,8 @@ export interface SigningOptions {
   readonly issuer?: Certificate
   /** The key of the issuer. */
   readonly signingKey: PrivateKey
+  /** For serial number and key identifier. @default the native provider */
+  readonly crypto?: CryptoProvider
 }
 
 export interface AuthorityOptions {
@@ -98,13 +99,12 @@ export function svidTemplate({ id, dnsNames = [], ...rest }: SvidOptions): Certi
  */
 export async function issueCertificate(
   template: CertificateTemplate,
-  { issuer, signingKey }: SigningOptions,
+  { issuer, signingKey, crypto = nativeCrypto() }: SigningOptions,
 ): Promise<Certificate> {
   checkTemplate(template, issuer)
   if (issuer !== undefined) checkKeyMatch(issuer, signingKey)
-  const { signCertificate } = await import('./x509.ts')
   const certificate = parseCertificate(
-    await signCertificate(template, issuer === undefined ? { signingKey } : { issuer, signingKey }),
+    signCertificate(template, { signingKey, crypto, ...(issuer !== undefined && { issuer }) }),
   )
   if (issuer === undefined) checkKeyMatch(certificate, signingKey)
   return certificate
