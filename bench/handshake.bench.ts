@@ -3,7 +3,7 @@
  * server in one process, on one thread, in memory and over loopback. Rounds are interleaved and medians shown. Only the
  * ratios mean anything on another machine.
  *
- * `node [--expose-gc] bench/handshake.bench.ts [--rounds N] [--handshakes N] [--json FILE]`
+ * `node bench/handshake.bench.ts [--rounds N] [--handshakes N] [--json FILE]`
  */
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'

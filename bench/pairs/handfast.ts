@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { WorkloadName } from '../load/workload.ts'
 import { freePort, Program, runToEnd } from '../support/program.ts'
-import { CATALOG, TRUST_DOMAIN, WEB, workloadsOf, type Pair, type PairOptions } from './pair.ts'
+import { CATALOG, KINDS, TRUST_DOMAIN, WEB, workloadsOf, type Pair, type PairOptions } from './pair.ts'
 
 /** As it is shipped: to strip types at run time costs memory. */
 const MAIN = join(import.meta.dirname, '../../dist/cmd/main.js')
@@ -62,15 +62,23 @@ export interface Variant {
   readonly protocol: 'tcp' | 'http'
   /** As in a proxy.yaml. */
   readonly transport: 'auto' | 'node'
+  readonly resumption: boolean
   readonly workloads: readonly WorkloadName[]
 }
 
 export const VARIANTS: readonly Variant[] = [
-  { name: 'handfast', protocol: 'tcp', transport: 'auto', workloads: ['handshakes', ...workloadsOf(true)] },
+  ...KINDS.map(({ suffix, resumes }) => ({
+    name: `handfast${suffix}`,
+    protocol: 'tcp' as const,
+    transport: 'auto' as const,
+    resumption: resumes,
+    workloads: workloadsOf(resumes),
+  })),
   {
     name: 'handfast, node sockets',
     protocol: 'tcp',
     transport: 'node',
+    resumption: true,
     workloads: ['requests', 'many-requests', 'bulk', 'many-bulk'],
   },
   // An HTTP listener keeps its connections to the peer and reuses them: no handshakes to count.
@@ -78,33 +86,36 @@ export const VARIANTS: readonly Variant[] = [
     name: 'handfast, http',
     protocol: 'http',
     transport: 'auto',
+    resumption: true,
     workloads: ['requests', 'many-requests', 'bulk', 'latency'],
   },
 ]
 
 /** Starts two `handfast proxy` with join tokens, and waits until they have certificates and policy. */
 export async function handfastPair(
-  { name, protocol, transport, workloads }: Variant,
+  { name, protocol, transport, resumption, workloads }: Variant,
   controller: Controller,
   options: HandfastOptions,
 ): Promise<Pair> {
   const [entry, gate] = [await freePort(), await freePort()]
   const inbound = await startProxy({
-    name: `catalog-${protocol}-${transport}`,
+    name: `catalog-${protocol}-${transport}-${resumption}`,
     id: CATALOG,
     controller,
     options,
     transport,
+    resumption,
     listeners: `
   inbound:
     - { name: catalog, listen: '127.0.0.1:${gate}', forward: '127.0.0.1:${options.backendPort}', protocol: ${protocol} }`,
   })
   const outbound = await startProxy({
-    name: `web-${protocol}-${transport}`,
+    name: `web-${protocol}-${transport}-${resumption}`,
     id: WEB,
     controller,
     options,
     transport,
+    resumption,
     listeners: `
   outbound:
     - { name: catalog, listen: '127.0.0.1:${entry}', connect: '127.0.0.1:${gate}', peer: '${CATALOG}', protocol: ${protocol} }`,
@@ -123,6 +134,7 @@ interface ProxyParts {
   readonly controller: Controller
   readonly options: HandfastOptions
   readonly transport: Variant['transport']
+  readonly resumption: boolean
   /** YAML of the listeners. */
   readonly listeners: string
 }
@@ -133,6 +145,7 @@ async function startProxy({
   controller,
   options,
   transport,
+  resumption,
   listeners,
 }: ProxyParts): Promise<Program> {
   const { directory, programs, logLevel, nodeArgs } = options
@@ -153,6 +166,7 @@ spec:
     joinTokenFile: ${token}
   admin: { listen: '127.0.0.1:${adminPort}' }
   transport: ${transport}
+  resumption: ${resumption}
   log: { level: ${logLevel} }${listeners}
 `,
   )

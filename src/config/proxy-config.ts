@@ -86,6 +86,8 @@ export interface ProxyConfig {
   readonly drainTimeoutMs: number
   readonly transport: TransportChoice
   readonly tlsEngine: TlsEngine
+  /** Whether connections between proxies go on from earlier ones; only our own engine does. */
+  readonly resumption: boolean
   /** Threads that carry traffic. */
   readonly threads: number
   readonly limits: TrafficLimits
@@ -124,6 +126,7 @@ const spec = mapping({
   drainTimeout: duration({ min: 0, max: 3_600_000 }).prefault('10s'),
   transport: z.enum(['auto', 'epoll', 'node']).default('auto'),
   tlsEngine: z.enum(['handfast', 'openssl']).default('handfast'),
+  resumption: z.boolean().default(true),
   // One thread does what two of Envoy's do, and each costs memory whether or not there is traffic (decision 9).
   threads: wholeNumber({ min: 1, max: MAX_THREADS }).default(1),
   limits: mapping({

@@ -18,8 +18,8 @@ export interface TlsServices {
   readonly nowMs: () => number
   /** What is known of peers that were here before. */
   readonly certificates: CertificateMemory
-  /** What connections are resumed from. */
-  readonly tickets: ProxyTickets
+  /** What connections are resumed from; absent where each handshake is to be a full one. */
+  readonly tickets: ProxyTickets | undefined
 }
 
 type Trace = (event: TraceEvent) => void
@@ -37,7 +37,7 @@ export function clientOptions(
     nowMs: connectionClock(nowMs),
     trace,
     credential: view.svid,
-    tickets: tickets.ofPeer(view, listener.name),
+    ...(tickets && { tickets: tickets.ofPeer(view, listener.name) }),
     verifier: svidVerifier({ bundles: () => view.bundles, crypto, expected, certificates }),
   }
 }
@@ -54,7 +54,7 @@ export function serverOptions(
     nowMs: connectionClock(nowMs),
     trace,
     credential: () => view.svid,
-    tickets: tickets.forClients(view),
+    ...(tickets && { tickets: tickets.forClients(view) }),
     clientVerifier: svidVerifier({ bundles: () => view.bundles, crypto, certificates }),
     allowAnonymousClient: false,
   }

@@ -57,6 +57,7 @@ test('proxyConfigSchema fills in every default', () => {
     drainTimeoutMs: 10_000,
     transport: 'auto',
     tlsEngine: 'handfast',
+    resumption: true,
     threads: 1,
     limits: { connections: 16_384, handshakes: 1_024 },
     log: { level: 'info' },

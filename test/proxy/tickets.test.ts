@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
+import { startWorkerThread } from '../../src/cmd/proxy/start-thread.ts'
 import { TrustBundles } from '../../src/identity/trust-bundle.ts'
 import { CertificateMemory } from '../../src/pki/certificate-memory.ts'
 import type { MeshView } from '../../src/proxy/mesh-view.ts'
@@ -7,11 +8,20 @@ import { ProxyTickets, TICKET_SECRET_BYTES } from '../../src/proxy/tickets.ts'
 import type { ServerTicketState } from '../../src/tls/session/resumption.ts'
 import { dial, outcomeOf, tcpApp } from '../support/apps.ts'
 import { mintTrustDomain } from '../support/certificates.ts'
-import { allow, crypto, idOf, mint, policy, worldOf, type World } from '../support/proxy-world.ts'
+import {
+  allow,
+  crypto,
+  idOf,
+  mint,
+  policy,
+  worldOf,
+  type World,
+  type WorldOptions,
+} from '../support/proxy-world.ts'
 
-async function greetingWorld(t: TestContext): Promise<World> {
+async function greetingWorld(t: TestContext, options: Partial<WorldOptions> = {}): Promise<World> {
   const app = await tcpApp(t, (socket) => socket.end('hello'))
-  return worldOf(t, { protocol: 'tcp', app: app.address })
+  return worldOf(t, { protocol: 'tcp', app: app.address, ...options })
 }
 
 /** Connects once through both proxies: what came of it, and whether the handshake was resumed. */
@@ -31,6 +41,31 @@ test('proxies resume by default, connection after connection, and know their pee
   for (let i = 0; i < 3; i++) assert.equal(await connection(t, world), 'resumed, permitted')
   const lines = world.catalog.log.named('access')
   assert.deepEqual(new Set(lines.map(({ fields }) => fields['peer'])), new Set([idOf('web')]))
+})
+
+test('proxies shake hands in full each time when they are told to', async (t) => {
+  const world = await greetingWorld(t, { resumption: false })
+  for (let i = 0; i < 3; i++) assert.equal(await connection(t, world), 'full, permitted')
+})
+
+test('proxies of different engines connect again and again', async (t) => {
+  for (const [web, catalog] of [
+    ['handfast', 'openssl'],
+    ['openssl', 'handfast'],
+  ] as const) {
+    const world = await greetingWorld(t, { tlsEngines: { web, catalog } })
+    for (let i = 0; i < 3; i++)
+      assert.equal(await connection(t, world), 'full, permitted', `${web} to ${catalog}`)
+  }
+})
+
+test('threads of a proxy take the tickets of each other', async (t) => {
+  const world = await greetingWorld(t, { threads: 3, startThread: startWorkerThread })
+  const outcomes: string[] = []
+  for (let i = 0; i < 40; i++) outcomes.push(await connection(t, world))
+  assert.deepEqual(new Set(outcomes), new Set(['full, permitted', 'resumed, permitted']))
+  // Each of the client's threads begins with a full handshake, whichever of the server's it comes to.
+  assert.ok(outcomes.filter((outcome) => outcome.startsWith('full')).length <= 3, outcomes.join('; '))
 })
 
 test('proxies shake hands in full when the server has a new certificate, and resume again after that', async (t) => {

@@ -87,6 +87,8 @@ export interface TestProxyOptions {
   readonly handshakeTimeoutMs?: number
   /** @default that of DEFAULTS */
   readonly tlsEngine?: TlsEngine
+  /** @default true */
+  readonly resumption?: boolean
   /** @default 1 */
   readonly threads?: number
   readonly limits?: Partial<TrafficLimits>
@@ -116,6 +118,7 @@ export async function proxyOf(t: TestContext, options: TestProxyOptions): Promis
     drainTimeoutMs: options.drainTimeoutMs ?? 0,
     transport: 'auto',
     tlsEngine: options.tlsEngine ?? DEFAULTS.tlsEngine,
+    resumption: options.resumption ?? true,
     threads: options.threads ?? 1,
     limits: { connections: 1_000, handshakes: 100, ...options.limits },
     log: { level: 'info' },
@@ -173,6 +176,8 @@ export interface WorldOptions {
   readonly webLifeMs?: number
   /** Of each proxy. @default that of DEFAULTS */
   readonly tlsEngines?: { readonly web: TlsEngine; readonly catalog: TlsEngine }
+  /** Of both proxies. @default true */
+  readonly resumption?: boolean
   /** Of both proxies. @default 1 */
   readonly threads?: number
   readonly limits?: Partial<TrafficLimits>
@@ -189,6 +194,7 @@ export async function worldOf(t: TestContext, options: WorldOptions): Promise<Wo
     threads,
     limits,
     tlsEngines,
+    resumption,
     startThread,
   } = options
   const domain = await mintTrustDomain()
@@ -196,6 +202,7 @@ export async function worldOf(t: TestContext, options: WorldOptions): Promise<Wo
     ...(drainTimeoutMs !== undefined && { drainTimeoutMs }),
     ...(threads !== undefined && { threads }),
     ...(limits !== undefined && { limits }),
+    ...(resumption !== undefined && { resumption }),
     ...(startThread !== undefined && { startThread }),
   }
   const catalog = await proxyOf(t, {

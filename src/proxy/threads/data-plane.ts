@@ -152,7 +152,7 @@ function servicesOf(
   const lines = new LineSender(port, counters)
   const certificates = new CertificateMemory()
   const log = createLogger({ level: config.log.level, destination: lines, component: 'proxy' })
-  const tickets = new ProxyTickets(crypto, ticketSecret, certificates)
+  const tickets = config.resumption ? new ProxyTickets(crypto, ticketSecret, certificates) : undefined
   const tls = { crypto, nowMs, certificates, tickets }
   const services: ProxyServices = {
     transport,
