@@ -1,210 +1,214 @@
-import { equalBytes } from '../bytes/bytes.ts'
-import type { CryptoProvider, PrivateKey } from '../crypto/provider.ts'
-import { messageOf } from '../errors.ts'
-import { type Certificate, parseCertificate } from '../pki/certificate.ts'
-import { CertificateError } from '../pki/errors.ts'
-import { intermediateTemplate, issueCertificate, rootTemplate } from '../pki/issue.ts'
-import { validatePath } from '../pki/path.ts'
+import type { Certificate } from '../pki/certificate.ts'
+import { bridgeOf, isBridged } from './bridge.ts'
 import { CaError } from './errors.ts'
-import type { AuthoritySlot, CaStore } from './store.ts'
+import {
+  type AuthorityContext,
+  createGeneration,
+  discardGeneration,
+  type Generation,
+  type GenerationOptions,
+  loadGeneration,
+  maintainGeneration,
+} from './generation.ts'
+import {
+  initialRotation,
+  prepareObstacle,
+  prepareRotation,
+  type RotationOutcome,
+  type RotationState,
+  signingAuthority,
+  trustedAuthorities,
+  withSvidTtl,
+} from './rotation.ts'
+import { decodeRotation, encodeRotation } from './rotation-record.ts'
+import { slotOf } from './store.ts'
 
-/** A certificate authority that can sign. */
-export interface Authority {
-  readonly certificate: Certificate
-  readonly key: PrivateKey
+export interface AuthoritiesOptions extends GenerationOptions {
+  /** How long an SVID lives. */
+  readonly svidTtlMs: number
 }
-
-export interface AuthoritiesOptions {
-  readonly store: CaStore
-  readonly crypto: CryptoProvider
-  readonly trustDomain: string
-  /** How long an intermediate lives. */
-  readonly intermediateTtlMs: number
-}
-
-/** What happened to the authorities, for the log. */
-export type AuthorityEvent = {
-  readonly kind: 'created'
-  readonly slot: AuthoritySlot
-  readonly certificate: Certificate
-}
-
-/** Trust anchors are distributed by hand and outlive what they sign: 10 years. */
-const ROOT_TTL_MS = 10 * 365 * 24 * 3600 * 1000
 
 /**
- * Certificates begin this long before they are issued, because peers' clocks run behind: 5 minutes, what Kerberos
- * taught everyone to tolerate.
+ * The authorities of a trust domain as they are stored: one, and during a rotation two. What is on the disk is always
+ * ahead of what is in use, and one write of the record takes each step.
  */
-export const BACKDATE_MS: number = 5 * 60 * 1000
-
-/** An intermediate is replaced when less than this part of its life is left: months to notice if that fails. */
-const REPLACE_BELOW = 1 / 3
-
-/** The root and the intermediate of a trust domain, as they are stored. */
 export class Authorities {
   readonly #options: AuthoritiesOptions
-  readonly root: Authority
-  #intermediate: Authority
+  #state: RotationState
+  #generations: ReadonlyMap<number, Generation>
+  /** The change that is under way. */
+  #changing: Promise<unknown> = Promise.resolve()
 
-  private constructor(options: AuthoritiesOptions, root: Authority, intermediate: Authority) {
+  private constructor(
+    options: AuthoritiesOptions,
+    state: RotationState,
+    generations: ReadonlyMap<number, Generation>,
+  ) {
     this.#options = options
-    this.root = root
-    this.#intermediate = intermediate
+    this.#state = state
+    this.#generations = generations
   }
 
   /**
-   * Loads what is stored and judges it as a stranger's; makes what was never made.
+   * Loads what is stored and judges it as a stranger's; makes what was never made; forgets what a crash has left.
    *
    * @throws CaError CA_STORE_…
    */
-  static async open(
-    options: AuthoritiesOptions,
-    { nowMs, onEvent }: { readonly nowMs: number; readonly onEvent?: (event: AuthorityEvent) => void },
-  ): Promise<Authorities> {
-    const root = (await loadRoot(options, nowMs)) ?? (await createRoot(options, nowMs, onEvent))
-    const intermediate =
-      (await loadIntermediate(options, root, nowMs)) ??
-      (await createIntermediate(options, root, nowMs, onEvent))
-    return new Authorities(options, root, intermediate)
+  static async open(options: AuthoritiesOptions, context: AuthorityContext): Promise<Authorities> {
+    const { store, svidTtlMs } = options
+    const record = await store.loadRotation()
+    const stored = record === undefined ? initialRotation(svidTtlMs) : decodeRotation(record)
+    const generations = new Map<number, Generation>()
+    for (const number of trustedAuthorities(stored)) {
+      const loaded =
+        (await loadGeneration(number, options, context)) ??
+        (await firstGeneration(number, record !== undefined, options, context))
+      generations.set(number, loaded)
+    }
+    const state = withSvidTtl(stored, svidTtlMs, context.nowMs)
+    if (record === undefined || state !== stored) await store.saveRotation(encodeRotation(state))
+    const authorities = new Authorities(options, state, generations)
+    await authorities.#discardUnused()
+    return authorities
   }
 
-  get intermediate(): Authority {
-    return this.#intermediate
+  /** How far a rotation has come. */
+  get state(): RotationState {
+    return this.#state
+  }
+
+  /** The authority that signs. */
+  get signer(): Generation {
+    return this.generation(signingAuthority(this.#state))
+  }
+
+  /** What to trust, the current authority's first. */
+  get anchors(): readonly Certificate[] {
+    return trustedAuthorities(this.#state).map((number) => this.generation(number).root.certificate)
+  }
+
+  /** One that is in use or under way. */
+  generation(number: number): Generation {
+    return this.#generations.get(number)!
   }
 
   /**
-   * Replaces the intermediate if it nears its end. Peers notice nothing: they trust the root.
-   *
-   * @throws CaError CA_STORE_IO
+   * What the signing authority's certificates are shown with: its intermediate, and what leads from there to an
+   * anchor. The bridge from the old anchor is left out where nobody needs it any more.
    */
-  async maintain(nowMs: number, onEvent?: (event: AuthorityEvent) => void): Promise<void> {
-    if (!isWorn(this.#intermediate.certificate, nowMs)) return
-    this.#intermediate = await createIntermediate(this.#options, this.root, nowMs, onEvent)
+  get presented(): readonly [intermediate: Certificate, ...rest: Certificate[]] {
+    const { intermediate, chain, root } = this.signer
+    const bridge = this.#state.rotation === undefined ? bridgeOf(root.certificate, chain) : undefined
+    return [intermediate.certificate, ...chain.filter((certificate) => certificate !== bridge)]
   }
-}
 
-async function loadRoot(options: AuthoritiesOptions, nowMs: number): Promise<Authority | undefined> {
-  const root = await load('root', options)
-  if (root === undefined) {
-    if ((await options.store.load('intermediate')) === undefined) return undefined
-    // A new root would cut off every workload that trusts the old one: that is for the operator to decide.
-    throw new CaError(
-      'CA_STORE_CORRUPT',
-      'The store has an intermediate but no root; restore the root from a backup, or empty the store to begin a new trust domain',
-    )
+  /** The bridge to the signing authority's root from the one before, if there is one. */
+  get bridge(): Certificate | undefined {
+    const { chain, root } = this.signer
+    return bridgeOf(root.certificate, chain)
   }
-  const expected = `spiffe://${options.trustDomain}`
-  const { uris } = root.certificate.subjectAltNames
-  if (uris.length !== 1 || uris[0] !== expected)
-    throw new CaError(
-      'CA_STORE_TRUST_DOMAIN',
-      `The stored root is of ${uris.join(', ') || 'no trust domain'}, expected ${expected}`,
-    )
-  validate('root', root.certificate, root.certificate, options.crypto, nowMs)
-  return root
-}
 
-/** Undefined also for one that is worn out: another takes its place. */
-async function loadIntermediate(
-  options: AuthoritiesOptions,
-  root: Authority,
-  nowMs: number,
-): Promise<Authority | undefined> {
-  const intermediate = await load('intermediate', options)
-  if (intermediate === undefined || isWorn(intermediate.certificate, nowMs)) return undefined
-  validate('intermediate', intermediate.certificate, root.certificate, options.crypto, nowMs)
-  return intermediate
-}
+  /** Resolves when no change is under way: what is signed from then on is signed by the right authority. */
+  async settled(): Promise<void> {
+    await this.#changing
+  }
 
-async function load(
-  slot: AuthoritySlot,
-  { store, crypto }: AuthoritiesOptions,
-): Promise<Authority | undefined> {
-  const stored = await store.load(slot)
-  if (stored === undefined) return undefined
-  let authority: Authority
-  try {
-    authority = {
-      certificate: parseCertificate(stored.certificate),
-      key: crypto.importPrivateKey(stored.privateKey),
-    }
-  } catch (error) {
-    throw new CaError('CA_STORE_CORRUPT', `The stored ${slot} is not readable: ${messageOf(error)}`, {
-      cause: error,
+  /** Replaces intermediates that near their end. @throws CaError CA_STORE_IO */
+  maintain(context: AuthorityContext): Promise<void> {
+    return this.#exclusively(async () => {
+      for (const generation of this.#generations.values()) {
+        const maintained = await maintainGeneration(generation, this.#options, context)
+        this.#generations = new Map(this.#generations).set(generation.number, maintained)
+      }
     })
   }
-  if (!equalBytes(authority.key.publicKey.spki, authority.certificate.publicKey.spki))
-    throw new CaError('CA_STORE_CORRUPT', `The stored key of the ${slot} is not the key of its certificate`)
-  return authority
-}
 
-function validate(
-  slot: AuthoritySlot,
-  certificate: Certificate,
-  anchor: Certificate,
-  crypto: CryptoProvider,
-  nowMs: number,
-): void {
-  try {
-    validatePath([certificate], { anchors: [anchor], nowMs, crypto, usage: undefined })
-  } catch (error) {
-    if (!(error instanceof CertificateError)) throw error
-    const untimely = error.code === 'PKI_EXPIRED' || error.code === 'PKI_NOT_YET_VALID'
-    throw new CaError(
-      untimely ? 'CA_STORE_EXPIRED' : 'CA_STORE_CORRUPT',
-      `The stored ${slot} does not stand up to verification: ${error.message}`,
-      { cause: error },
-    )
+  /**
+   * Makes the next authority and begins a rotation to it.
+   *
+   * @param now asked when nothing is signed any more that could still be under way
+   * @throws CaError CA_STORE_IO
+   */
+  prepare(now: () => AuthorityContext): Promise<RotationOutcome> {
+    return this.#exclusively(async () => {
+      const context = now()
+      const obstacle = prepareObstacle(this.#state)
+      if (obstacle !== undefined) return { kind: 'refused', obstacle }
+      const { crypto, trustDomain } = this.#options
+      const predecessor = this.generation(this.#state.current)
+      const number = this.#state.highest + 1
+      const next = await createGeneration(number, this.#options, { ...context, predecessor })
+      const bridged = await isBridged(next, {
+        anchor: predecessor.root.certificate,
+        trustDomain,
+        crypto,
+        nowMs: context.nowMs,
+      })
+      const outcome = prepareRotation(this.#state, { nowMs: context.nowMs, bridged })
+      if (outcome.kind === 'refused') return outcome
+      this.#generations = new Map(this.#generations).set(number, next)
+      await this.#commit(outcome.state)
+      return outcome
+    })
+  }
+
+  /**
+   * Takes a step of a rotation.
+   *
+   * @param decide asked when nothing is being signed that does not know its end yet; it takes the time then
+   * @throws CaError CA_STORE_IO
+   */
+  change(decide: (state: RotationState) => RotationOutcome): Promise<RotationOutcome> {
+    return this.#exclusively(async () => {
+      const outcome = decide(this.#state)
+      if (outcome.kind === 'moved' && outcome.state !== this.#state) await this.#commit(outcome.state)
+      return outcome
+    })
+  }
+
+  /** One at a time; certificates are not signed meanwhile. */
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#changing.then(work)
+    this.#changing = result.catch(() => {})
+    return result
+  }
+
+  async #commit(state: RotationState): Promise<void> {
+    const { store } = this.#options
+    try {
+      await store.saveRotation(encodeRotation(state))
+    } catch (error) {
+      // A write that failed may have reached the disk nevertheless: the disk says what holds.
+      const record = await store.loadRotation()
+      if (record !== encodeRotation(state)) throw error
+    }
+    this.#state = state
+    await this.#discardUnused()
+  }
+
+  /** What the record does not name is what a crash or a step has left behind; its keys must not lie about. */
+  async #discardUnused(): Promise<void> {
+    const { store } = this.#options
+    const used = trustedAuthorities(this.#state)
+    const kept = new Set(used.flatMap((number) => [slotOf('root', number), slotOf('intermediate', number)]))
+    this.#generations = new Map([...this.#generations].filter(([number]) => used.includes(number)))
+    const unused = (await store.slots()).filter((slot) => !kept.has(slot))
+    const numbers = new Set(unused.map((slot) => Number(slot.split('-')[1] ?? 1)))
+    for (const number of numbers) await discardGeneration(number, store)
   }
 }
 
-function isWorn({ notBeforeMs, notAfterMs }: Certificate, nowMs: number): boolean {
-  return notAfterMs - nowMs < (notAfterMs - notBeforeMs) * REPLACE_BELOW
-}
-
-async function createRoot(
-  { store, crypto, trustDomain }: AuthoritiesOptions,
-  nowMs: number,
-  onEvent?: (event: AuthorityEvent) => void,
-): Promise<Authority> {
-  const key = crypto.generateKey('ec-p256')
-  const template = rootTemplate({
-    trustDomain,
-    publicKey: key.publicKey,
-    notBeforeMs: nowMs - BACKDATE_MS,
-    notAfterMs: nowMs + ROOT_TTL_MS,
-  })
-  const certificate = await issueCertificate(template, { signingKey: key })
-  return keep('root', { certificate, key }, store, onEvent)
-}
-
-async function createIntermediate(
-  { store, crypto, trustDomain, intermediateTtlMs }: AuthoritiesOptions,
-  root: Authority,
-  nowMs: number,
-  onEvent?: (event: AuthorityEvent) => void,
-): Promise<Authority> {
-  const key = crypto.generateKey('ec-p256')
-  const template = intermediateTemplate({
-    trustDomain,
-    publicKey: key.publicKey,
-    notBeforeMs: Math.max(nowMs - BACKDATE_MS, root.certificate.notBeforeMs),
-    notAfterMs: Math.min(nowMs + intermediateTtlMs, root.certificate.notAfterMs),
-  })
-  const certificate = await issueCertificate(template, { issuer: root.certificate, signingKey: root.key })
-  validate('intermediate', certificate, root.certificate, crypto, nowMs)
-  return keep('intermediate', { certificate, key }, store, onEvent)
-}
-
-async function keep(
-  slot: AuthoritySlot,
-  authority: Authority,
-  store: CaStore,
-  onEvent?: (event: AuthorityEvent) => void,
-): Promise<Authority> {
-  const { certificate, key } = authority
-  await store.save(slot, { certificate: certificate.der, privateKey: key.exportPkcs8() })
-  onEvent?.({ kind: 'created', slot, certificate })
-  return authority
+async function firstGeneration(
+  number: number,
+  recorded: boolean,
+  options: AuthoritiesOptions,
+  context: AuthorityContext,
+): Promise<Generation> {
+  // A new root would cut off every workload that trusts the old one: that is for the operator to decide.
+  if (recorded || (await options.store.slots()).length > 0)
+    throw new CaError(
+      'CA_STORE_CORRUPT',
+      `The store lacks its ${slotOf('root', number)}; restore the root from a backup, or empty the store to begin a new trust domain`,
+    )
+  return createGeneration(number, options, context)
 }

@@ -6,12 +6,13 @@ import type { Certificate } from '../pki/certificate.ts'
 import { issueCertificate, svidTemplate } from '../pki/issue.ts'
 import { timeText } from '../pki/label.ts'
 import type { AttestedCaller } from './attestation.ts'
-import { Authorities, type AuthoritiesOptions, type AuthorityEvent, BACKDATE_MS } from './authorities.ts'
+import { Authorities, type AuthoritiesOptions } from './authorities.ts'
+import { type AuthorityEvent, BACKDATE_MS } from './generation.ts'
 import { judgeCsr } from './csr.ts'
 import { CaError } from './errors.ts'
 import type { IssuanceJournal } from './journal.ts'
 
-export interface CertificateAuthorityOptions extends AuthoritiesOptions {
+export interface CertificateAuthorityOptions extends Omit<AuthoritiesOptions, 'svidTtlMs'> {
   readonly journal: IssuanceJournal
   /** How long an SVID lives. @default 1 hour */
   readonly svidTtlMs?: number
@@ -21,8 +22,8 @@ export interface CertificateAuthorityOptions extends AuthoritiesOptions {
 
 /** An X.509-SVID as it goes to its owner. */
 export interface IssuedCertificate {
-  /** The leaf and the intermediate. */
-  readonly chain: readonly [leaf: Certificate, intermediate: Certificate]
+  /** The leaf, the intermediate, and what else leads to an anchor. */
+  readonly chain: readonly [leaf: Certificate, intermediate: Certificate, ...rest: Certificate[]]
   readonly expiresAtMs: number
 }
 
@@ -52,10 +53,10 @@ export class CertificateAuthority {
     options: CertificateAuthorityOptions,
     { nowMs }: { readonly nowMs: number },
   ): Promise<CertificateAuthority> {
-    const { onEvent } = options
+    const { onEvent, svidTtlMs = DEFAULT_SVID_TTL_MS } = options
     return new CertificateAuthority(
       options,
-      await Authorities.open(options, { nowMs, ...(onEvent !== undefined && { onEvent }) }),
+      await Authorities.open({ ...options, svidTtlMs }, { nowMs, onEvent }),
     )
   }
 
@@ -65,12 +66,17 @@ export class CertificateAuthority {
 
   /** What to trust, to trust this authority. */
   get bundle(): TrustBundle {
-    return trustBundle(this.trustDomain, [this.#authorities.root.certificate])
+    return trustBundle(this.trustDomain, this.#authorities.anchors)
+  }
+
+  /** The roots and intermediates, and how far a rotation of them has come. */
+  get authorities(): Authorities {
+    return this.#authorities
   }
 
   /** Replaces the intermediate if it nears its end. To be called now and then. @throws CaError CA_STORE_IO */
   maintain(nowMs: number): Promise<void> {
-    return this.#authorities.maintain(nowMs, this.#options.onEvent)
+    return this.#authorities.maintain({ nowMs, onEvent: this.#options.onEvent })
   }
 
   /**
@@ -91,7 +97,9 @@ export class CertificateAuthority {
         `${id.toString()} is not of the trust domain ${this.trustDomain}`,
       )
     const publicKey = judgeCsr(csr, { id, crypto: this.#options.crypto })
-    const { intermediate } = this.#authorities
+    await this.#authorities.settled()
+    const { presented, signer } = this.#authorities
+    const { intermediate } = signer
     const notAfterMs = Math.min(nowMs + this.#svidTtlMs, intermediate.certificate.notAfterMs)
     if (nowMs < intermediate.certificate.notBeforeMs || notAfterMs - nowMs < MIN_SVID_LIFE_MS)
       throw new CaError(
@@ -111,7 +119,7 @@ export class CertificateAuthority {
       crypto: this.#options.crypto,
     })
     const issued: IssuedCertificate = {
-      chain: [leaf, intermediate.certificate],
+      chain: [leaf, ...presented],
       expiresAtMs: leaf.notAfterMs,
     }
     this.#refuseInvalid(issued, id, nowMs)

@@ -1,16 +1,23 @@
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../errors.ts'
-import { decodePem, encodePem } from '../pki/pem.ts'
+import { encodePem, readPem } from '../pki/pem.ts'
 import {
   type FileOperations,
   makeDirectory,
   SECRET_DIRECTORY_MODE,
   SECRET_FILE_MODE,
+  syncDirectory,
   writeDurably,
 } from './durable-file.ts'
 import { CaError } from './errors.ts'
 import { readSecretFile, refuseOpenDirectory } from './secret-file.ts'
 import type { AuthoritySlot, CaStore, StoredAuthority } from './store.ts'
+
+/** The record of a rotation, beside the authorities. */
+const ROTATION_FILE = 'rotation.json'
+
+const AUTHORITY_FILE = /^((?:root|intermediate)(?:-[1-9]\d{0,8})?)\.pem$/
 
 /**
  * Authorities as one PEM file each, certificate and key together: what belongs together is replaced together.
@@ -40,15 +47,50 @@ export class DirectoryCaStore implements CaStore {
     const path = this.#path(slot)
     const text = await readSecretFile(path)
     if (text === undefined) return undefined
-    return {
-      certificate: onlyBlock(path, text, 'CERTIFICATE'),
-      privateKey: onlyBlock(path, text, 'PRIVATE KEY'),
+    const [certificate, ...chain] = blocksOf(path, text, 'CERTIFICATE')
+    if (certificate === undefined || (slot.startsWith('root') && chain.length > 0))
+      throw unexpected(path, 'CERTIFICATE', chain.length + (certificate === undefined ? 0 : 1))
+    const [privateKey, ...others] = blocksOf(path, text, 'PRIVATE KEY')
+    if (privateKey === undefined || others.length > 0)
+      throw unexpected(path, 'PRIVATE KEY', others.length + (privateKey === undefined ? 0 : 1))
+    return { certificate, privateKey, ...(chain.length > 0 && { chain }) }
+  }
+
+  async save(slot: AuthoritySlot, { certificate, chain = [], privateKey }: StoredAuthority): Promise<void> {
+    const certificates = [certificate, ...chain].map((der) => encodePem('CERTIFICATE', der)).join('')
+    await this.#write(this.#path(slot), certificates + encodePem('PRIVATE KEY', privateKey))
+  }
+
+  async remove(slot: AuthoritySlot): Promise<void> {
+    const path = this.#path(slot)
+    try {
+      await rm(path, { force: true })
+      await syncDirectory(this.#directory)
+    } catch (error) {
+      throw new CaError('CA_STORE_IO', `Cannot remove ${path}: ${messageOf(error)}`, { path, cause: error })
     }
   }
 
-  async save(slot: AuthoritySlot, { certificate, privateKey }: StoredAuthority): Promise<void> {
-    const content = encodePem('CERTIFICATE', certificate) + encodePem('PRIVATE KEY', privateKey)
-    await writeDurably(this.#path(slot), content, {
+  async slots(): Promise<readonly AuthoritySlot[]> {
+    try {
+      const names = await readdir(this.#directory)
+      return names.map((name) => AUTHORITY_FILE.exec(name)?.[1]).filter(isSlot)
+    } catch (error) {
+      const path = this.#directory
+      throw new CaError('CA_STORE_IO', `Cannot list ${path}: ${messageOf(error)}`, { path, cause: error })
+    }
+  }
+
+  loadRotation(): Promise<string | undefined> {
+    return readSecretFile(join(this.#directory, ROTATION_FILE))
+  }
+
+  saveRotation(record: string): Promise<void> {
+    return this.#write(join(this.#directory, ROTATION_FILE), record)
+  }
+
+  #write(path: string, content: string): Promise<void> {
+    return writeDurably(path, content, {
       mode: SECRET_FILE_MODE,
       ...(this.#files !== undefined && { files: this.#files }),
     })
@@ -59,18 +101,21 @@ export class DirectoryCaStore implements CaStore {
   }
 }
 
-function onlyBlock(path: string, text: string, label: 'CERTIFICATE' | 'PRIVATE KEY'): Uint8Array {
-  let blocks: readonly Uint8Array[]
+function isSlot(name: string | undefined): name is AuthoritySlot {
+  return name !== undefined
+}
+
+function blocksOf(path: string, text: string, label: 'CERTIFICATE' | 'PRIVATE KEY'): readonly Uint8Array[] {
   try {
-    blocks = decodePem(text, label)
+    return readPem(text).flatMap((block) => (block.label === label ? [block.der] : []))
   } catch (error) {
     throw new CaError('CA_STORE_CORRUPT', `${path} is not PEM: ${messageOf(error)}`, { cause: error })
   }
-  const [block] = blocks
-  if (block === undefined || blocks.length !== 1)
-    throw new CaError(
-      'CA_STORE_CORRUPT',
-      `${path}: expected one ${label}, got ${blocks.length}; restore it from a backup`,
-    )
-  return block
+}
+
+function unexpected(path: string, label: string, found: number): CaError {
+  return new CaError(
+    'CA_STORE_CORRUPT',
+    `${path}: expected one ${label}, got ${found}; restore it from a backup`,
+  )
 }

@@ -15,6 +15,10 @@ export interface CertificateTemplate {
   readonly publicKey: { readonly spki: Uint8Array }
   /** Absent for an empty subject; then the alternative names are critical. */
   readonly commonName?: string
+  /** DER of a Name, in the place of a common name. */
+  readonly subject?: Uint8Array
+  /** @default made from the key */
+  readonly subjectKeyIdentifier?: Uint8Array | undefined
   /** In milliseconds since the Unix epoch, kept to the second. */
   readonly notBeforeMs: number
   readonly notAfterMs: number

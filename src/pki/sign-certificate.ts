@@ -58,7 +58,7 @@ export function signCertificate(
   { issuer, signingKey, crypto }: SigningOptions & { readonly crypto: CryptoProvider },
 ): Uint8Array {
   const { parameters, algorithm } = SIGNATURES[signingKey.kind]
-  const subject = encodeName(template.commonName)
+  const subject = template.subject ?? encodeName(template.commonName)
   const tbs = encodeElement(
     DER_SEQUENCE,
     VERSION_3,
@@ -95,16 +95,18 @@ function extensionsOf(
     )
   // RFC 5280 §4.2.1.6: critical when there is no other name.
   if (names.length > 0)
-    all.push(
-      extension(Oid.subjectAltName, template.commonName === undefined, encodeElement(DER_SEQUENCE, ...names)),
-    )
-  const own = keyIdentifier(template.publicKey.spki, crypto)
+    all.push(extension(Oid.subjectAltName, isNameless(template), encodeElement(DER_SEQUENCE, ...names)))
+  const own = template.subjectKeyIdentifier ?? keyIdentifier(template.publicKey.spki, crypto)
   all.push(extension(Oid.subjectKeyIdentifier, false, encodeElement(DER_OCTET_STRING, own)))
   if (issuerKeyIdentifier !== undefined) {
     const value = encodeElement(DER_SEQUENCE, encodeElement(contextPrimitive(0), issuerKeyIdentifier))
     all.push(extension(Oid.authorityKeyIdentifier, false, value))
   }
   return [...all, ...extensions]
+}
+
+function isNameless({ commonName, subject }: CertificateTemplate): boolean {
+  return commonName === undefined && subject === undefined
 }
 
 /** RFC 5280 §4.2.1.9; cA is left out where it is false, as DER has it with defaults. */

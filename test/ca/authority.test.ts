@@ -26,14 +26,14 @@ function open(
 }
 
 function serialOf(store: MemoryCaStore, slot: 'root' | 'intermediate'): string {
-  return parseCertificate(store.slots.get(slot)!.certificate).serialNumber
+  return parseCertificate(store.held.get(slot)!.certificate).serialNumber
 }
 
 test('CertificateAuthority.open makes a root for 10 years and an intermediate, and finds them again', async () => {
   const store = new MemoryCaStore()
   const first = await open(store, NOW_MS)
-  const root = parseCertificate(store.slots.get('root')!.certificate)
-  const intermediate = parseCertificate(store.slots.get('intermediate')!.certificate)
+  const root = parseCertificate(store.held.get('root')!.certificate)
+  const intermediate = parseCertificate(store.held.get('intermediate')!.certificate)
   assert.equal(root.notAfterMs, NOW_MS + 10 * YEAR_MS)
   assert.equal(intermediate.notAfterMs, NOW_MS + YEAR_MS)
   assert.deepEqual(root.subjectAltNames.uris, ['spiffe://example.org'])
@@ -51,26 +51,26 @@ test('CertificateAuthority.open goes on after a crash between the root and the i
   const store = new MemoryCaStore()
   await open(store, NOW_MS)
   const root = serialOf(store, 'root')
-  store.slots.delete('intermediate')
+  store.held.delete('intermediate')
   await open(store, NOW_MS)
   assert.equal(serialOf(store, 'root'), root)
-  assert.ok(store.slots.has('intermediate'))
+  assert.ok(store.held.has('intermediate'))
 })
 
 test('CertificateAuthority.open does not replace a root that was lost', async () => {
   const store = new MemoryCaStore()
   await open(store, NOW_MS)
-  store.slots.delete('root')
+  store.held.delete('root')
   await assert.rejects(open(store, NOW_MS), { code: 'CA_STORE_CORRUPT', message: /restore the root/ })
-  assert.ok(!store.slots.has('root'))
+  assert.ok(!store.held.has('root'))
 })
 
 test('CertificateAuthority.open refuses a key that is not the one of its certificate', async () => {
   for (const slot of ['root', 'intermediate'] as const) {
     const store = new MemoryCaStore()
     await open(store, NOW_MS)
-    const { certificate } = store.slots.get(slot)!
-    store.slots.set(slot, { certificate, privateKey: crypto.generateKey('ec-p256').exportPkcs8() })
+    const { certificate } = store.held.get(slot)!
+    store.held.set(slot, { certificate, privateKey: crypto.generateKey('ec-p256').exportPkcs8() })
     await assert.rejects(open(store, NOW_MS), {
       code: 'CA_STORE_CORRUPT',
       message: `The stored key of the ${slot} is not the key of its certificate`,
@@ -82,7 +82,7 @@ test('CertificateAuthority.open refuses what it cannot read', async () => {
   for (const part of ['certificate', 'privateKey'] as const) {
     const store = new MemoryCaStore()
     await open(store, NOW_MS)
-    store.slots.set('root', { ...store.slots.get('root')!, [part]: Uint8Array.of(0x30, 0x01) })
+    store.held.set('root', { ...store.held.get('root')!, [part]: Uint8Array.of(0x30, 0x01) })
     await assert.rejects(open(store, NOW_MS), {
       code: 'CA_STORE_CORRUPT',
       message: /stored root is not readable/,
@@ -102,7 +102,7 @@ test('CertificateAuthority.open refuses an intermediate of another root', async 
   const other = new MemoryCaStore()
   await open(store, NOW_MS)
   await open(other, NOW_MS)
-  store.slots.set('intermediate', other.slots.get('intermediate')!)
+  store.held.set('intermediate', other.held.get('intermediate')!)
   await assert.rejects(open(store, NOW_MS), { code: 'CA_STORE_CORRUPT', message: /stored intermediate/ })
 })
 
@@ -141,7 +141,7 @@ test('CertificateAuthority.open replaces an intermediate that has expired', asyn
 
 test('CertificateAuthority.issue lets no certificate outlive the intermediate', async () => {
   const { authority, store } = await memoryCa(NOW_MS)
-  const endMs = parseCertificate(store.slots.get('intermediate')!.certificate).notAfterMs
+  const endMs = parseCertificate(store.held.get('intermediate')!.certificate).notAfterMs
   const csr = createCsr(crypto.generateKey('ec-p256'))
   const { expiresAtMs } = await authority.issue(CALLER, csr, { nowMs: endMs - 60_000 })
   assert.equal(expiresAtMs, endMs)

@@ -1,5 +1,6 @@
 import { type Attestors, Issuer } from '../../src/ca/issuer.ts'
 import { CertificateAuthority, type CertificateAuthorityOptions } from '../../src/ca/authority.ts'
+import { CaError } from '../../src/ca/errors.ts'
 import { createJoinToken } from '../../src/ca/join-token.ts'
 import { JoinTokenAttestor } from '../../src/ca/join-token-attestor.ts'
 import type { IssuanceJournal, JournalEntry } from '../../src/ca/journal.ts'
@@ -11,14 +12,39 @@ import { SpiffeId } from '../../src/identity/spiffe-id.ts'
 
 /** Keeps authorities for as long as the test. */
 export class MemoryCaStore implements CaStore {
-  readonly slots: Map<AuthoritySlot, StoredAuthority> = new Map()
+  readonly held: Map<AuthoritySlot, StoredAuthority> = new Map()
+  rotation: string | undefined
+  /** How many writes succeed before all fail, as if the machine had stopped. @default all succeed */
+  writesLeft: number = Infinity
 
   load(slot: AuthoritySlot): Promise<StoredAuthority | undefined> {
-    return Promise.resolve(this.slots.get(slot))
+    return Promise.resolve(this.held.get(slot))
   }
 
   save(slot: AuthoritySlot, authority: StoredAuthority): Promise<void> {
-    this.slots.set(slot, authority)
+    return this.#write(() => this.held.set(slot, authority))
+  }
+
+  remove(slot: AuthoritySlot): Promise<void> {
+    return this.#write(() => this.held.delete(slot))
+  }
+
+  slots(): Promise<readonly AuthoritySlot[]> {
+    return Promise.resolve([...this.held.keys()])
+  }
+
+  loadRotation(): Promise<string | undefined> {
+    return Promise.resolve(this.rotation)
+  }
+
+  saveRotation(record: string): Promise<void> {
+    return this.#write(() => (this.rotation = record))
+  }
+
+  #write(write: () => unknown): Promise<void> {
+    if (this.writesLeft <= 0) return Promise.reject(new CaError('CA_STORE_IO', 'The machine has stopped'))
+    this.writesLeft--
+    write()
     return Promise.resolve()
   }
 }

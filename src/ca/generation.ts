@@ -1,0 +1,253 @@
+import { equalBytes } from '../bytes/bytes.ts'
+import type { CryptoProvider, PrivateKey } from '../crypto/provider.ts'
+import { messageOf } from '../errors.ts'
+import { type Certificate, parseCertificate } from '../pki/certificate.ts'
+import { CertificateError } from '../pki/errors.ts'
+import { intermediateTemplate, issueCertificate, rootTemplate } from '../pki/issue.ts'
+import { validatePath } from '../pki/path.ts'
+import { bridgeFrom } from './bridge.ts'
+import { CaError } from './errors.ts'
+import { type AuthoritySlot, type CaStore, slotOf, type StoredAuthority } from './store.ts'
+
+/** A certificate authority that can sign. */
+export interface Authority {
+  readonly certificate: Certificate
+  readonly key: PrivateKey
+}
+
+/** One root with the intermediate that signs in its name. A rotation replaces both by the next generation. */
+export interface Generation {
+  readonly number: number
+  /** The trust anchor; its key is missing when its operator keeps it elsewhere. */
+  readonly root: { readonly certificate: Certificate; readonly key: PrivateKey | undefined }
+  readonly intermediate: Authority
+  /** What is shown to peers along with the intermediate. */
+  readonly chain: readonly Certificate[]
+}
+
+export interface GenerationOptions {
+  readonly store: CaStore
+  readonly crypto: CryptoProvider
+  readonly trustDomain: string
+  /** How long an intermediate lives. */
+  readonly intermediateTtlMs: number
+}
+
+/** What happened to the authorities, for the log. */
+export type AuthorityEvent = {
+  readonly kind: 'created'
+  readonly slot: AuthoritySlot
+  readonly certificate: Certificate
+}
+
+/** At which time to do something, and whom to tell. */
+export interface AuthorityContext {
+  readonly nowMs: number
+  readonly onEvent?: ((event: AuthorityEvent) => void) | undefined
+}
+
+/** Trust anchors are distributed by hand and outlive what they sign: 10 years. */
+const ROOT_TTL_MS = 10 * 365 * 24 * 3600 * 1000
+
+/**
+ * Certificates begin this long before they are issued, because peers' clocks run behind: 5 minutes, what Kerberos
+ * taught everyone to tolerate.
+ */
+export const BACKDATE_MS: number = 5 * 60 * 1000
+
+/** An intermediate is replaced when less than this part of its life is left: months to notice if that fails. */
+const REPLACE_BELOW = 1 / 3
+
+/**
+ * Loads a generation and judges it as a stranger's; undefined when nothing of it is stored. A root without intermediate
+ * gets one: a crash came between them.
+ *
+ * @throws CaError CA_STORE_…
+ */
+export async function loadGeneration(
+  number: number,
+  options: GenerationOptions,
+  context: AuthorityContext,
+): Promise<Generation | undefined> {
+  const root = await loadRoot(number, options, context)
+  if (root === undefined) return undefined
+  const slot = slotOf('intermediate', number)
+  const stored = await options.store.load(slot)
+  if (stored === undefined) return withNewIntermediate({ number, root, chain: [] }, options, context)
+  const chain = readChain(slot, stored)
+  const intermediate = readAuthority(slot, stored, options.crypto)
+  const generation: Generation = { number, root, intermediate, chain }
+  if (isWorn(intermediate.certificate, context.nowMs) && root.key !== undefined)
+    return withNewIntermediate(generation, options, context)
+  validate(slot, [intermediate.certificate, ...chain], root.certificate, options.crypto, context.nowMs)
+  return generation
+}
+
+/**
+ * Makes and stores a generation of our own.
+ *
+ * @param predecessor signs the new root too, so that whoever trusts only the old one can follow. @default none
+ * @throws CaError CA_STORE_IO
+ */
+export async function createGeneration(
+  number: number,
+  options: GenerationOptions,
+  { predecessor, ...context }: AuthorityContext & { readonly predecessor?: Generation },
+): Promise<Generation> {
+  const key = options.crypto.generateKey('ec-p256')
+  const { trustDomain } = options
+  const template = rootTemplate({
+    trustDomain,
+    publicKey: key.publicKey,
+    notBeforeMs: context.nowMs - BACKDATE_MS,
+    notAfterMs: context.nowMs + ROOT_TTL_MS,
+    ...(number > 1 && { commonName: `${trustDomain} root ${number}` }),
+  })
+  const root = {
+    certificate: await issueCertificate(template, { signingKey: key, crypto: options.crypto }),
+    key,
+  }
+  await saveRoot(number, root, options, context)
+  const bridge =
+    predecessor === undefined ? undefined : await bridgeFrom(predecessor, root.certificate, options.crypto)
+  const chain = bridge === undefined ? [] : [bridge]
+  return withNewIntermediate({ number, root, chain }, options, context)
+}
+
+/**
+ * The generation with a new intermediate if the present one nears its end. Peers notice nothing: they trust the root.
+ *
+ * @throws CaError CA_STORE_IO
+ */
+export async function maintainGeneration(
+  generation: Generation,
+  options: GenerationOptions,
+  context: AuthorityContext,
+): Promise<Generation> {
+  if (generation.root.key === undefined || !isWorn(generation.intermediate.certificate, context.nowMs))
+    return generation
+  return withNewIntermediate(generation, options, context)
+}
+
+/** Deletes what is stored of a generation, its keys first. @throws CaError CA_STORE_IO */
+export async function discardGeneration(number: number, store: CaStore): Promise<void> {
+  for (const role of ['intermediate', 'root'] as const) await store.remove(slotOf(role, number))
+}
+
+async function loadRoot(
+  number: number,
+  { store, crypto, trustDomain }: GenerationOptions,
+  { nowMs }: AuthorityContext,
+): Promise<Generation['root'] | undefined> {
+  const slot = slotOf('root', number)
+  const stored = await store.load(slot)
+  if (stored === undefined) return undefined
+  const root = readAuthority(slot, stored, crypto)
+  const expected = `spiffe://${trustDomain}`
+  // An operator's root need not bear the name of a trust domain.
+  const names = root.certificate.subjectAltNames.uris.filter((uri) => uri.startsWith('spiffe:'))
+  if (names.some((uri) => uri !== expected))
+    throw new CaError(
+      'CA_STORE_TRUST_DOMAIN',
+      `The stored ${slot} is of ${names.join(', ')}, expected ${expected}`,
+    )
+  validate(slot, [root.certificate], root.certificate, crypto, nowMs)
+  return root
+}
+
+function readAuthority(
+  slot: AuthoritySlot,
+  { certificate, privateKey }: StoredAuthority,
+  crypto: CryptoProvider,
+): Authority {
+  const authority = readable(slot, () => ({
+    certificate: parseCertificate(certificate),
+    key: crypto.importPrivateKey(privateKey),
+  }))
+  if (!equalBytes(authority.key.publicKey.spki, authority.certificate.publicKey.spki))
+    throw new CaError('CA_STORE_CORRUPT', `The stored key of the ${slot} is not the key of its certificate`)
+  return authority
+}
+
+function readChain(slot: AuthoritySlot, { chain = [] }: StoredAuthority): readonly Certificate[] {
+  return readable(slot, () => chain.map(parseCertificate))
+}
+
+function readable<T>(slot: AuthoritySlot, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw new CaError('CA_STORE_CORRUPT', `The stored ${slot} is not readable: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+}
+
+function validate(
+  slot: AuthoritySlot,
+  chain: readonly Certificate[],
+  anchor: Certificate,
+  crypto: CryptoProvider,
+  nowMs: number,
+): void {
+  try {
+    validatePath(chain, { anchors: [anchor], nowMs, crypto, usage: undefined })
+  } catch (error) {
+    if (!(error instanceof CertificateError)) throw error
+    const untimely = error.code === 'PKI_EXPIRED' || error.code === 'PKI_NOT_YET_VALID'
+    throw new CaError(
+      untimely ? 'CA_STORE_EXPIRED' : 'CA_STORE_CORRUPT',
+      `The stored ${slot} does not stand up to verification: ${error.message}`,
+      { cause: error },
+    )
+  }
+}
+
+function isWorn({ notBeforeMs, notAfterMs }: Certificate, nowMs: number): boolean {
+  return notAfterMs - nowMs < (notAfterMs - notBeforeMs) * REPLACE_BELOW
+}
+
+async function withNewIntermediate(
+  generation: Omit<Generation, 'intermediate'>,
+  { store, crypto, trustDomain, intermediateTtlMs }: GenerationOptions,
+  { nowMs, onEvent }: AuthorityContext,
+): Promise<Generation> {
+  const { number, root, chain } = generation
+  const slot = slotOf('intermediate', number)
+  if (root.key === undefined)
+    throw new CaError(
+      'CA_STORE_CORRUPT',
+      `The ${slot} is missing and cannot be made without the key of its root`,
+    )
+  const key = crypto.generateKey('ec-p256')
+  const template = intermediateTemplate({
+    trustDomain,
+    publicKey: key.publicKey,
+    notBeforeMs: Math.max(nowMs - BACKDATE_MS, root.certificate.notBeforeMs),
+    notAfterMs: Math.min(nowMs + intermediateTtlMs, root.certificate.notAfterMs),
+  })
+  const certificate = await issueCertificate(template, {
+    issuer: root.certificate,
+    signingKey: root.key,
+    crypto,
+  })
+  validate(slot, [certificate], root.certificate, crypto, nowMs)
+  await store.save(slot, {
+    certificate: certificate.der,
+    privateKey: key.exportPkcs8(),
+    ...(chain.length > 0 && { chain: chain.map(({ der }) => der) }),
+  })
+  onEvent?.({ kind: 'created', slot, certificate })
+  return { ...generation, intermediate: { certificate, key } }
+}
+
+async function saveRoot(
+  number: number,
+  { certificate, key }: Authority,
+  { store }: GenerationOptions,
+  { onEvent }: AuthorityContext,
+): Promise<void> {
+  const slot = slotOf('root', number)
+  await store.save(slot, { certificate: certificate.der, privateKey: key.exportPkcs8() })
+  onEvent?.({ kind: 'created', slot, certificate })
+}
