@@ -13,16 +13,16 @@ node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --no-audit --no-fund
 	@touch $@
 
-build: install ## emit dist/ from src/
-	@rm -rf dist
-	tsc -p tsconfig.build.json
+build: install ## check the types, and bundle src/ and its dependencies into dist/
+	tsc -p tsconfig.json
+	node deploy/bundle.ts
 
 demo: build ## two applications, two sidecars, one controller: mutual TLS and policy at work (ONCE=1 runs and exits)
 	node dist/cmd/main.js demo $(if $(ONCE),--once)
 
 check: install ## format, lint, types, dead code, layers and unit tests
-	oxfmt --check src test bench
-	oxlint --type-aware src test bench
+	oxfmt --check src test bench deploy
+	oxlint --type-aware src test bench deploy
 	tsc -p tsconfig.json
 	knip
 	$(MAKE) unit
@@ -43,7 +43,7 @@ proto: install ## regenerate src/control/gen from src/control/*.proto (needs pro
 	protoc --plugin=node_modules/.bin/protoc-gen-es --es_out=src/control/gen --es_opt=target=ts,import_extension=ts,erasable_syntax=true -I src/control src/control/*.proto
 
 fmt: install ## format the code
-	oxfmt src test bench
+	oxfmt src test bench deploy
 
 clean: ## remove what was built
 	rm -rf dist coverage .handfast

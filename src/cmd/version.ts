@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Command, CommandIo } from './command.ts'
 import { parseFlags } from './flags.ts'
+import { MANIFEST } from './places.ts'
 
 /** `handfast version` */
 export const version: Command = {
@@ -28,8 +29,7 @@ Prints the version of Handfast, of Node.js and of the OpenSSL inside it, and the
   },
 }
 
-/** From package.json, which lies two folders up both of the source and of the emitted program. */
 function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  const text = readFileSync(MANIFEST, 'utf8')
   return (JSON.parse(text) as { readonly version: string }).version
 }

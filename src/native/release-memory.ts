@@ -1,4 +1,4 @@
-import { setFlagsFromString } from 'node:v8'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { loadKoffi } from './koffi.ts'
 
@@ -19,6 +19,18 @@ export function releaseMemory(): void {
   collect({ type: 'major', flavor: 'last-resort' })
   trim ??= bindTrim()
   trim()
+}
+
+/** Less is not worth a stop. */
+const WORTHWHILE_BYTES = 16 * 1024 * 1024
+
+let keptBytes = -Infinity
+
+/** {@link releaseMemory}, if the heap has grown since this thread did it last. For a thread that has nothing to do at the moment. */
+export function releaseGrownMemory(): void {
+  if (getHeapStatistics().total_heap_size < keptBytes + WORTHWHILE_BYTES) return
+  releaseMemory()
+  keptBytes = getHeapStatistics().total_heap_size
 }
 
 /** The flag is for contexts made while it is set: nothing else gets to see the function. */

@@ -1,23 +1,19 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { extname, isAbsolute, join, relative } from 'node:path'
+import { isAbsolute, relative } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { programFile } from '../places.ts'
 import { shellQuote } from './invitation.ts'
 import { within } from './wait.ts'
 
-/** The emitted program and the source each start their own kind. */
-const EXTENSION = extname(import.meta.filename)
-
-const MAIN = join(import.meta.dirname, `../main${EXTENSION}`)
-
 /** Arguments of Node for a verb of this very installation. */
 export function verbArguments(...args: readonly string[]): string[] {
-  return [MAIN, ...args]
+  return [programFile('main'), ...args]
 }
 
 /** Arguments of Node for one of the demo's applications. */
 export function appArguments(name: 'catalog' | 'web'): string[] {
-  return [join(import.meta.dirname, `${name}-app${EXTENSION}`)]
+  return [programFile(`demo/${name}-app`)]
 }
 
 /** What a command came to. */
@@ -62,7 +58,9 @@ export async function runVerb(args: readonly string[], options: VerbOptions): Pr
 
 /** How a user calls this very installation from a shell in `directory`. */
 export function handfastCommand(directory: string): string {
-  return [process.execPath, MAIN].map((path) => shellQuote(nearPath(path, directory))).join(' ')
+  return [process.execPath, programFile('main')]
+    .map((path) => shellQuote(nearPath(path, directory)))
+    .join(' ')
 }
 
 /** Relative where that stays inside the directory. */

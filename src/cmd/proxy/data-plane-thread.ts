@@ -2,7 +2,7 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { nativeCrypto } from '../../crypto/native-provider.ts'
 import { trackDescriptors } from '../../native/descriptor-table.ts'
-import { releaseMemory } from '../../native/release-memory.ts'
+import { releaseGrownMemory } from '../../native/release-memory.ts'
 import { loadSockets } from '../../native/sockets.ts'
 import { chooseTransport } from '../../net/choose-transport.ts'
 import { engineTransport } from '../../proxy/secure-transport.ts'
@@ -17,7 +17,7 @@ const plane = runDataPlane(parentPort as MessagePort, options, {
   secure: await secureTransport(),
   crypto: nativeCrypto(),
   nowMs: Date.now,
-  releaseMemory,
+  releaseMemory: releaseGrownMemory,
 })
 
 // The sockets of a thread that ends are closed as if their streams had ended in order: nobody may take a part for the whole.

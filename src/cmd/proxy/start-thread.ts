@@ -1,9 +1,9 @@
-import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { createDescriptorTable, resetDescriptors } from '../../native/descriptor-table.ts'
 import { loadSockets } from '../../native/sockets.ts'
 import type { ThreadOptions } from '../../proxy/threads/messages.ts'
 import type { Thread } from '../../proxy/threads/thread-slot.ts'
+import { programFile } from '../places.ts'
 
 /** What the entry of a thread is given. */
 export interface WorkerData {
@@ -12,13 +12,13 @@ export interface WorkerData {
   readonly descriptors: SharedArrayBuffer
 }
 
-/** The source in the source, what was built in what was built. */
-const ENTRY = new URL(`./data-plane-thread${extname(import.meta.filename)}`, import.meta.url)
-
 /** Starts a data plane in a thread of its own. */
 export function startWorkerThread(options: ThreadOptions): Thread {
   const workerData: WorkerData = { options, descriptors: createDescriptorTable() }
-  const worker = new Worker(ENTRY, { name: `data plane ${options.index}`, workerData })
+  const worker = new Worker(programFile('proxy/data-plane-thread'), {
+    name: `data plane ${options.index}`,
+    workerData,
+  })
   return {
     port: worker,
     ended: whenEnded(worker, workerData),

@@ -33,7 +33,7 @@ export interface DataPlaneWorld {
   readonly crypto: CryptoProvider
   /** Wall clock, in milliseconds since the Unix epoch. */
   readonly nowMs: () => number
-  /** Gives back what starting up has left behind; called when nothing is under way. @default nothing is given back */
+  /** Gives back memory that is not used, if there is enough of it; called while nothing is under way. @default does nothing */
   readonly releaseMemory?: () => void
 }
 
@@ -46,8 +46,8 @@ export interface DataPlane {
   cut(): void
 }
 
-/** How often a new thread looks whether it is idle: soon, and not while everything else starts up. */
-const IDLE_CHECK_MS = 1_000
+/** How often a thread looks whether it is idle. */
+const IDLE_CHECK_MS = 2_000
 
 /**
  * Carries traffic and does nothing else: listens, shakes hands, decides, pumps. What it needs to know comes over `port`, ready
@@ -132,13 +132,11 @@ export function runDataPlane(
   }
 }
 
-/** Once, for what comes later is the memory of traffic. */
+/** What starting up and a burst of traffic leave behind, V8 would keep. */
 function releaseWhenIdle(live: LiveConnections, releaseMemory: (() => void) | undefined): void {
   if (releaseMemory === undefined) return
-  const timer = setInterval(() => {
-    if (live.size > 0) return
-    clearInterval(timer)
-    releaseMemory()
+  setInterval(() => {
+    if (live.size === 0) releaseMemory()
   }, IDLE_CHECK_MS).unref()
 }
 
