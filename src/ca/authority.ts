@@ -116,7 +116,6 @@ export class CertificateAuthority {
     const leaf = await issueCertificate(template, {
       issuer: intermediate.certificate,
       signingKey: intermediate.key,
-      crypto: this.#options.crypto,
     })
     const issued: IssuedCertificate = {
       chain: [leaf, ...presented],

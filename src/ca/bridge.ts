@@ -20,7 +20,6 @@ const PROBE_PATH = '/handfast/probe'
 export async function bridgeFrom(
   { root: { certificate: issuer, key: signingKey } }: Generation,
   root: Certificate,
-  crypto: CryptoProvider,
 ): Promise<Certificate | undefined> {
   if (signingKey === undefined) return undefined
   return issueCertificate(
@@ -34,7 +33,7 @@ export async function bridgeFrom(
       keyUsage: ['keyCertSign', 'cRLSign'],
       uris: root.subjectAltNames.uris,
     },
-    { issuer, signingKey, crypto },
+    { issuer, signingKey },
   )
 }
 
@@ -75,7 +74,7 @@ export async function probeGeneration(
       notBeforeMs: intermediate.certificate.notBeforeMs,
       notAfterMs: intermediate.certificate.notAfterMs,
     }),
-    { issuer: intermediate.certificate, signingKey: intermediate.key, crypto },
+    { issuer: intermediate.certificate, signingKey: intermediate.key },
   )
   const bundles = TrustBundles.of(trustBundle(trustDomain, [anchor]))
   const verifier = svidVerifier({ bundles: () => bundles, crypto, expected: id })

@@ -104,12 +104,11 @@ export async function createGeneration(
     ...(number > 1 && { commonName: `${trustDomain} root ${number}` }),
   })
   const root = {
-    certificate: await issueCertificate(template, { signingKey: key, crypto: options.crypto }),
+    certificate: await issueCertificate(template, { signingKey: key }),
     key,
   }
   await saveRoot(number, root, options, context)
-  const bridge =
-    predecessor === undefined ? undefined : await bridgeFrom(predecessor, root.certificate, options.crypto)
+  const bridge = predecessor === undefined ? undefined : await bridgeFrom(predecessor, root.certificate)
   const chain = bridge === undefined ? [] : [bridge]
   return withNewIntermediate({ number, root, chain }, options, context)
 }
@@ -229,7 +228,6 @@ async function withNewIntermediate(
   const certificate = await issueCertificate(template, {
     issuer: root.certificate,
     signingKey: root.key,
-    crypto,
   })
   validate(slot, [certificate], root.certificate, crypto, nowMs)
   await store.save(slot, {

@@ -1,6 +1,8 @@
-/** Issuing certificates. What every authority here issues is laid down in three templates. */
-import { nativeCrypto } from '../crypto/native-provider.ts'
-import type { CryptoProvider, PrivateKey } from '../crypto/provider.ts'
+/**
+ * Issuing certificates. What every authority here issues is laid down in three templates; signing is done with
+ * the library in x509.ts, which is loaded at the first use: it takes 150 ms that only issuers need to spend.
+ */
+import type { PrivateKey } from '../crypto/provider.ts'
 import type { Certificate, Extension } from './certificate.ts'
 import { parseCertificate } from './certificate.ts'
 import { refused } from './certificate-rules.ts'
@@ -8,7 +10,6 @@ import type { KeyUsageName } from './extensions.ts'
 import { encodeNameConstraints } from './name-constraints-encoding.ts'
 import { Oid } from './oid.ts'
 import { checkKeyMatch } from './private-key.ts'
-import { signCertificate } from './sign-certificate.ts'
 
 /** A certificate before it is signed. Issuer, serial number and key identifiers are added on signing. */
 export interface CertificateTemplate {
@@ -42,8 +43,6 @@ export interface SigningOptions {
   readonly issuer?: Certificate
   /** The key of the issuer. */
   readonly signingKey: PrivateKey
-  /** For serial number and key identifier. @default the native provider */
-  readonly crypto?: CryptoProvider
 }
 
 export interface AuthorityOptions {
@@ -103,12 +102,13 @@ export function svidTemplate({ id, dnsNames = [], ...rest }: SvidOptions): Certi
  */
 export async function issueCertificate(
   template: CertificateTemplate,
-  { issuer, signingKey, crypto = nativeCrypto() }: SigningOptions,
+  { issuer, signingKey }: SigningOptions,
 ): Promise<Certificate> {
   checkTemplate(template, issuer)
   if (issuer !== undefined) checkKeyMatch(issuer, signingKey)
+  const { signCertificate } = await import('./x509.ts')
   const certificate = parseCertificate(
-    signCertificate(template, { signingKey, crypto, ...(issuer !== undefined && { issuer }) }),
+    await signCertificate(template, issuer === undefined ? { signingKey } : { issuer, signingKey }),
   )
   if (issuer === undefined) checkKeyMatch(certificate, signingKey)
   return certificate

@@ -1,6 +1,3 @@
-import { encodeElement } from '../crypto/der.ts'
-import { Tag } from './der.ts'
-
 /** Object identifiers, in dotted decimal, by the names their RFCs give them. */
 export const Oid = {
   // RFC 5280 appendix A, extensions
@@ -43,16 +40,3 @@ export const Oid = {
   sha384: '2.16.840.1.101.3.4.2.2',
   sha512: '2.16.840.1.101.3.4.2.3',
 } as const
-
-/** An OBJECT IDENTIFIER, DER, from its dotted decimal (X.690 §8.19). */
-export function encodeOid(text: string): Uint8Array {
-  const [first = 0n, second = 0n, ...rest] = text.split('.').map(BigInt)
-  return encodeElement(Tag.oid, ...[first * 40n + second, ...rest].map(encodeArc))
-}
-
-/** In groups of seven bits, the last without the highest bit. */
-function encodeArc(arc: bigint): Uint8Array {
-  const groups = [Number(arc & 0x7fn)]
-  for (let rest = arc >> 7n; rest > 0n; rest >>= 7n) groups.unshift(Number(rest & 0x7fn) | 0x80)
-  return new Uint8Array(groups)
-}

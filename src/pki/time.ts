@@ -1,5 +1,3 @@
-import { utf8 } from '../bytes/bytes.ts'
-import { encodeElement } from '../crypto/der.ts'
 import { Tag } from './der.ts'
 import type { DerReader } from './der.ts'
 
@@ -32,22 +30,6 @@ export function readTime(reader: DerReader, field: string): number {
     date.getUTCMinutes() === minute &&
     date.getUTCSeconds() === second
   return exact ? ms : reader.fail(field, 'is not a time of the calendar', start)
-}
-
-/**
- * A Time as authorities must write it.
- *
- * @param ms since the Unix epoch, kept to the second below; from the year 1950 to 9999
- * @throws RangeError
- */
-export function encodeTime(ms: number): Uint8Array {
-  const digits = new Date(ms).toISOString().replaceAll(/[-T:]|\.\d+/g, '')
-  const year = Number(digits.slice(0, 4))
-  if (!/^\d{14}Z$/.test(digits) || year < 1950)
-    throw new RangeError(`No certificate can say the time ${digits}`)
-  return year < 2050
-    ? encodeElement(Tag.utcTime, utf8(digits.slice(2)))
-    : encodeElement(Tag.generalizedTime, utf8(digits))
 }
 
 /** NaN when a byte is not a digit. */

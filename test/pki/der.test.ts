@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as fc from 'fast-check'
 import { encodeElement } from '../../src/crypto/der.ts'
-import { encodeOid } from '../../src/pki/oid.ts'
 import { DerReader, Tag } from '../../src/pki/der.ts'
 import { CertificateError } from '../../src/pki/errors.ts'
 
@@ -149,22 +148,3 @@ function base128(arc: bigint): number[] {
   for (let rest = arc >> 7n; rest > 0n; rest >>= 7n) bytes.unshift(Number(rest & 0x7fn) | 0x80)
   return bytes
 }
-
-test('encodeOid writes what DerReader.oid reads', () => {
-  fc.assert(
-    fc.property(
-      fc.oneof(
-        fc.tuple(fc.bigInt(0n, 1n), fc.bigInt(0n, 39n)),
-        fc.tuple(fc.constant(2n), fc.bigInt(0n, 2n ** 70n)),
-      ),
-      fc.array(fc.bigInt(0n, 2n ** 128n), { maxLength: 2 }),
-      (first, rest) => {
-        const text = [...first, ...rest].join('.')
-        assert.equal(
-          DerReader.readAll(encodeOid(text), 'test', (reader) => reader.oid('oid')),
-          text,
-        )
-      },
-    ),
-  )
-})

@@ -5,7 +5,7 @@ import { utf8 } from '../../src/bytes/bytes.ts'
 import { encodeElement } from '../../src/crypto/der.ts'
 import { DerReader, Tag } from '../../src/pki/der.ts'
 import { CertificateError } from '../../src/pki/errors.ts'
-import { encodeTime, readTime } from '../../src/pki/time.ts'
+import { readTime } from '../../src/pki/time.ts'
 
 function read(tag: number, text: string): string {
   const der = encodeElement(tag, utf8(text))
@@ -64,18 +64,4 @@ test('readTime reads back every second of the calendar, and never fails but by C
       }
     }),
   )
-})
-
-test('encodeTime writes what readTime reads, to the second, in the form that its year demands', () => {
-  fc.assert(
-    fc.property(fc.integer({ min: Date.UTC(1950, 0, 1), max: Date.UTC(10_000, 0, 1) - 1 }), (ms) => {
-      const der = encodeTime(ms)
-      const tag = new Date(ms).getUTCFullYear() < 2050 ? Tag.utcTime : Tag.generalizedTime
-      assert.equal(der[0], tag)
-      const read = DerReader.readAll(der, 'validity', (reader) => readTime(reader, 'notAfter'))
-      assert.equal(read, Math.floor(ms / 1000) * 1000)
-    }),
-  )
-  for (const ms of [Date.UTC(1949, 11, 31), Date.UTC(10_000, 0, 1), Number.NaN])
-    assert.throws(() => encodeTime(ms), RangeError)
 })

@@ -48,6 +48,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   '@noble/hashes': 'crypto',
   '@noble/ciphers': 'crypto',
   '@noble/post-quantum': 'crypto',
+  '@peculiar/x509': 'pki',
   '@grpc/grpc-js': 'control',
   '@bufbuild/protobuf': 'control',
   zod: 'config',

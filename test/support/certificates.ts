@@ -9,7 +9,7 @@ import { intermediateTemplate, rootTemplate, svidTemplate } from '../../src/pki/
 import type { CertificateTemplate } from '../../src/pki/issue.ts'
 import { encodePem } from '../../src/pki/pem.ts'
 import { encodePrivateKeyPem } from '../../src/pki/private-key.ts'
-import { signCertificate } from '../../src/pki/sign-certificate.ts'
+import { signCertificate } from '../../src/pki/x509.ts'
 
 /** A certificate with its key; also a credential for TLS. */
 export interface Minted {
@@ -129,11 +129,10 @@ async function mint(
   const whole = { ...template, ...overrides }
   for (const part of without) delete whole[part]
   const signingKey = signWith ?? issuer?.key ?? key
-  const der = signCertificate(whole, {
-    signingKey,
-    crypto: nativeCrypto(),
-    ...(issuer !== undefined && { issuer: issuer.certificate }),
-  })
+  const der = await signCertificate(
+    whole,
+    issuer === undefined ? { signingKey } : { issuer: issuer.certificate, signingKey },
+  )
   const certificate = parseCertificate(der)
   // Roots are not sent, so theirs is empty.
   return { certificate, key, chain: issuer === undefined ? [] : [certificate, ...issuer.chain] }
