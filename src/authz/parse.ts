@@ -18,20 +18,21 @@ export interface PolicyFile {
  * @throws ConfigError CONFIG_SYNTAX, CONFIG_INVALID with the problems of all files
  */
 export function parsePolicies(files: readonly PolicyFile[]): AuthorizationPolicy[] {
-  const problems: Problem[] = []
-  const located: Located<AuthorizationPolicy>[] = []
+  const problems: (readonly Problem[])[] = []
+  const read: (readonly Located<AuthorizationPolicy>[])[] = []
   let code: ConfigError['code'] = 'CONFIG_INVALID'
   for (const { name, text } of files) {
     try {
-      located.push(...parseYamlDocumentsLocated(text, { file: name, schema: authorizationPolicySchema }))
+      read.push(parseYamlDocumentsLocated(text, { file: name, schema: authorizationPolicySchema }))
     } catch (thrown) {
       if (!(thrown instanceof ConfigError)) throw thrown
       if (thrown.code === 'CONFIG_SYNTAX') code = thrown.code
-      problems.push(...thrown.problems)
+      problems.push(thrown.problems)
     }
   }
-  problems.push(...located.flatMap(pathProblems), ...repeatedNames(located))
-  const [first, ...others] = problems
+  const located = read.flat()
+  problems.push(located.flatMap(pathProblems), repeatedNames(located))
+  const [first, ...others] = problems.flat()
   if (first !== undefined) throw new ConfigError(code, [first, ...others])
   return located.map(({ value }) => value)
 }

@@ -62,11 +62,9 @@ export function parseYamlDocumentsLocated<T>(text: string, { file, schema }: Par
   for (const document of readYamlDocuments(text, file)) {
     const result = schema.safeParse(document.value, { error: expectation })
     if (!result.success) {
-      problems.push(
-        ...result.error.issues.flatMap((issue) =>
-          toProblems(issue, { file, root: document.value, prefix: [], document }),
-        ),
-      )
+      const context = { file, root: document.value, prefix: [], document }
+      for (const issue of result.error.issues)
+        for (const problem of toProblems(issue, context)) problems.push(problem)
       continue
     }
     located.push({
@@ -97,11 +95,13 @@ export function parseJsonList<T>(text: string, { file, schema }: ParseOptions<T>
   const problems: Problem[] = []
   for (const [index, item] of (value as unknown[]).entries()) {
     const result = schema.safeParse(item, { error: expectation })
-    if (result.success) values.push(result.data)
-    else
-      problems.push(
-        ...result.error.issues.flatMap((issue) => toProblems(issue, { file, root: item, prefix: [index] })),
-      )
+    if (result.success) {
+      values.push(result.data)
+      continue
+    }
+    const context = { file, root: item, prefix: [index] }
+    for (const issue of result.error.issues)
+      for (const problem of toProblems(issue, context)) problems.push(problem)
   }
   const [first, ...others] = problems
   if (first !== undefined) throw new ConfigError('CONFIG_INVALID', [first, ...others])

@@ -1,5 +1,6 @@
 import { type Document, isScalar, LineCounter, parseAllDocuments, type YAMLError } from 'yaml'
 import { utf8 } from '../bytes/bytes.ts'
+import { type DuplicateKey, duplicateKeys } from './duplicate-keys.ts'
 import { ConfigError, type Problem } from './errors.ts'
 import { fieldAt, type FieldPath, formatField, offsetOf } from './yaml-position.ts'
 
@@ -33,9 +34,9 @@ export function readYamlDocuments(text: string, file: string): YamlDocument[] {
   // An empty stream is not an array of documents but one that says it is empty.
   if ('empty' in documents) return []
   const [first, ...others] = documents.flatMap((document) =>
-    [...document.errors, ...document.warnings].map((error) =>
-      toProblem(error, { file, lineCounter, document }),
-    ),
+    [...document.errors, ...document.warnings, ...duplicateKeys(document)]
+      .sort((a, b) => a.pos[0] - b.pos[0])
+      .map((error) => toProblem(error, { file, lineCounter, document })),
   )
   if (first !== undefined) throw new ConfigError('CONFIG_SYNTAX', [first, ...others])
 
@@ -60,7 +61,8 @@ function parseDocuments(
       schema: 'core',
       strict: true,
       stringKeys: true,
-      uniqueKeys: true,
+      // duplicateKeys sees to it.
+      uniqueKeys: false,
     })
   } catch (cause) {
     // The parser follows mappings within mappings to the end of the stack; all else it reports.
@@ -91,20 +93,20 @@ interface ErrorContext {
   readonly document: Document
 }
 
-function toProblem(error: YAMLError, { file, lineCounter, document }: ErrorContext): Problem {
+function toProblem(error: YAMLError | DuplicateKey, { file, lineCounter, document }: ErrorContext): Problem {
   const { line, col } = lineCounter.linePos(error.pos[0])
   const field = formatField(fieldAt(document, error.pos[0]))
   return { file, line, column: col, field, ...explain(error) }
 }
 
-function explain(error: YAMLError): Pick<Problem, 'expected' | 'got'> {
+function explain(error: YAMLError | DuplicateKey): Pick<Problem, 'expected' | 'got'> {
+  if (error.code === 'DUPLICATE_KEY') return { expected: 'each key once', got: 'this one again' }
   return (
     EXPLANATIONS[error.code] ?? { expected: 'YAML 1.2', got: `what its parser refuses: ${error.message}` }
   )
 }
 
 const EXPLANATIONS: Readonly<Record<string, Pick<Problem, 'expected' | 'got'>>> = {
-  DUPLICATE_KEY: { expected: 'each key once', got: 'this one again' },
   TAB_AS_INDENT: { expected: 'spaces as indentation', got: 'a tab' },
   NON_STRING_KEY: { expected: 'plain text as a key', got: 'something else' },
   RESOURCE_EXHAUSTION: { expected: 'nesting of a sane depth', got: 'more' },

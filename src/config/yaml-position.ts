@@ -1,4 +1,15 @@
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, type Pair, type ParsedNode } from 'yaml'
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  type Pair,
+  type ParsedNode,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml'
 
 /** Such as `['spec', 'outbound', 0, 'listen']`. */
 export type FieldPath = readonly (string | number)[]
@@ -29,7 +40,7 @@ export function offsetOf(document: Document, path: FieldPath, part: 'key' | 'val
       node = node.items[step]
       offset = startOf(node) ?? offset
     } else if (isMap(node)) {
-      const pair: Pair | undefined = node.items.find(({ key }) => isScalar(key) && key.value === step)
+      const pair = indexOf(node).byKey.get(step)
       if (pair === undefined) return offset
       const last = index === path.length - 1
       const key = startOf(pair.key) ?? offset
@@ -49,13 +60,13 @@ export function fieldAt(document: Document, offset: number): FieldPath {
   let node: unknown = document.contents
   while (path.length < MAX_FIELD_DEPTH) {
     if (isMap(node)) {
-      const pair: Pair | undefined = node.items.findLast(({ key }) => (startOf(key) ?? Infinity) <= offset)
+      const pair = lastBefore(offset, indexOf(node).byStart)
       if (pair === undefined || !isScalar(pair.key)) return path
       path.push(String(pair.key.value))
       node = pair.value
     } else if (isSeq(node)) {
-      const index = node.items.findLastIndex((item) => (startOf(item) ?? Infinity) <= offset)
-      if (index < 0) return path
+      const index = lastBefore(offset, itemsByStart(node))
+      if (index === undefined) return path
       path.push(index)
       node = node.items[index]
     } else {
@@ -63,6 +74,56 @@ export function fieldAt(document: Document, offset: number): FieldPath {
     }
   }
   return path
+}
+
+interface Placed<Value> {
+  readonly start: number
+  readonly value: Value
+}
+
+interface MapIndex {
+  /** The first pair of each scalar key. */
+  readonly byKey: ReadonlyMap<unknown, Pair>
+  readonly byStart: readonly Placed<Pair>[]
+}
+
+/** A file with thousands of mistakes asks as often where they stand: each mapping and list is searched once for all. */
+const mapIndexes = new WeakMap<YAMLMap, MapIndex>()
+const listIndexes = new WeakMap<YAMLSeq, readonly Placed<number>[]>()
+
+function indexOf(map: YAMLMap): MapIndex {
+  const known = mapIndexes.get(map)
+  if (known !== undefined) return known
+  const byKey = new Map<unknown, Pair>()
+  for (const pair of map.items)
+    if (isScalar(pair.key) && !byKey.has(pair.key.value)) byKey.set(pair.key.value, pair)
+  const index = { byKey, byStart: placed(map.items.map((pair) => [startOf(pair.key), pair])) }
+  mapIndexes.set(map, index)
+  return index
+}
+
+function itemsByStart(list: YAMLSeq): readonly Placed<number>[] {
+  const known = listIndexes.get(list)
+  if (known !== undefined) return known
+  const index = placed(list.items.map((item, position) => [startOf(item), position]))
+  listIndexes.set(list, index)
+  return index
+}
+
+/** Those that stand somewhere; a parser keeps their order. */
+function placed<Value>(values: readonly (readonly [number | undefined, Value])[]): Placed<Value>[] {
+  return values.flatMap(([start, value]) => (start === undefined ? [] : [{ start, value }]))
+}
+
+/** The last that begins at the offset or before it. */
+function lastBefore<Value>(offset: number, values: readonly Placed<Value>[]): Value | undefined {
+  let [low, high] = [0, values.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (values[middle]!.start <= offset) low = middle + 1
+    else high = middle
+  }
+  return values[low - 1]?.value
 }
 
 function startOf(node: unknown): number | undefined {

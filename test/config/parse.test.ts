@@ -222,3 +222,27 @@ test('parseJsonList names the entry and field that is wrong', () => {
   })
   assert.throws(() => parseJsonList('[', options), { code: 'CONFIG_SYNTAX' })
 })
+
+test('parseYaml names every mistake of a file, however many there are', () => {
+  const options = { file: 'f.yaml', schema: mapping({}) }
+  // More than a call takes arguments.
+  const count = 130_000
+  assert.throws(
+    () => parseYaml('k:\n'.repeat(count), options),
+    (error: ConfigError) => {
+      assert.equal(error.code, 'CONFIG_SYNTAX')
+      assert.equal(error.problems.length, count - 1)
+      return true
+    },
+  )
+  const unknown = Array.from({ length: count }, (_, index) => `${index.toString(36)}:`).join('\n')
+  assert.throws(
+    () => parseYaml(unknown, options),
+    (error: ConfigError) => {
+      assert.equal(error.code, 'CONFIG_INVALID')
+      assert.equal(error.problems.length, count)
+      assert.deepEqual([error.problems[0]!.line, error.problems.at(-1)!.line], [1, count])
+      return true
+    },
+  )
+})
