@@ -15,6 +15,10 @@ export const CA_ERROR_CODES = {
     'The time is outside the validity of the intermediate certificate, or too near its end',
   CA_ISSUED_INVALID:
     'A certificate that was just signed did not pass our own verification; it was not handed out',
+  CA_ROTATION_STAGE: 'The rotation is not at a stage from which this step can be taken',
+  CA_ROTATION_WAITS:
+    'The step would cut workloads off: some have yet to acknowledge, to renew or to come back',
+  CA_CONTROLLER_AWAY: 'No controller answers on the admin socket of the state directory',
   CA_BUSY: 'More requests are under way than the authority works on at a time',
   CA_STORE_LOCKED: 'Another process holds the state directory',
   CA_STORE_PERMISSIONS: 'A secret file can be read or written by others than its owner',

@@ -10,6 +10,7 @@ const VERBS: Verbs = {
   'tls ech-keygen': async () => (await import('./tls/ech-keygen.ts')).tlsEchKeygen,
   controller: async () => (await import('./controller/command.ts')).controller,
   'controller token': async () => (await import('./controller/token.ts')).controllerToken,
+  'ca rotate': async () => (await import('./ca/rotate.ts')).caRotate,
   'ca journal verify': async () => (await import('./ca/journal-verify.ts')).caJournalVerify,
   'ca journal find': async () => (await import('./ca/journal-find.ts')).caJournalFind,
   'ca journal prove': async () => (await import('./ca/journal-prove.ts')).caJournalProve,

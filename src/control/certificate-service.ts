@@ -61,5 +61,5 @@ async function issueSvid(
 /** A token that was sent is what the caller wants to be judged by; without one its connection speaks for it. */
 function evidenceOf(joinToken: string, peer: ConnectionPeer | undefined): Evidence | undefined {
   if (joinToken !== '') return { kind: 'join-token', token: joinToken }
-  return peer === undefined ? undefined : { kind: 'peer-svid', ...peer }
+  return peer === undefined ? undefined : { kind: 'peer-svid', id: peer.id, expiresAtMs: peer.expiresAtMs }
 }

@@ -7,6 +7,8 @@ export interface ConnectionPeer {
   readonly id: SpiffeId
   /** When the certificate that proved it ends. */
   readonly expiresAtMs: number
+  /** The key that signed it: SubjectPublicKeyInfo, DER. */
+  readonly issuerKey: Uint8Array
 }
 
 /** What every call on a connection is told about that connection. */

@@ -6,6 +6,12 @@ export interface MeshState {
   /** Every policy, as authz/serialize.ts writes them: UTF-8. */
   readonly policies: Uint8Array
   readonly policyRevision: string
+  /**
+   * Whoever has a certificate that another key signed shall renew it now: the key's SubjectPublicKeyInfo.
+   *
+   * @default certificates are renewed when it is time
+   */
+  readonly signerKey?: Uint8Array | undefined
 }
 
 /** Which state, of which run of a controller. */

@@ -22,8 +22,15 @@ const MAX_BUNDLES = 256
 const MAX_ANCHORS = 32
 
 /** The message for a state. */
-export function encodeSnapshot({ version, bundles, policies, policyRevision }: VersionedState): Snapshot {
-  return create(SnapshotSchema, { version, trustBundles: encodeBundles(bundles), policies, policyRevision })
+export function encodeSnapshot({ version, bundles, signerKey, ...rest }: VersionedState): Snapshot {
+  const { policies, policyRevision } = rest
+  return create(SnapshotSchema, {
+    version,
+    trustBundles: encodeBundles(bundles),
+    policies,
+    policyRevision,
+    ...(signerKey !== undefined && { signerKey }),
+  })
 }
 
 /** Which state a snapshot is. @throws ControlError CONTROL_PROTOCOL */
@@ -35,8 +42,9 @@ export function decodeVersion({ version }: Snapshot): StateVersion {
 
 /** The state in a snapshot. @throws ControlError CONTROL_PROTOCOL */
 export function decodeSnapshot(snapshot: Snapshot, version: StateVersion): VersionedState {
-  const { trustBundles, policies, policyRevision } = snapshot
-  return { version, bundles: decodeBundles(trustBundles), policies, policyRevision }
+  const { trustBundles, policies, policyRevision, signerKey } = snapshot
+  const state = { version, bundles: decodeBundles(trustBundles), policies, policyRevision }
+  return signerKey.length === 0 ? state : { ...state, signerKey }
 }
 
 /** The messages for trust bundles. */

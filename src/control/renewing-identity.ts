@@ -59,6 +59,7 @@ export class RenewingIdentity implements IdentitySource, Disposable {
   #bundles: TrustBundles
   #svid: X509Svid | undefined
   #version = 0
+  #renewing = false
   #cancelTimer = (): void => {}
   #disposed = false
 
@@ -93,6 +94,17 @@ export class RenewingIdentity implements IdentitySource, Disposable {
     this.#publish()
   }
 
+  /**
+   * Renews within so much time, whenever it would have been done otherwise; the moment is left to chance, so that
+   * workloads who are told together do not come together.
+   */
+  renewWithin(spanMs: number): void {
+    if (this.#disposed || this.#renewing) return
+    const { timers, random } = this.#options
+    this.#cancelTimer()
+    this.#cancelTimer = timers.after(spanMs * random(), () => void this.#renew())
+  }
+
   /** Ends renewals; what is held stays readable. */
   [Symbol.dispose](): void {
     this.#disposed = true
@@ -100,10 +112,13 @@ export class RenewingIdentity implements IdentitySource, Disposable {
   }
 
   async #renew(): Promise<void> {
+    this.#renewing = true
     try {
       await this.#renewOnce()
     } catch (error) {
       this.#retry(error)
+    } finally {
+      this.#renewing = false
     }
   }
 
@@ -119,6 +134,7 @@ export class RenewingIdentity implements IdentitySource, Disposable {
     this.#publish()
     const renewInMs = renewalDelayMs(svid.expiresAtMs - timers.nowMs(), random)
     this.#cancelTimer = timers.after(renewInMs, () => void this.#renew())
+    this.#renewing = false
     if (Math.abs(issued.clockSkewMs) > NOTABLE_SKEW_MS)
       onEvent?.({ kind: 'clock-skew', skewMs: issued.clockSkewMs })
     onEvent?.({ kind: 'issued', svid, renewInMs })

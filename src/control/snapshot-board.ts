@@ -7,6 +7,8 @@ export interface SubscriberStatus {
   /** What the subscriber calls itself; only `id` is proven. */
   readonly node: string
   readonly connectedAtMs: number
+  /** The key that signed its certificate: SubjectPublicKeyInfo, DER. */
+  readonly issuerKey: Uint8Array
   /** The newest number of this epoch that it runs on; undefined before it said so. */
   readonly ackedNumber: number | undefined
   /** The last refusal, until a newer state is acknowledged. */
@@ -24,6 +26,7 @@ export interface Subscriber {
   readonly id: SpiffeId
   readonly node: string
   readonly connectedAtMs: number
+  readonly issuerKey: Uint8Array
   /** Called when there is a newer state; it does not throw. */
   changed(): void
 }
@@ -74,8 +77,8 @@ class Place implements BoardPlace {
   }
 
   get status(): SubscriberStatus {
-    const { id, node, connectedAtMs } = this.subscriber
-    return { id, node, connectedAtMs, ackedNumber: this.#ackedNumber, lastNack: this.#lastNack }
+    const { id, node, connectedAtMs, issuerKey } = this.subscriber
+    return { id, node, connectedAtMs, issuerKey, ackedNumber: this.#ackedNumber, lastNack: this.#lastNack }
   }
 
   acknowledge(number: number): void {

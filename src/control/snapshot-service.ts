@@ -111,12 +111,13 @@ class SnapshotStream {
       return this.#fail(new ControlError('CONTROL_PROTOCOL', 'A second subscription came on one stream'))
     if (node === '' || node.length > MAX_NODE_CHARS)
       return this.#fail(new ControlError('CONTROL_PROTOCOL', `The node's name has ${node.length} characters`))
-    const { id } = this.#peer
+    const { id, issuerKey } = this.#peer
     this.#log = this.#log.child({ node })
     this.#place = this.#board.subscribe({
       id,
       node,
       connectedAtMs: this.#timers.nowMs(),
+      issuerKey,
       changed: () => this.#sendNewest(),
     })
     const { version } = this.#board.current

@@ -24,7 +24,12 @@ export class Cli {
   stderr = ''
   readonly #closed: Promise<unknown[]>
 
-  constructor(t: TestContext, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  constructor(
+    t: TestContext,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    deadlineMs: number = DEADLINE_MS,
+  ) {
     this.child = spawn(process.execPath, [MAIN, ...args], {
       env: { PATH: process.env['PATH'], ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -34,7 +39,7 @@ export class Cli {
     // A command that ends before it has read its input is none of the test's business.
     this.child.stdin.on('error', () => {})
     this.#closed = once(this.child, 'close')
-    const timer = setTimeout(() => this.child.kill('SIGKILL'), DEADLINE_MS)
+    const timer = setTimeout(() => this.child.kill('SIGKILL'), deadlineMs)
     t.after(() => {
       clearTimeout(timer)
       this.child.kill('SIGKILL')

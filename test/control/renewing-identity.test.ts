@@ -246,3 +246,30 @@ test('RenewingIdentity.onChange listens until told to stop', async () => {
   await next()
   assert.equal(heard, 1)
 })
+
+test('RenewingIdentity.renewWithin brings one renewal forward, and is content with one that is under way', async () => {
+  const { identity, timers, next, csrs, control, certify } = await workload()
+  await identity.start()
+  identity.renewWithin(10_000)
+  assert.deepEqual(timers.delaysMs, [5_000])
+  timers.advance(5_000)
+  await next()
+  assert.equal(csrs.length, 2)
+  assert.equal(timers.delaysMs.length, 1, 'the usual renewal comes after it')
+
+  const asked = Promise.withResolvers<void>()
+  control.answer = async (csr) => {
+    await asked.promise
+    return certify(csr)
+  }
+  identity.renewWithin(0)
+  timers.advance(0)
+  identity.renewWithin(0)
+  assert.deepEqual(timers.delaysMs, [])
+  asked.resolve()
+  await next()
+  assert.equal(csrs.length, 3)
+  identity[Symbol.dispose]()
+  identity.renewWithin(0)
+  assert.deepEqual(timers.delaysMs, [])
+})

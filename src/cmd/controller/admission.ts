@@ -83,6 +83,8 @@ export function admission({
   }
 }
 
-function connectionPeer({ name, expiresAtMs }: VerifiedPeer): ConnectionPeer {
-  return { id: SpiffeId.parse(name), expiresAtMs }
+function connectionPeer({ name, expiresAtMs, path }: VerifiedPeer): ConnectionPeer {
+  // A path of one is a leaf that is an anchor: it has signed itself.
+  const issuer = path[1] ?? path[0]!
+  return { id: SpiffeId.parse(name), expiresAtMs, issuerKey: issuer.publicKey.spki }
 }

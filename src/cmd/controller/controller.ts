@@ -14,6 +14,9 @@ import { TrustBundles } from '../../identity/trust-bundle.ts'
 import { NetError } from '../../net/errors.ts'
 import type { Listener, Transport } from '../../net/transport.ts'
 import type { Logger } from '../../telemetry/log.ts'
+import type { CertificateAuthority } from '../../ca/authority.ts'
+import { listenForAdmin } from './admin-socket.ts'
+import { demandedSigner, rotateHandler, rotationOf } from './rotation.ts'
 import { admission } from './admission.ts'
 import { type LoadedPolicies, loadPolicies } from './policy-files.ts'
 import { PolicyWatch } from './policy-watch.ts'
@@ -50,17 +53,20 @@ export async function startController(
   const load = (): Promise<LoadedPolicies> => loadPolicies({ path, crypto, trustDomain })
   const policies = await load()
   const { authority, issuer } = started.use(await asConfigErrors(() => openState(config, world)))
-  const bundles = TrustBundles.of(authority.bundle)
+  const { authorities } = authority
 
   const id = SpiffeId.parse(controllerId(trustDomain))
   const identity = started.use(
     new RenewingIdentity({
       crypto,
-      bundles,
+      bundles: TrustBundles.of(authority.bundle),
       expected: id,
       issue: async (csr) => {
         const { chain } = await authority.issue({ id, proof: 'controller' }, csr, { nowMs: Date.now() })
-        return { chain, bundles, clockSkewMs: 0 }
+        // A proxy that starts with an old trust bundle finds its way to us by the bridge.
+        const { bridge } = authorities
+        const bridged = bridge === undefined || chain.includes(bridge) ? chain : [...chain, bridge]
+        return { chain: bridged, bundles: TrustBundles.of(authority.bundle), clockSkewMs: 0 }
       },
       timers: systemTimers,
       random: Math.random,
@@ -69,13 +75,20 @@ export async function startController(
   )
   await identity.start()
 
-  const board = new SnapshotBoard({ epoch: crypto.random(8).toHex(), state: meshState(bundles, policies) })
+  const board = new SnapshotBoard({ epoch: crypto.random(8).toHex(), state: meshState(authority, policies) })
+  const rotation = started.use(rotationOf({ authority, board, identity, stateDir: config.stateDir, log }))
   const watch =
     path === undefined ? undefined : started.use(watchPolicies(path, { load, loaded: policies, board, log }))
   const server = new ControlServer({ issuer, board, timers: systemTimers, log })
   started.defer(() => server.close())
   const listener = await listen(config, world, admission({ server, identity, crypto, log }))
   started.defer(() => listener.close())
+
+  started.use(
+    await asConfigErrors(() =>
+      listenForAdmin(config.stateDir, { handlers: { rotate: rotateHandler(rotation.rotator) }, log }),
+    ),
+  )
 
   log.info('ready', {
     address: formatAddress(listener.address),
@@ -113,7 +126,7 @@ function watchPolicies(
     loaded,
     load,
     onChange: (policies) => {
-      const { version } = board.publish(meshState(board.current.bundles, policies))
+      const { version } = board.publish({ ...board.current, ...policyState(policies) })
       log.info('Policies changed', {
         number: version.number,
         policies: policies.count,
@@ -129,8 +142,16 @@ function watchPolicies(
   })
 }
 
-function meshState(bundles: TrustBundles, { text, revision }: LoadedPolicies): MeshState {
-  return { bundles, policies: utf8(text), policyRevision: revision }
+function meshState(authority: CertificateAuthority, policies: LoadedPolicies): MeshState {
+  return {
+    bundles: TrustBundles.of(authority.bundle),
+    signerKey: demandedSigner(authority),
+    ...policyState(policies),
+  }
+}
+
+function policyState({ text, revision }: LoadedPolicies): Pick<MeshState, 'policies' | 'policyRevision'> {
+  return { policies: utf8(text), policyRevision: revision }
 }
 
 async function listen(

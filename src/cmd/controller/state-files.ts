@@ -8,6 +8,8 @@ export const STATE_FILES = {
   journal: 'journal',
   /** What earlier versions wrote in its place; imported once. */
   olderJournal: 'journal.jsonl',
+  /** The Unix socket for operators' commands. Directory. */
+  admin: 'admin',
   /** What proxies need to trust this controller. Public. */
   trustBundle: 'trust-bundle.pem',
 } as const

@@ -3,7 +3,7 @@ import { CertificateAuthority } from '../../ca/authority.ts'
 import { lockDirectory } from '../../ca/directory-lock.ts'
 import { DirectoryCaStore } from '../../ca/directory-store.ts'
 import { DirectoryTokenStore } from '../../ca/directory-token-store.ts'
-import { makeDirectory, PUBLIC_FILE_MODE, writeDurably } from '../../ca/durable-file.ts'
+import { makeDirectory } from '../../ca/durable-file.ts'
 import type { AuthorityEvent } from '../../ca/generation.ts'
 import { Issuer } from '../../ca/issuer.ts'
 import { JoinTokenAttestor } from '../../ca/join-token-attestor.ts'
@@ -12,7 +12,7 @@ import { PeerSvidAttestor } from '../../ca/peer-svid-attestor.ts'
 import { treeHeadText } from '../../ca/tree-head.ts'
 import type { ControllerConfig } from '../../config/controller-config.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
-import { encodeTrustBundlePem } from '../../identity/trust-bundle.ts'
+import { writeTrustBundle } from './rotation.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { STATE_FILES } from './state-files.ts'
 import { controllerId } from '../../config/proxy-config.ts'
@@ -63,9 +63,7 @@ export async function openState(
     },
     { nowMs: Date.now() },
   )
-  await writeDurably(join(stateDir, STATE_FILES.trustBundle), encodeTrustBundlePem(authority.bundle), {
-    mode: PUBLIC_FILE_MODE,
-  })
+  await writeTrustBundle(stateDir, authority)
 
   const maintain = async (): Promise<void> => {
     // Whoever keeps the log can tell with it whether the journal was cut short.

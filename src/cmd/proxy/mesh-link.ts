@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { hostname } from 'node:os'
+import { equalBytes } from '../../bytes/bytes.ts'
 import { compilePolicies } from '../../authz/compile.ts'
 import { deserializePolicies } from '../../authz/serialize.ts'
 import { formatAddress } from '../../config/address.ts'
@@ -20,6 +21,12 @@ import type { MeshViews } from '../../proxy/mesh-view.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { readJoinToken, type ProxySettings } from './settings.ts'
 
+/** Renewals that the controller asks for are spread over so much time: a large mesh makes hundreds of requests a second of it. */
+const DEMANDED_RENEWAL_MS = 10_000
+
+/** And over no more than this part of what a certificate has left to live. */
+const DEMANDED_RENEWAL_PART = 1 / 8
+
 export interface MeshLinkOptions {
   readonly settings: ProxySettings
   readonly crypto: CryptoProvider
@@ -36,6 +43,7 @@ export class MeshLink implements Disposable {
   readonly #identity: RenewingIdentity
   readonly #client: ControlClient
   #subscription: SnapshotSubscription | undefined
+  #demandedSigner: Uint8Array | undefined
 
   constructor(options: MeshLinkOptions) {
     this.#options = options
@@ -112,6 +120,7 @@ export class MeshLink implements Disposable {
           expiresAt: new Date(event.svid.expiresAtMs),
           renewInMs: Math.round(event.renewInMs),
         })
+        this.#renewIfDemanded()
         this.#follow()
         break
       case 'failed':
@@ -143,7 +152,7 @@ export class MeshLink implements Disposable {
   }
 
   /** @throws PolicyError, ProxyError, which refuse the state as a whole */
-  async #apply({ bundles, policies }: VersionedState): Promise<void> {
+  async #apply({ bundles, policies, signerKey }: VersionedState): Promise<void> {
     const { settings, crypto, views, newId, settled } = this.#options
     const { trustDomain } = settings.config
     const compiled = compilePolicies(deserializePolicies(new TextDecoder().decode(policies)), {
@@ -152,9 +161,22 @@ export class MeshLink implements Disposable {
       newId,
     })
     this.#identity.replaceBundles(bundles)
+    this.#demandedSigner = signerKey
+    this.#renewIfDemanded()
     views.publishPolicy(compiled)
     // What the controller is told must be true of the threads that carry traffic.
     await settled()
+  }
+
+  /** An authority is being taken out of use: what it has signed is to be replaced before. */
+  #renewIfDemanded(): void {
+    const svid = this.#identity.current()
+    const issuer = svid?.chain[1]
+    if (this.#demandedSigner === undefined || svid === undefined || issuer === undefined) return
+    if (equalBytes(issuer.publicKey.spki, this.#demandedSigner)) return
+    this.#options.log.info('The controller asks for the certificate to be renewed')
+    const spareMs = Math.max(0, svid.expiresAtMs - Date.now()) * DEMANDED_RENEWAL_PART
+    this.#identity.renewWithin(Math.min(DEMANDED_RENEWAL_MS, spareMs))
   }
 
   #subscriptionEvent(event: SubscriptionEvent): void {

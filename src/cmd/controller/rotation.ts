@@ -1,0 +1,126 @@
+import { join } from 'node:path'
+import { equalBytes } from '../../bytes/bytes.ts'
+import type { CertificateAuthority } from '../../ca/authority.ts'
+import { PUBLIC_FILE_MODE, writeDurably } from '../../ca/durable-file.ts'
+import { demandsRenewal, signingAuthority } from '../../ca/rotation.ts'
+import { Rotator } from '../../ca/rotator.ts'
+import { fleetOf } from '../../control/fleet.ts'
+import type { RenewingIdentity } from '../../control/renewing-identity.ts'
+import type { SnapshotBoard } from '../../control/snapshot-board.ts'
+import { encodeTrustBundlePem } from '../../identity/trust-bundle.ts'
+import type { Logger } from '../../telemetry/log.ts'
+import type { AdminHandler, AdminRequest } from './admin-socket.ts'
+import { STATE_FILES } from './state-files.ts'
+
+/** How often it is asked whether a stage has come about by itself. */
+const ADVANCE_MS = 500
+
+export interface RotationOptions {
+  readonly authority: CertificateAuthority
+  readonly board: SnapshotBoard
+  /** The controller's own. */
+  readonly identity: Pick<RenewingIdentity, 'replaceBundles' | 'renewWithin'>
+  readonly stateDir: string
+  readonly log: Logger
+}
+
+/** The key whose certificates all shall have now, if an authority is being taken out of use. */
+export function demandedSigner({ authorities }: CertificateAuthority): Uint8Array | undefined {
+  if (!demandsRenewal(authorities.state)) return undefined
+  return authorities.signer.intermediate.certificate.publicKey.spki
+}
+
+/** Rotates the authority of a running controller: every step reaches proxies, our own certificate and the trust bundle file. */
+export function rotationOf(options: RotationOptions): { readonly rotator: Rotator } & Disposable {
+  const { authority, board, identity, stateDir, log } = options
+  const { authorities } = authority
+  const startedAtMs = Date.now()
+  let neededNumber = board.current.version.number
+  let signer = signingAuthority(authorities.state)
+
+  const publish = (): void => {
+    const { current } = board
+    const before = current.bundles.lookup(authority.trustDomain)?.anchors ?? []
+    const { bundle } = authority
+    const signerKey = demandedSigner(authority)
+    const sameAnchors =
+      before.length === bundle.anchors.length &&
+      bundle.anchors.every(({ der }, index) => equalBytes(der, before[index]!.der))
+    const sameSigner =
+      signerKey === undefined || current.signerKey === undefined
+        ? signerKey === current.signerKey
+        : equalBytes(signerKey, current.signerKey)
+    if (sameAnchors && sameSigner) return
+    const bundles = current.bundles.with(bundle)
+    neededNumber = board.publish({ ...current, bundles, signerKey }).version.number
+    identity.replaceBundles(bundles)
+  }
+  const onMoved = async (): Promise<void> => {
+    const { state } = authorities
+    log.info('Rotation moved', {
+      stage: state.rotation?.stage ?? 'none',
+      signs: signingAuthority(state),
+      trusted: authorities.anchors.map(({ subject }) => subject.text),
+    })
+    publish()
+    if (signingAuthority(state) !== signer) identity.renewWithin(0)
+    signer = signingAuthority(state)
+    await writeTrustBundle(stateDir, authority)
+  }
+  const rotator = new Rotator({
+    authorities,
+    nowMs: Date.now,
+    fleet: () =>
+      fleetOf(board.subscribers, {
+        nowMs: Date.now(),
+        startedAtMs,
+        neededNumber,
+        signerKey: authorities.signer.intermediate.certificate.publicKey.spki,
+      }),
+    onMoved,
+    onEvent: ({ slot, certificate }) =>
+      log.info('Made a certificate authority', { slot, subject: certificate.subject.text }),
+  })
+  let advancing = false
+  const advance = async (): Promise<void> => {
+    if (advancing || authorities.state.rotation === undefined) return
+    advancing = true
+    try {
+      // An intermediate that was replaced meanwhile is the one to renew under.
+      publish()
+      await rotator.advance()
+    } catch (error) {
+      log.error('The rotation could not go on; it will be tried again', { error })
+    } finally {
+      advancing = false
+    }
+  }
+  const timer = setInterval(() => void advance(), ADVANCE_MS)
+  return { rotator, [Symbol.dispose]: () => clearInterval(timer) }
+}
+
+/** Writes what proxies need to trust the controller, for those that start. @throws CaError CA_STORE_IO */
+export function writeTrustBundle(stateDir: string, { bundle }: CertificateAuthority): Promise<void> {
+  return writeDurably(join(stateDir, STATE_FILES.trustBundle), encodeTrustBundlePem(bundle), {
+    mode: PUBLIC_FILE_MODE,
+  })
+}
+
+/** Answers `handfast ca rotate`. */
+export function rotateHandler(rotator: Rotator): AdminHandler {
+  return async ({ action, abandonAbsent }: AdminRequest) => {
+    switch (action) {
+      case 'status':
+        return rotator.report()
+      case 'prepare':
+        return rotator.prepare()
+      case 'activate':
+      case 'taint':
+      case 'remove':
+      case 'rollback':
+        return rotator.step(action, { abandonAbsent: abandonAbsent === true })
+      default:
+        throw new TypeError(`A rotation has no step ${String(action)}`)
+    }
+  }
+}
