@@ -19,7 +19,7 @@ export interface Watcher {
 
 /**
  * The descriptors that this thread watches by epoll, from within Node's own event loop: libuv watches the epoll descriptor
- * (docs/decisions/0008-epoll-inside-the-event-loop.md).
+ * (docs/decisions/0011-epoll-inside-the-event-loop.md).
  */
 export class EpollLoop implements Disposable {
   readonly #sockets: NativeSockets
