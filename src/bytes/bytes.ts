@@ -44,7 +44,8 @@ let used = 0
 
 /** Zeros, given out once. Small pieces share their memory, which lives as long as any of them: it is for what passes. */
 export function passingBytes(length: number): Uint8Array<ArrayBuffer> {
-  if (length > MAX_PIECE_BYTES) return new Uint8Array(length)
+  // A piece of nothing would keep the others' memory alive.
+  if (length === 0 || length > MAX_PIECE_BYTES) return new Uint8Array(length)
   if (used + length > SLAB_BYTES) {
     slab = new ArrayBuffer(SLAB_BYTES)
     used = 0

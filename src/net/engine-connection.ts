@@ -21,7 +21,7 @@ export interface SecureConnection extends Connection {
 export interface SecureLimits {
   /** The handshake must be complete by then, in milliseconds from now. */
   readonly deadlineMs: number
-  /** Told of every failure, in the handshake or after it, with the steps of the handshake up to there. */
+  /** Told of every failure, in the handshake with its steps up to there, or after it. */
   readonly onFailure?: (error: HandfastError, trace: readonly TraceEvent[]) => void
 }
 
@@ -66,7 +66,7 @@ export interface EngineHandlers {
 /** Makes the engine of one connection; it does nothing before `start`. */
 export type MakeEngine = (handlers: EngineHandlers, trace: (event: TraceEvent) => void) => Engine
 
-/** A full mutual handshake has some 30 events; what a connection of hours adds is not of it. */
+/** A full mutual handshake has some 30 events. */
 const MAX_TRACE_EVENTS = 64
 
 /**
@@ -220,6 +220,8 @@ class EngineConnection implements SecureConnection {
       established: (session) => {
         clearTimeout(this.#deadline)
         this.#phase = 'open'
+        // Its events hold messages and certificates, which a connection of hours need not keep.
+        this.#trace.length = 0
         this.#session = session
         // Nobody listens yet: let TCP hold what comes, beyond what is already here.
         this.#transport.pause()
@@ -350,6 +352,6 @@ class EngineConnection implements SecureConnection {
   }
 
   #record(event: TraceEvent): void {
-    if (this.#trace.length < MAX_TRACE_EVENTS) this.#trace.push(event)
+    if (this.#phase === 'handshake' && this.#trace.length < MAX_TRACE_EVENTS) this.#trace.push(event)
   }
 }

@@ -3,7 +3,8 @@ import type { MessageAssembler } from './messages/handshake-message.ts'
 
 /** Runs a handshake from request to request: hands it messages as they come, and what others answer later. */
 export class HandshakeDriver {
-  readonly #handshake: Handshake<Established>
+  /** Let go when it is complete: a generator keeps its last messages, and a connection lives on for long. */
+  #handshake: Handshake<Established> | undefined
   readonly #assembler: MessageAssembler
   readonly #answered: (goOn: () => void) => void
   #step: IteratorResult<HandshakeRequest, Established> | undefined
@@ -32,7 +33,7 @@ export class HandshakeDriver {
 
   /** Runs up to the first request. @throws TlsError TLS_BAD_OPTIONS */
   start(): void {
-    this.#step = this.#handshake.next()
+    this.#step = this.#handshake!.next()
   }
 
   /** Goes on as far as messages and answers are there. @returns the end of the handshake, once. @throws TlsError */
@@ -40,7 +41,7 @@ export class HandshakeDriver {
     while (this.#step !== undefined && !this.#isWaiting) {
       if (this.#step.done === true) {
         const { value } = this.#step
-        this.#step = undefined
+        this.stop()
         return value
       }
       const request = this.#step.value
@@ -50,7 +51,7 @@ export class HandshakeDriver {
       }
       const message = this.#assembler.take()
       if (message === undefined) return undefined
-      this.#take(this.#handshake.next(message))
+      this.#take(this.#handshake!.next(message))
     }
     return undefined
   }
@@ -58,6 +59,7 @@ export class HandshakeDriver {
   /** Ends it where it stands; what is still answered is not listened to. */
   stop(): void {
     this.#step = undefined
+    this.#handshake = undefined
   }
 
   /** A message may have made somebody stop the handshake from inside it. */
@@ -68,8 +70,8 @@ export class HandshakeDriver {
   #await(promise: Promise<unknown>): void {
     this.#isWaiting = true
     promise.then(
-      (value) => this.#goOn(() => this.#handshake.next(value)),
-      (reason: unknown) => this.#goOn(() => this.#handshake.throw(reason)),
+      (value) => this.#goOn(() => this.#handshake!.next(value)),
+      (reason: unknown) => this.#goOn(() => this.#handshake!.throw(reason)),
     )
   }
 
