@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { LoadResult, Workload } from './load/workload.ts'
 import type { Pair } from './pairs/pair.ts'
 import { rowsOf, type Measurement, type MemoryRow, type Row } from './report/rows.ts'
@@ -10,6 +11,9 @@ const LOAD = join(import.meta.dirname, 'load/load.ts')
 
 /** Unmeasured load before the first round, for the compilers of all processes. */
 const WARM_UP_SECONDS = 1
+
+/** How long proxies rest before their idle memory is looked at: what starting up took has been given back by then. */
+const REST_MS = 12_000
 
 /** Files that a proxy has open beside its connections. */
 const SPARE_FILES = 200
@@ -32,6 +36,7 @@ export async function measureAll(
   const timed = workloads.filter(({ mode }) => mode !== 'idle')
   const idle = workloads.find(({ mode }) => mode === 'idle')
   const measurements: Measurement[] = []
+  await pause(REST_MS)
   const fresh = new Map(pairs.map((pair) => [pair, memoryOfBoth(pair)]))
   for (const pair of pairs) {
     for (const workload of timed)

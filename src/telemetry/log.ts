@@ -1,3 +1,4 @@
+import { pino } from 'pino'
 import { loggable } from './redact.ts'
 
 /** From the most to the least talkative; `silent` writes nothing. */
@@ -28,51 +29,33 @@ export interface LoggerOptions {
 
 /** A log of JSON lines with `level`, `time` (RFC 3339, UTC), `component`, the fields of the line and `message`. */
 export function createLogger({ level = 'info', destination, component }: LoggerOptions): Logger {
-  return new LineLogger({ least: LOG_LEVELS.indexOf(level), destination, component }, {})
+  const root = pino(
+    {
+      level,
+      base: { component },
+      messageKey: 'message',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write: (line) => void destination.write(line) },
+  )
+  return overPino(root)
 }
 
-interface LineSink {
-  /** The index of the least urgent level that is written. */
-  readonly least: number
-  readonly destination: LoggerOptions['destination']
-  readonly component: string
-}
-
-class LineLogger implements Logger {
-  readonly #sink: LineSink
-  /** Fit for writing already. */
-  readonly #own: LogFields
-
-  constructor(sink: LineSink, own: LogFields) {
-    this.#sink = sink
-    this.#own = own
-  }
-
-  debug(message: string, fields?: LogFields): void {
-    this.#write('debug', message, fields)
-  }
-
-  info(message: string, fields?: LogFields): void {
-    this.#write('info', message, fields)
-  }
-
-  warn(message: string, fields?: LogFields): void {
-    this.#write('warn', message, fields)
-  }
-
-  error(message: string, fields?: LogFields): void {
-    this.#write('error', message, fields)
-  }
-
-  child(fields: LogFields): Logger {
-    return new LineLogger(this.#sink, { ...this.#own, ...loggable(fields) })
-  }
-
-  #write(level: LogLevel, message: string, fields?: LogFields): void {
-    const { least, destination, component } = this.#sink
-    if (LOG_LEVELS.indexOf(level) < least) return
-    const time = new Date().toISOString()
-    const line = { level, time, component, ...this.#own, ...loggable(fields), message }
-    destination.write(`${JSON.stringify(line)}\n`)
+function overPino(target: pino.Logger): Logger {
+  return {
+    debug(message, fields) {
+      if (target.isLevelEnabled('debug')) target.debug(loggable(fields), message)
+    },
+    info(message, fields) {
+      if (target.isLevelEnabled('info')) target.info(loggable(fields), message)
+    },
+    warn(message, fields) {
+      if (target.isLevelEnabled('warn')) target.warn(loggable(fields), message)
+    },
+    error(message, fields) {
+      if (target.isLevelEnabled('error')) target.error(loggable(fields), message)
+    },
+    child: (fields) => overPino(target.child(loggable(fields))),
   }
 }
