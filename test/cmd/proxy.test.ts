@@ -2,103 +2,15 @@ import assert from 'node:assert/strict'
 import { chmod, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import test, { type TestContext } from 'node:test'
+import test from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Address } from '../../src/config/address.ts'
 import { parseAddress } from '../../src/config/address.ts'
 import { httpApp } from '../support/apps.ts'
 import { mintTrustDomain, pemOf } from '../support/certificates.ts'
 import { fetchFrom } from '../support/proxy-world.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { Cli, runCli } from './cli.ts'
-
-const DOMAIN = 'example.org'
-
-type Line = Readonly<Record<string, unknown>>
-
-/** The first JSON line with this message. */
-async function line(cli: Cli, message: string): Promise<Line> {
-  const [text] = await cli.saw(new RegExp(`^.*"message":"${message}".*$`, 'm'), 'stdout')
-  return JSON.parse(text) as Line
-}
-
-function lines(cli: Cli, message: string): Line[] {
-  return cli.stdout
-    .split('\n')
-    .filter((text) => text.includes(`"message":"${message}"`))
-    .map((text) => JSON.parse(text) as Line)
-}
-
-interface Mesh {
-  readonly directory: string
-  readonly controller: string
-  /** Starts a sidecar of this service account; `listeners` is the YAML of its outbound and inbound lists. */
-  readonly sidecar: (name: string, listeners: string) => Promise<Cli>
-  readonly writePolicy: (principal: string) => Promise<void>
-}
-
-async function startMesh(t: TestContext): Promise<Mesh> {
-  const directory = await temporaryDirectory(t)
-  const flags = ['--trust-domain', DOMAIN, '--state-dir', join(directory, 'state')]
-  const policyFile = join(directory, 'policy.yaml')
-  const writePolicy = (principal: string): Promise<void> =>
-    writeFile(
-      policyFile,
-      `apiVersion: handfast.dev/v1alpha1
-kind: AuthorizationPolicy
-metadata: { name: catalog, namespace: shop }
-spec:
-  action: ALLOW
-  rules:
-    - from: [{ principals: ["spiffe://${DOMAIN}/ns/shop/sa/${principal}"] }]
-      to: [{ methods: [GET], paths: ["/items*"] }]
-`,
-    )
-  await writePolicy('web')
-  const cli = new Cli(t, ['controller', ...flags, '--listen', '127.0.0.1:0', '--policy', policyFile])
-  const controller = String((await line(cli, 'ready'))['address'])
-  const sidecar = async (name: string, listeners: string): Promise<Cli> => {
-    const token = join(directory, `${name}.token`)
-    const id = `spiffe://${DOMAIN}/ns/shop/sa/${name}`
-    const made = await runCli(t, [
-      'controller',
-      'token',
-      'create',
-      '--spiffe-id',
-      id,
-      '--output',
-      token,
-      ...flags,
-    ])
-    assert.equal(made.code, 0, made.stderr)
-    const file = join(directory, `${name}.yaml`)
-    await writeFile(
-      file,
-      configOf({ controller, bundle: join(directory, 'state/trust-bundle.pem'), token, listeners }),
-    )
-    return new Cli(t, ['proxy', '--config', file])
-  }
-  return { directory, controller, sidecar, writePolicy }
-}
-
-function configOf(parts: { controller: string; bundle: string; token: string; listeners: string }): string {
-  return `apiVersion: handfast.dev/v1alpha1
-kind: ProxyConfig
-spec:
-  trustDomain: ${DOMAIN}
-  controller:
-    address: ${parts.controller}
-    trustBundleFile: ${parts.bundle}
-    joinTokenFile: ${parts.token}
-  admin: { listen: 127.0.0.1:0 }
-  drainTimeout: 2s
-${parts.listeners}
-`
-}
-
-function listenerOf(ready: Line, name: string): Address {
-  return parseAddress((ready['listeners'] as Record<string, string>)[name]!)!
-}
+import { configOf, DOMAIN, line, type Line, lines, listenerOf, startMesh } from './mesh.ts'
 
 test('handfast proxy carries what policy allows between two sidecars with certificates of the controller, and follows policy', async (t) => {
   const app = await httpApp(t, (incoming, response) => {
