@@ -5,6 +5,10 @@ export type Evidence =
   | { readonly kind: 'join-token'; readonly token: string }
   /** The connection's own client certificate, verified in its handshake. */
   | { readonly kind: 'peer-svid'; readonly id: SpiffeId; readonly expiresAtMs: number }
+  /** A token of an OpenID Connect issuer, such as that of a build system. */
+  | { readonly kind: 'oidc'; readonly token: string }
+  /** A token of a Kubernetes service account. */
+  | { readonly kind: 'kubernetes'; readonly token: string }
 
 /** A caller whose identity has been proven. */
 export interface AttestedCaller {
@@ -21,3 +25,6 @@ export interface Attestor<Kind extends Evidence['kind'] = Evidence['kind']> {
     context: { readonly nowMs: number },
   ): Promise<AttestedCaller>
 }
+
+/** At most one attestor for each kind of evidence; without one, that kind proves nothing. */
+export type Attestors = { readonly [Kind in Evidence['kind']]?: Attestor<Kind> }

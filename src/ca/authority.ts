@@ -14,8 +14,10 @@ import type { IssuanceJournal } from './journal.ts'
 
 export interface CertificateAuthorityOptions extends Omit<AuthoritiesOptions, 'svidTtlMs'> {
   readonly journal: IssuanceJournal
-  /** How long an SVID lives. @default 1 hour */
+  /** How long an SVID lives, unless its owner asks for another time. @default 1 hour */
   readonly svidTtlMs?: number
+  /** The longest that an SVID lives. @default svidTtlMs */
+  readonly maxSvidTtlMs?: number
   /** Told when a root or an intermediate is made. */
   readonly onEvent?: (event: AuthorityEvent) => void
 }
@@ -29,6 +31,9 @@ export interface IssuedCertificate {
 
 const DEFAULT_SVID_TTL_MS = 3600 * 1000
 
+/** Nobody is given less: an owner who asked for a second would do nothing but renew. */
+const SHORTEST_SVID_TTL_MS = 10_000
+
 /** An SVID with less life than this would have to be renewed before it has reached its owner. */
 const MIN_SVID_LIFE_MS = 1_000
 
@@ -37,11 +42,13 @@ export class CertificateAuthority {
   readonly #options: CertificateAuthorityOptions
   readonly #authorities: Authorities
   readonly #svidTtlMs: number
+  readonly #maxSvidTtlMs: number
 
   private constructor(options: CertificateAuthorityOptions, authorities: Authorities) {
     this.#options = options
     this.#authorities = authorities
     this.#svidTtlMs = options.svidTtlMs ?? DEFAULT_SVID_TTL_MS
+    this.#maxSvidTtlMs = options.maxSvidTtlMs ?? this.#svidTtlMs
   }
 
   /**
@@ -53,10 +60,10 @@ export class CertificateAuthority {
     options: CertificateAuthorityOptions,
     { nowMs }: { readonly nowMs: number },
   ): Promise<CertificateAuthority> {
-    const { onEvent, svidTtlMs = DEFAULT_SVID_TTL_MS } = options
+    const { onEvent, svidTtlMs = DEFAULT_SVID_TTL_MS, maxSvidTtlMs = svidTtlMs } = options
     return new CertificateAuthority(
       options,
-      await Authorities.open({ ...options, svidTtlMs }, { nowMs, onEvent }),
+      await Authorities.open({ ...options, svidTtlMs: maxSvidTtlMs }, { nowMs, onEvent }),
     )
   }
 
@@ -88,7 +95,7 @@ export class CertificateAuthority {
   async issue(
     caller: AttestedCaller,
     csr: Uint8Array,
-    { nowMs }: { readonly nowMs: number },
+    { nowMs, ttlMs }: { readonly nowMs: number; readonly ttlMs?: number | undefined },
   ): Promise<IssuedCertificate> {
     const { id } = caller
     if (id.trustDomain !== this.trustDomain)
@@ -100,7 +107,7 @@ export class CertificateAuthority {
     await this.#authorities.settled()
     const { presented, signer } = this.#authorities
     const { intermediate } = signer
-    const notAfterMs = Math.min(nowMs + this.#svidTtlMs, intermediate.certificate.notAfterMs)
+    const notAfterMs = Math.min(nowMs + this.#lifetime(ttlMs), intermediate.certificate.notAfterMs)
     if (nowMs < intermediate.certificate.notBeforeMs || notAfterMs - nowMs < MIN_SVID_LIFE_MS)
       throw new CaError(
         'CA_INTERMEDIATE_VALIDITY',
@@ -124,6 +131,12 @@ export class CertificateAuthority {
     this.#refuseInvalid(issued, id, nowMs)
     await this.#record(issued, caller, nowMs)
     return issued
+  }
+
+  /** What was asked for, within our bounds. */
+  #lifetime(askedMs: number = this.#svidTtlMs): number {
+    const shortestMs = Math.min(SHORTEST_SVID_TTL_MS, this.#svidTtlMs)
+    return Math.min(Math.max(askedMs, shortestMs), this.#maxSvidTtlMs)
   }
 
   /** A fault in what we build must not leave the house: our own verifier is the first to see it. */

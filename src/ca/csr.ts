@@ -3,9 +3,10 @@ import { messageOf } from '../errors.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 import { readCsr } from '../pki/csr.ts'
 import { contextConstructed, DerReader, Tag } from '../pki/der.ts'
+import { CertificateError } from '../pki/errors.ts'
 import { readSubjectAltNames } from '../pki/extensions.ts'
 import { Oid } from '../pki/oid.ts'
-import { CaError } from './errors.ts'
+import { CaError, type CaErrorCode } from './errors.ts'
 
 /** RFC 2985 §5.4.2: the attribute with the extensions that the requester would like. */
 const EXTENSION_REQUEST = '1.2.840.113549.1.9.14'
@@ -21,7 +22,7 @@ interface RequestedExtension {
  * usual; what else it asks for is not given.
  *
  * @param csr PKCS#10, DER
- * @throws CaError CA_CSR_INVALID, CA_CSR_IDENTITY
+ * @throws CaError CA_CSR_INVALID, CA_CSR_KEY, CA_CSR_SIGNATURE, CA_CSR_IDENTITY
  */
 export function judgeCsr(
   csr: Uint8Array,
@@ -43,8 +44,14 @@ function read(csr: Uint8Array, crypto: CryptoProvider): { publicKey: PublicKey; 
     const { publicKey } = readCsr(csr, crypto)
     return { publicKey, uris: requestedUris(csr) }
   } catch (error) {
-    throw new CaError('CA_CSR_INVALID', messageOf(error), { cause: error })
+    throw new CaError(codeOf(error), messageOf(error), { cause: error })
   }
+}
+
+function codeOf(error: unknown): CaErrorCode {
+  const code = error instanceof CertificateError ? error.code : undefined
+  if (code === 'PKI_UNSUPPORTED') return 'CA_CSR_KEY'
+  return code === 'PKI_BAD_SIGNATURE' ? 'CA_CSR_SIGNATURE' : 'CA_CSR_INVALID'
 }
 
 /** The URIs that a well-formed CSR asks to be certified for. @throws CertificateError PKI_MALFORMED */

@@ -2,14 +2,28 @@ import { HandfastError } from '../errors.ts'
 
 /** Every way in which the certificate authority can refuse, or be unable to work. */
 export const CA_ERROR_CODES = {
-  CA_NO_EVIDENCE: 'The caller brought neither a join token nor a verified certificate',
+  CA_NO_EVIDENCE: 'The caller brought neither a token nor a verified certificate',
+  CA_EVIDENCE_UNSUPPORTED: 'The authority does not take evidence of that kind',
   CA_TOKEN_UNKNOWN: 'The join token is not one that this authority gave out',
-  CA_TOKEN_EXPIRED: 'The join token has expired',
+  CA_TOKEN_USED: 'The join token has been used as often as it may be',
+  CA_TOKEN_EXPIRED: 'The token has expired',
+  CA_TOKEN_NOT_YET_VALID: 'The token is not valid yet',
+  CA_TOKEN_MALFORMED: 'The token is not of the form that tokens of its kind have',
+  CA_TOKEN_ISSUER: 'The token comes from an issuer that is not trusted',
+  CA_TOKEN_ALGORITHM: 'The token is signed in a way that is not accepted, or not at all',
+  CA_TOKEN_KEY: 'The token names a key that its issuer does not publish',
+  CA_TOKEN_SIGNATURE: 'The signature of the token does not hold',
+  CA_TOKEN_AUDIENCE: 'The token is meant for somebody else',
+  CA_TOKEN_CLAIMS: 'The token lacks a claim, or has one that proves no identity here',
+  CA_TOKEN_REFUSED: 'The Kubernetes API does not accept the token',
+  CA_POD_GONE: 'The pod that the token is bound to is no more',
+  CA_ATTESTATION_UNAVAILABLE: 'What has to be asked about the evidence cannot be reached, or is of no use',
   CA_PEER_EXPIRED: 'The certificate that proved the caller has expired since the connection was made',
   CA_WRONG_TRUST_DOMAIN: 'The identity belongs to a trust domain that this authority does not serve',
   CA_RESERVED_IDENTITY: "The identity is the controller's own, which no caller is given",
-  CA_CSR_INVALID:
-    'The certificate request is malformed, too large, for a kind of key that is not certified, or not signed by its key',
+  CA_CSR_INVALID: 'The certificate request is malformed, or too large',
+  CA_CSR_KEY: 'The certificate request is for a kind of key, or a strength, that is not certified',
+  CA_CSR_SIGNATURE: 'The certificate request is not signed by its own key',
   CA_CSR_IDENTITY: 'The certificate request names another identity than the one its sender proved',
   CA_INTERMEDIATE_VALIDITY:
     'The time is outside the validity of the intermediate certificate, or too near its end',
@@ -19,6 +33,7 @@ export const CA_ERROR_CODES = {
   CA_ROTATION_WAITS:
     'The step would cut workloads off: some have yet to acknowledge, to renew or to come back',
   CA_CONTROLLER_AWAY: 'No controller answers on the admin socket of the state directory',
+  CA_RATE_LIMITED: 'The caller has asked for more certificates than callers are given in so short a time',
   CA_BUSY: 'More requests are under way than the authority works on at a time',
   CA_STORE_LOCKED: 'Another process holds the state directory',
   CA_STORE_PERMISSIONS: 'A secret file can be read or written by others than its owner',

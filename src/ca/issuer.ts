@@ -1,21 +1,23 @@
-import type { AttestedCaller, Attestor, Evidence } from './attestation.ts'
+import type { AttestedCaller, Attestor, Attestors, Evidence } from './attestation.ts'
 import type { CertificateAuthority, IssuedCertificate } from './authority.ts'
 import { CaError } from './errors.ts'
 import type { IssuanceJournal } from './journal.ts'
+import { type Rate, RateLimit } from './rate-limit.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 
 /** Each request costs two signatures and a flush: more at once would only make all of them late. */
 const MAX_UNDER_WAY = 64
 
-/**
- * Refusals that are recorded at once, and then one in each of these intervals: anyone can be refused, and must not be
- * able to fill the disk.
- */
-const REFUSALS_AT_ONCE = 100
-const REFUSAL_INTERVAL_MS = 1_000
+/** Refusals that are recorded, of all callers together: anyone can be refused, and must not be able to fill the disk. */
+const RECORDED_REFUSALS: Rate = { atOnce: 100, perMinute: 60 }
 
-/** One attestor for each kind of evidence. */
-export type Attestors = { readonly [Kind in Evidence['kind']]: Attestor<Kind> }
+/** What callers are held to; what is left out is not limited. */
+export interface IssuerLimits {
+  /** Certificates for one identity. */
+  readonly certificatesPerIdentity?: Rate
+  /** Requests from one address, before it is known whose they are. */
+  readonly requestsPerAddress?: Rate
+}
 
 export interface IssuerOptions {
   readonly authority: CertificateAuthority
@@ -23,6 +25,17 @@ export interface IssuerOptions {
   readonly journal: IssuanceJournal
   /** The controller's own identity, which nobody gets by asking. @default none */
   readonly reserved?: SpiffeId
+  /** @default none */
+  readonly limits?: IssuerLimits
+}
+
+/** What is known of a request beside what its sender says. */
+export interface RequestContext {
+  readonly nowMs: number
+  /** Where it comes from, as text without port. @default unknown, and not limited */
+  readonly address?: string | undefined
+  /** How long the certificate should live; it is held within the authority's bounds. @default what is usual */
+  readonly ttlMs?: number | undefined
 }
 
 /** A certificate and whom it was issued to. */
@@ -36,17 +49,20 @@ export class Issuer {
   readonly #attestors: Attestors
   readonly #journal: IssuanceJournal
   readonly #reserved: SpiffeId | undefined
+  readonly #certificates: RateLimit | undefined
+  readonly #requests: RateLimit | undefined
+  readonly #recordedRefusals = new RateLimit(RECORDED_REFUSALS)
   #underWay = 0
-  /** How many refusals may be recorded now; it grows with time. */
-  #allowance = REFUSALS_AT_ONCE
-  #allowanceAtMs = -Infinity
   #unrecorded = 0
 
-  constructor({ authority, attestors, journal, reserved }: IssuerOptions) {
+  constructor({ authority, attestors, journal, reserved, limits = {} }: IssuerOptions) {
+    const { certificatesPerIdentity, requestsPerAddress } = limits
     this.#reserved = reserved
     this.#authority = authority
     this.#attestors = attestors
     this.#journal = journal
+    this.#certificates = certificatesPerIdentity && new RateLimit(certificatesPerIdentity)
+    this.#requests = requestsPerAddress && new RateLimit(requestsPerAddress)
   }
 
   /**
@@ -57,17 +73,27 @@ export class Issuer {
   async issue(
     csr: Uint8Array,
     evidence: Evidence | undefined,
-    { nowMs }: { readonly nowMs: number },
+    { nowMs, address, ttlMs }: RequestContext,
   ): Promise<IssuedToCaller> {
     if (this.#underWay >= MAX_UNDER_WAY)
       throw new CaError('CA_BUSY', `${MAX_UNDER_WAY} requests for certificates are under way`)
     this.#underWay++
     let caller: AttestedCaller | undefined
     try {
+      if (address !== undefined && this.#requests?.allow(address, nowMs) === false)
+        throw new CaError(
+          'CA_RATE_LIMITED',
+          `${address} asks more often than spec.limits.requestsPerAddress allows`,
+        )
       caller = await this.#attest(evidence, nowMs)
       if (this.#reserved?.equals(caller.id) === true)
         throw new CaError('CA_RESERVED_IDENTITY', `${caller.proof} asks for the controller's own identity`)
-      const issued = await this.#authority.issue(caller, csr, { nowMs })
+      if (this.#certificates?.allow(caller.id.toString(), nowMs) === false)
+        throw new CaError(
+          'CA_RATE_LIMITED',
+          `${caller.id.toString()} asks more often than spec.limits.certificatesPerIdentity allows`,
+        )
+      const issued = await this.#authority.issue(caller, csr, { nowMs, ttlMs })
       return { ...issued, caller }
     } catch (error) {
       await this.#recordRefusal(error, caller, nowMs)
@@ -78,25 +104,25 @@ export class Issuer {
   }
 
   #attest(evidence: Evidence | undefined, nowMs: number): Promise<AttestedCaller> {
-    switch (evidence?.kind) {
-      case 'join-token':
-        return this.#attestors['join-token'].attest(evidence, { nowMs })
-      case 'peer-svid':
-        return this.#attestors['peer-svid'].attest(evidence, { nowMs })
-      case undefined:
-        return Promise.reject(
-          new CaError(
-            'CA_NO_EVIDENCE',
-            'The request came without join token, on a connection without client certificate',
-          ),
-        )
-    }
+    if (evidence === undefined)
+      throw new CaError(
+        'CA_NO_EVIDENCE',
+        'The request came without token, on a connection without client certificate',
+      )
+    // The attestor of a kind takes evidence of that kind, which the compiler cannot see through the lookup.
+    const attestor = this.#attestors[evidence.kind] as Attestor | undefined
+    if (attestor === undefined)
+      throw new CaError(
+        'CA_EVIDENCE_UNSUPPORTED',
+        `The request came with evidence of the kind ${evidence.kind}, for which spec.attestation says nothing`,
+      )
+    return attestor.attest(evidence, { nowMs })
   }
 
   /** What is not a refusal is a fault of ours: it goes to the log, and its disk may be what has failed. */
   async #recordRefusal(error: unknown, caller: AttestedCaller | undefined, nowMs: number): Promise<void> {
     if (!(error instanceof CaError) || error.code === 'CA_STORE_IO') return
-    if (!this.#allowed(nowMs)) {
+    if (!this.#recordedRefusals.allow('of all callers', nowMs)) {
       this.#unrecorded++
       return
     }
@@ -110,14 +136,5 @@ export class Issuer {
       reason: error.message,
       ...(unrecordedBefore > 0 && { unrecordedBefore }),
     })
-  }
-
-  #allowed(nowMs: number): boolean {
-    const elapsed = Math.max(0, nowMs - this.#allowanceAtMs)
-    this.#allowance = Math.min(REFUSALS_AT_ONCE, this.#allowance + elapsed / REFUSAL_INTERVAL_MS)
-    this.#allowanceAtMs = nowMs
-    if (this.#allowance < 1) return false
-    this.#allowance--
-    return true
   }
 }

@@ -9,8 +9,9 @@ import type { TokenStore } from './token-store.ts'
 const SHOWN_HASH_BYTES = 8
 
 /**
- * Proves a caller by a join token: the identity is the one the token was made for. A token may be used again until
- * it expires, since a workload restarts; renewals need none (PeerSvidAttestor).
+ * Proves a caller by a join token: the identity is the one the token was made for. A token may be used again until it
+ * expires, since a workload restarts, unless it was made for a number of uses; a use counts whatever comes of it.
+ * Renewals need no token (PeerSvidAttestor).
  */
 export class JoinTokenAttestor implements Attestor<'join-token'> {
   readonly #crypto: CryptoProvider
@@ -21,7 +22,7 @@ export class JoinTokenAttestor implements Attestor<'join-token'> {
     this.#store = store
   }
 
-  /** @throws CaError CA_TOKEN_UNKNOWN, CA_TOKEN_EXPIRED, CA_STORE_… */
+  /** @throws CaError CA_TOKEN_UNKNOWN, CA_TOKEN_EXPIRED, CA_TOKEN_USED, CA_STORE_… */
   async attest(
     { token }: Extract<Evidence, { kind: 'join-token' }>,
     { nowMs }: { readonly nowMs: number },
@@ -36,6 +37,12 @@ export class JoinTokenAttestor implements Attestor<'join-token'> {
       const ended = new Date(registration.expiresAtMs).toISOString()
       throw new CaError('CA_TOKEN_EXPIRED', `${proof} for ${registration.spiffeId} expired at ${ended}`)
     }
+    const { uses } = registration
+    if (uses !== undefined && !(await this.#store.countUse(hash, uses)))
+      throw new CaError(
+        'CA_TOKEN_USED',
+        `${proof} for ${registration.spiffeId} has been used ${uses === 1 ? 'before' : `${uses} times`}`,
+      )
     return { id: SpiffeId.parse(registration.spiffeId), proof }
   }
 }

@@ -15,6 +15,9 @@ const TOKEN = /^hfj_[A-Za-z0-9_-]{43}$/
 /** A token that lives longer is a password: 30 days. */
 export const MAX_TOKEN_TTL_MS: number = 30 * 24 * 3600 * 1000
 
+/** A token that may be used more often may as well be used without limit. */
+export const MAX_TOKEN_USES = 1_000
+
 /** A join token as it is given to a workload, once. */
 export interface JoinToken {
   /** The secret. */
@@ -27,25 +30,34 @@ export interface CreateTokenOptions {
   readonly store: TokenStore
   readonly nowMs: number
   readonly ttlMs: number
+  /** How often it may be used, up to {@link MAX_TOKEN_USES}. @default any number of times */
+  readonly uses?: number | undefined
 }
 
 /**
  * A new token that lets whoever holds it have certificates for `id` until it expires.
  *
- * @throws RangeError for a lifetime that is not above zero or exceeds {@link MAX_TOKEN_TTL_MS}
+ * @throws RangeError for a lifetime that is not above zero or exceeds {@link MAX_TOKEN_TTL_MS}, and for as many uses
  * @throws CaError CA_STORE_IO
  */
 export async function createJoinToken(
   id: SpiffeId,
-  { crypto, store, nowMs, ttlMs }: CreateTokenOptions,
+  { crypto, store, nowMs, ttlMs, uses }: CreateTokenOptions,
 ): Promise<JoinToken> {
   if (!(ttlMs > 0 && ttlMs <= MAX_TOKEN_TTL_MS))
     throw new RangeError(
       `A join token lives for more than 0 and at most ${MAX_TOKEN_TTL_MS} ms, got ${ttlMs}`,
     )
+  if (uses !== undefined && !(Number.isSafeInteger(uses) && uses > 0 && uses <= MAX_TOKEN_USES))
+    throw new RangeError(`A join token is used 1 to ${MAX_TOKEN_USES} times, got ${uses}`)
   const text = PREFIX + crypto.random(RANDOM_BYTES).toBase64({ alphabet: 'base64url', omitPadding: true })
   const expiresAtMs = nowMs + ttlMs
-  await store.save(hashJoinToken(text, crypto), { spiffeId: id.toString(), createdAtMs: nowMs, expiresAtMs })
+  await store.save(hashJoinToken(text, crypto), {
+    spiffeId: id.toString(),
+    createdAtMs: nowMs,
+    expiresAtMs,
+    ...(uses !== undefined && { uses }),
+  })
   return { text, expiresAtMs }
 }
 

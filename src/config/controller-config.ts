@@ -1,5 +1,6 @@
 import type * as z from 'zod'
 import type { Address } from './address.ts'
+import { type AttestationConfig, attestationSection } from './attestation-config.ts'
 import {
   duration,
   envelope,
@@ -9,8 +10,10 @@ import {
   logSection,
   mapping,
   trustDomain,
+  wholeNumber,
 } from './fields.ts'
 import { formatDuration } from './duration.ts'
+import { trustDomainOf } from './spiffe.ts'
 
 /** The `spec` of a controller.yaml, with every default filled in. */
 export interface ControllerConfig {
@@ -18,46 +21,106 @@ export interface ControllerConfig {
   readonly listen: Address
   /** The directory with the authority's keys, the hashed join tokens and the journal. */
   readonly stateDir: string
-  /** How long the SVIDs live that it issues. */
+  /** How long the SVIDs live that it issues, unless their owners ask for another time. */
   readonly svidTtlMs: number
+  /** The longest that it issues, whatever their owners ask for. */
+  readonly maxSvidTtlMs: number
   /** How long its intermediate certificate lives. */
   readonly caTtlMs: number
   /** A policy file, or a directory of `*.yaml` files. */
   readonly policyPath?: string
+  readonly attestation: AttestationConfig
+  readonly limits: IssuanceLimits
   readonly log: { readonly level: LogLevel }
 }
 
+/** How often something may be done: at once after a pause, and in the long run. */
+export interface RateConfig {
+  readonly atOnce: number
+  readonly perMinute: number
+}
+
+/** What callers are held to. */
+export interface IssuanceLimits {
+  /** Certificates for one identity, which many workloads may share. */
+  readonly certificatesPerIdentity: RateConfig
+  /** Requests from one address, whoever it may be. */
+  readonly requestsPerAddress: RateConfig
+}
+
+/** A thousand replicas that start at once, and renew every half hour. */
+const DEFAULT_RATE: RateConfig = { atOnce: 1_000, perMinute: 600 }
+
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
+
+const rate = mapping({
+  atOnce: wholeNumber({ min: 1, max: 1_000_000 }).default(DEFAULT_RATE.atOnce),
+  perMinute: wholeNumber({ min: 1, max: 1_000_000 }).default(DEFAULT_RATE.perMinute),
+}).prefault({})
 
 const spec = mapping({
   trustDomain,
   listen: listenAddress.prefault('127.0.0.1:15012'),
   stateDir: filePath,
   svidTtl: duration({ min: 10_000, max: DAY_MS }).prefault('1h'),
+  maxSvidTtl: duration({ min: 10_000, max: DAY_MS }).optional(),
   caTtl: duration({ min: HOUR_MS, max: 3_650 * DAY_MS }).prefault('365d'),
   policyPath: filePath.optional(),
+  attestation: attestationSection,
+  limits: mapping({ certificatesPerIdentity: rate, requestsPerAddress: rate }).prefault({}),
   log: logSection,
 })
 
 /** The schema of a controller.yaml (docs/configuration.md). */
 export const controllerConfigSchema: z.ZodType<ControllerConfig> = envelope(
   'ControllerConfig',
-  spec.superRefine(checkLifetimes).transform(({ svidTtl, caTtl, policyPath, ...rest }) => ({
-    ...rest,
-    ...(policyPath === undefined ? {} : { policyPath }),
-    svidTtlMs: svidTtl,
-    caTtlMs: caTtl,
-  })),
+  spec
+    .superRefine(checkLifetimes)
+    .superRefine(checkIdentities)
+    .transform(({ svidTtl, maxSvidTtl = svidTtl, caTtl, policyPath, ...rest }) => ({
+      ...rest,
+      ...(policyPath === undefined ? {} : { policyPath }),
+      svidTtlMs: svidTtl,
+      maxSvidTtlMs: maxSvidTtl,
+      caTtlMs: caTtl,
+    })),
 )
 
 /** An SVID cannot outlive the certificate that signs it, and the last ones signed deserve their whole life. */
-function checkLifetimes({ svidTtl, caTtl }: z.output<typeof spec>, context: z.RefinementCtx): void {
-  if (caTtl >= 2 * svidTtl) return
+function checkLifetimes(
+  { svidTtl, maxSvidTtl = svidTtl, caTtl }: z.output<typeof spec>,
+  context: z.RefinementCtx,
+): void {
+  if (maxSvidTtl < svidTtl)
+    context.addIssue({
+      code: 'custom',
+      path: ['maxSvidTtl'],
+      message: `at least spec.svidTtl, which is ${formatDuration(svidTtl)}`,
+      params: { got: formatDuration(maxSvidTtl) },
+    })
+  if (caTtl >= 2 * Math.max(svidTtl, maxSvidTtl)) return
+  const [field, ttlMs] = maxSvidTtl > svidTtl ? ['maxSvidTtl', maxSvidTtl] : ['svidTtl', svidTtl]
   context.addIssue({
     code: 'custom',
     path: ['caTtl'],
-    message: `at least twice spec.svidTtl, which is ${formatDuration(svidTtl)}`,
+    message: `at least twice spec.${field}, which is ${formatDuration(ttlMs)}`,
     params: { got: formatDuration(caTtl) },
   })
+}
+
+/** No token proves somebody of another trust domain. */
+function checkIdentities(
+  { trustDomain: own, attestation }: z.output<typeof spec>,
+  context: z.RefinementCtx,
+): void {
+  for (const [index, { spiffeId }] of attestation.oidc.entries()) {
+    if (trustDomainOf(spiffeId) === own) continue
+    context.addIssue({
+      code: 'custom',
+      path: ['attestation', 'oidc', index, 'spiffeId'],
+      message: `a SPIFFE ID of the trust domain ${own}`,
+      params: { got: JSON.stringify(spiffeId) },
+    })
+  }
 }

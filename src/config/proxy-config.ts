@@ -77,7 +77,10 @@ export interface ProxyConfig {
     readonly trustBundleFile: string
     /** The SPIFFE ID that the controller must prove. */
     readonly spiffeId: string
-    readonly joinTokenFile: string
+    /** Exactly one of these three: what proves the workload while it has no certificate. */
+    readonly joinTokenFile?: string | undefined
+    readonly oidcTokenFile?: string | undefined
+    readonly serviceAccountTokenFile?: string | undefined
   }
   readonly admin: { readonly listen: Address }
   readonly outbound: readonly OutboundListener[]
@@ -117,7 +120,9 @@ const spec = mapping({
     address,
     trustBundleFile: filePath,
     spiffeId: spiffeId.optional(),
-    joinTokenFile: filePath,
+    joinTokenFile: filePath.optional(),
+    oidcTokenFile: filePath.optional(),
+    serviceAccountTokenFile: filePath.optional(),
   }),
   admin: mapping({ listen: loopbackListenAddress.prefault('127.0.0.1:15000') }).prefault({}),
   outbound: z.array(outboundListener, { error: 'a list of outbound listeners' }).prefault([]),
@@ -139,8 +144,20 @@ const spec = mapping({
 /** The schema of a proxy.yaml (docs/configuration.md). */
 export const proxyConfigSchema: z.ZodType<ProxyConfig> = envelope(
   'ProxyConfig',
-  spec.superRefine(checkListeners).transform(complete),
+  spec.superRefine(checkToken).superRefine(checkListeners).transform(complete),
 )
+
+function checkToken({ controller }: z.output<typeof spec>, context: z.RefinementCtx): void {
+  const fields = ['joinTokenFile', 'oidcTokenFile', 'serviceAccountTokenFile'] as const
+  const given = fields.filter((field) => controller[field] !== undefined)
+  if (given.length === 1) return
+  context.addIssue({
+    code: 'custom',
+    path: ['controller', given.at(-1) ?? 'joinTokenFile'],
+    message: `one of ${fields.join(', ')}`,
+    params: { got: given.length === 0 ? 'none' : given.join(' and ') },
+  })
+}
 
 function checkListeners({ outbound, inbound, admin }: z.output<typeof spec>, context: z.RefinementCtx): void {
   if (outbound.length + inbound.length === 0)

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { timestampFromMs } from '@bufbuild/protobuf/wkt'
+import { durationFromMs, timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt'
 import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js'
 import type { Evidence } from '../ca/attestation.ts'
 import type { Issuer } from '../ca/issuer.ts'
@@ -19,6 +19,9 @@ export interface CertificateServiceOptions {
   readonly log: Logger
 }
 
+/** Certificates begin 5 minutes early: a clock that is further behind than a part of that is worth a warning. */
+const NOTABLE_SKEW_MS = 60_000
+
 /** Answers IssueSvid. */
 export function issueSvidHandler(
   options: CertificateServiceOptions,
@@ -27,7 +30,7 @@ export function issueSvidHandler(
   reply: sendUnaryData<IssueSvidResponse>,
 ) => void {
   return (call, reply) => {
-    issueSvid(call.request, peerOf(call), options).then(
+    issueSvid(call.request, { peer: peerOf(call), from: call.getPeer() }, options).then(
       (response) => reply(null, response),
       (error: unknown) => {
         options.log.warn('Refused to issue a certificate', { from: call.getPeer(), error })
@@ -38,12 +41,18 @@ export function issueSvidHandler(
 }
 
 async function issueSvid(
-  { csr, joinToken }: IssueSvidRequest,
-  peer: ConnectionPeer | undefined,
+  { csr, proof, clientTime }: IssueSvidRequest,
+  { peer, from }: { readonly peer: ConnectionPeer | undefined; readonly from: string },
   { issuer, bundles, timers, log }: CertificateServiceOptions,
 ): Promise<IssueSvidResponse> {
   const nowMs = timers.nowMs()
-  const { caller, chain, expiresAtMs } = await issuer.issue(csr, evidenceOf(joinToken, peer), { nowMs })
+  const clientBehindMs = clientTime === undefined ? undefined : nowMs - timestampMs(clientTime)
+  const { caller, chain, expiresAtMs } = await issuer.issue(csr, evidenceOf(proof, peer), {
+    nowMs,
+    address: hostOf(from),
+  })
+  if (clientBehindMs !== undefined && Math.abs(clientBehindMs) > NOTABLE_SKEW_MS)
+    log.warn('The clock of a caller differs', { spiffeId: caller.id.toString(), from, clientBehindMs })
   log.info('Issued a certificate', {
     spiffeId: caller.id.toString(),
     proof: caller.proof,
@@ -55,11 +64,30 @@ async function issueSvid(
     trustBundles: encodeBundles(bundles()),
     expiresAt: timestampFromMs(expiresAtMs),
     serverTime: timestampFromMs(timers.nowMs()),
+    ...(clientBehindMs !== undefined && { clientBehind: durationFromMs(clientBehindMs) }),
   })
 }
 
 /** A token that was sent is what the caller wants to be judged by; without one its connection speaks for it. */
-function evidenceOf(joinToken: string, peer: ConnectionPeer | undefined): Evidence | undefined {
-  if (joinToken !== '') return { kind: 'join-token', token: joinToken }
-  return peer === undefined ? undefined : { kind: 'peer-svid', id: peer.id, expiresAtMs: peer.expiresAtMs }
+function evidenceOf(
+  proof: IssueSvidRequest['proof'],
+  peer: ConnectionPeer | undefined,
+): Evidence | undefined {
+  switch (proof.case) {
+    case 'joinToken':
+      return { kind: 'join-token', token: proof.value }
+    case 'oidcToken':
+      return { kind: 'oidc', token: proof.value }
+    case 'serviceAccountToken':
+      return { kind: 'kubernetes', token: proof.value }
+    case undefined:
+      return peer === undefined
+        ? undefined
+        : { kind: 'peer-svid', id: peer.id, expiresAtMs: peer.expiresAtMs }
+  }
+}
+
+/** Of `host:port`. */
+function hostOf(from: string): string {
+  return from.slice(0, from.lastIndexOf(':'))
 }

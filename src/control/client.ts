@@ -1,8 +1,14 @@
 import { create } from '@bufbuild/protobuf'
+import { timestampFromMs } from '@bufbuild/protobuf/wkt'
 import { type ChannelOptions, Client, type ServiceError } from '@grpc/grpc-js'
 import type { Certificate } from '../pki/certificate.ts'
 import type { TrustBundles } from '../identity/trust-bundle.ts'
-import { CertificateService, IssueSvidRequestSchema, type IssueSvidResponse } from './gen/handfast_pb.ts'
+import {
+  CertificateService,
+  type IssueSvidRequest,
+  IssueSvidRequestSchema,
+  type IssueSvidResponse,
+} from './gen/handfast_pb.ts'
 import { methodDefinition } from './grpc-service.ts'
 import { controlErrorOf } from './grpc-status.ts'
 import { SecureChannelCredentials, type SecureSocket } from './secure-channel.ts'
@@ -44,8 +50,12 @@ export interface IssuedSvid {
 export interface IssueRequest {
   /** PKCS#10, DER. */
   readonly csr: Uint8Array
-  /** Sent over a connection without certificate. @default none: the certificate of the connection proves who we are */
+  /** Proves who we are, and is sent over a connection without certificate. @default none: our certificate does */
   readonly joinToken?: string
+  /** In its place: a token of an OpenID Connect issuer. @default none */
+  readonly oidcToken?: string
+  /** In its place: the token of our Kubernetes service account. @default none */
+  readonly serviceAccountToken?: string
 }
 
 export interface ControlClientOptions {
@@ -73,9 +83,10 @@ export class ControlClient {
    *
    * @throws ControlError CONTROL_UNAVAILABLE, CONTROL_DEADLINE, CONTROL_REFUSED, CONTROL_PROTOCOL
    */
-  async issueSvid({ csr, joinToken = '' }: IssueRequest): Promise<IssuedSvid> {
+  async issueSvid(request: IssueRequest): Promise<IssuedSvid> {
     const { address, secure, timers } = this.#options
-    const credentials = new SecureChannelCredentials(secure, joinToken === '')
+    const proof = proofOf(request)
+    const credentials = new SecureChannelCredentials(secure, proof.case === undefined)
     const client = new Client(address, credentials, CHANNEL_OPTIONS)
     try {
       const sentAtMs = timers.nowMs()
@@ -84,7 +95,7 @@ export class ControlClient {
           ISSUE_SVID.path,
           ISSUE_SVID.requestSerialize,
           ISSUE_SVID.responseDeserialize,
-          create(IssueSvidRequestSchema, { csr, joinToken }),
+          create(IssueSvidRequestSchema, { csr: request.csr, proof, clientTime: timestampFromMs(sentAtMs) }),
           // The deadline is gRPC's own and runs on the process's clock.
           { deadline: Date.now() + DEADLINE_MS },
           (error: ServiceError | null, answer?: IssueSvidResponse) =>
@@ -106,4 +117,11 @@ export class ControlClient {
     }
     return new SnapshotSubscription({ ...options, connect, timers, random })
   }
+}
+
+function proofOf({ joinToken, oidcToken, serviceAccountToken }: IssueRequest): IssueSvidRequest['proof'] {
+  if (joinToken !== undefined) return { case: 'joinToken', value: joinToken }
+  if (oidcToken !== undefined) return { case: 'oidcToken', value: oidcToken }
+  if (serviceAccountToken !== undefined) return { case: 'serviceAccountToken', value: serviceAccountToken }
+  return { case: undefined }
 }

@@ -15,6 +15,8 @@ export interface ConnectionPeer {
 interface PeerContext {
   readonly transportSecurityType: 'handfast'
   readonly peer: ConnectionPeer | undefined
+  /** `host:port`. */
+  readonly from: string
 }
 
 /**
@@ -23,8 +25,8 @@ interface PeerContext {
  * gRPC's own authentication context knows only certificates of node:tls, so an interceptor answers in its place; it
  * closes over the peer, and nothing that a client sends can reach it.
  */
-export function credentialsFor(peer: ConnectionPeer | undefined): ServerCredentials {
-  const context: PeerContext = { transportSecurityType: 'handfast', peer }
+export function credentialsFor(peer: ConnectionPeer | undefined, from: string): ServerCredentials {
+  const context: PeerContext = { transportSecurityType: 'handfast', peer, from }
   return experimental.createServerCredentialsWithInterceptors(ServerCredentials.createInsecure(), [
     (_method, call) => new CallOfPeer(call, context),
   ])
@@ -49,5 +51,9 @@ class CallOfPeer extends ServerInterceptingCall {
 
   override getAuthContext(): PeerContext {
     return this.#context
+  }
+
+  override getPeer(): string {
+    return this.#context.from
   }
 }

@@ -68,10 +68,11 @@ export class ControlServer {
    * Serves a connection whose TLS handshake is done and has agreed on ALPN `h2`.
    *
    * @param peer whom the handshake proved; undefined for a client that showed no certificate
+   * @param from where the connection comes from, as `host:port`
    */
-  acceptConnection(connection: Duplex, peer: ConnectionPeer | undefined): void {
+  acceptConnection(connection: Duplex, peer: ConnectionPeer | undefined, from: string): void {
     // An injector of its own is how grpc-js lets calls of different connections be told apart.
-    const injector = this.#server.createConnectionInjector(credentialsFor(peer))
+    const injector = this.#server.createConnectionInjector(credentialsFor(peer, from))
     this.#connections.add(connection)
     connection.once('close', () => {
       this.#connections.delete(connection)

@@ -11,7 +11,7 @@ import type {
 import { readAlgorithmIdentifier, readSubjectPublicKey, signatureParameters } from './algorithms.ts'
 import { contextConstructed, DerReader } from './der.ts'
 import { DistinguishedName } from './distinguished-name.ts'
-import { CertificateError } from './errors.ts'
+import { CertificateError, type PkiErrorCode } from './errors.ts'
 
 /** A request whose signature proves that its maker has the private key. */
 export interface CertificateRequest {
@@ -70,8 +70,8 @@ export function createCsr(key: PrivateKey): Uint8Array {
 /**
  * Reads a request and verifies its signature. Attributes, such as the names asked for, are left unread.
  *
- * @throws CertificateError PKI_REQUEST for one that is too long, not well-formed, not signed by its own key, or
- * not for a key of P-256, P-384 or Ed25519
+ * @throws CertificateError PKI_REQUEST for one that is too long or not well-formed, PKI_UNSUPPORTED unless it is for a
+ * key of P-256, P-384 or Ed25519, PKI_BAD_SIGNATURE when that key did not sign it
  */
 export function readCsr(der: Uint8Array, crypto: CryptoProvider): CertificateRequest {
   if (der.length > MAX_CSR_BYTES)
@@ -81,12 +81,16 @@ export function readCsr(der: Uint8Array, crypto: CryptoProvider): CertificateReq
   if (accepted === undefined)
     throw refused(
       `is for a key of ${key.kind ?? `algorithm ${key.algorithm}`}, expected P-256, P-384 or Ed25519`,
+      { code: 'PKI_UNSUPPORTED' },
     )
   const parameters = signatureParameters(algorithm)
   if (parameters === undefined)
-    throw refused(`is signed with the algorithm ${algorithm.oid}, which is not accepted`)
+    throw refused(`is signed with the algorithm ${algorithm.oid}, which is not accepted`, {
+      code: 'PKI_UNSUPPORTED',
+    })
   const publicKey = importKey(key.spki, crypto)
-  if (!publicKey.verify(parameters, info, signature)) throw refused('is not signed by the key that it names')
+  if (!publicKey.verify(parameters, info, signature))
+    throw refused('is not signed by the key that it names', { code: 'PKI_BAD_SIGNATURE' })
   return { publicKey, subject }
 }
 
@@ -103,7 +107,7 @@ function parse(der: Uint8Array) {
     )
   } catch (cause) {
     if (!(cause instanceof CertificateError)) throw cause
-    throw refused(`is not well-formed: ${cause.message}`, cause)
+    throw refused(`is not well-formed: ${cause.message}`, { cause })
   }
 }
 
@@ -121,10 +125,13 @@ function importKey(spki: Uint8Array, crypto: CryptoProvider): PublicKey {
     return crypto.importPublicKey(spki)
   } catch (cause) {
     if (!(cause instanceof CryptoError)) throw cause
-    throw refused(`has a key that cannot be used: ${cause.message}`, cause)
+    throw refused(`has a key that cannot be used: ${cause.message}`, { cause })
   }
 }
 
-function refused(problem: string, cause?: unknown): CertificateError {
-  return new CertificateError('PKI_REQUEST', `The certificate signing request ${problem}`, { cause })
+function refused(
+  problem: string,
+  { code = 'PKI_REQUEST', cause }: { readonly code?: PkiErrorCode; readonly cause?: unknown } = {},
+): CertificateError {
+  return new CertificateError(code, `The certificate signing request ${problem}`, { cause })
 }

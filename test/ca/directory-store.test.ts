@@ -141,3 +141,22 @@ test('DirectoryTokenStore refuses a registration that is damaged or open to othe
   await chmod(path, 0o644)
   await assert.rejects(store.find(hash), { code: 'CA_STORE_PERMISSIONS' })
 })
+
+test('DirectoryTokenStore.countUse lets no more through than there are uses, of any number of processes', async (t) => {
+  const directory = join(await temporaryDirectory(t), 'tokens')
+  const stores = [await DirectoryTokenStore.open(directory), await DirectoryTokenStore.open(directory)]
+  const hash = crypto.digest('sha256', new Uint8Array(1))
+  const uses = 5
+  const registration = { spiffeId: WEB.toString(), createdAtMs: NOW_MS, expiresAtMs: NOW_MS + DAY_MS, uses }
+  await stores[0]!.save(hash, registration)
+  assert.deepEqual(await stores[1]!.find(hash), registration)
+  const counted = await Promise.all(Array.from({ length: 30 }, (_, i) => stores[i % 2]!.countUse(hash, uses)))
+  assert.equal(counted.filter(Boolean).length, uses)
+  const again = await DirectoryTokenStore.open(directory)
+  assert.equal(await again.countUse(hash, uses), false, 'a restart forgets none')
+  assert.equal(await again.sweep(NOW_MS), 0)
+  assert.equal((await readdir(directory)).length, 1 + uses, 'what is registered keeps its uses')
+  await again.sweep(NOW_MS + DAY_MS + 1)
+  await again.sweep(NOW_MS + DAY_MS + 1)
+  assert.deepEqual(await readdir(directory), [])
+})

@@ -143,7 +143,7 @@ test('Issuer.issue refuses every request with one byte changed, truncated or too
   const refused = (bytes: Uint8Array, what: string): Promise<void> =>
     assert.rejects(
       issuer.issue(bytes, evidence, { nowMs: NOW_MS }),
-      (error) => error instanceof CaError && error.code === 'CA_CSR_INVALID',
+      (error) => error instanceof CaError && /^CA_CSR_(?:INVALID|KEY|SIGNATURE)$/.test(error.code),
       what,
     )
   for (let i = 0; i < csr.length; i++) {
@@ -157,14 +157,121 @@ test('Issuer.issue refuses every request with one byte changed, truncated or too
   await refused(concat(csr, new Uint8Array(1024 * 1024)), 'a megabyte')
 })
 
-test('Issuer.issue refuses a request for an RSA key', openssl(), async (t) => {
+test(
+  'Issuer.issue refuses a request for an RSA key, weak or not, and for a curve that is not certified',
+  openssl(),
+  async (t) => {
+    const { issuer, journal, token } = await memoryCa(NOW_MS)
+    const evidence = { kind: 'join-token', token: await token() } as const
+    for (const key of [
+      ['-newkey', 'rsa:1024'],
+      ['-newkey', 'rsa:2048'],
+      ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-521'],
+    ]) {
+      const csr = await opensslCsr(t, ...key)
+      await assert.rejects(issuer.issue(csr, evidence, { nowMs: NOW_MS }), {
+        code: 'CA_CSR_KEY',
+        message: /P-256/,
+      })
+    }
+    assert.deepEqual(
+      journal.entries.map((entry) => entry.kind === 'refused' && entry.code),
+      Array.from({ length: 3 }, () => 'CA_CSR_KEY'),
+    )
+  },
+)
+
+test('Issuer.issue refuses a request that another key has signed', async () => {
+  const { issuer, journal, token } = await memoryCa(NOW_MS)
+  const evidence = { kind: 'join-token', token: await token() } as const
+  const csr = createCsr(crypto.generateKey('ed25519'))
+  const other = createCsr(crypto.generateKey('ed25519'))
+  const forged = concat(csr.subarray(0, -64), other.subarray(-64))
+  await assert.rejects(issuer.issue(forged, evidence, { nowMs: NOW_MS }), { code: 'CA_CSR_SIGNATURE' })
+  const [entry] = journal.entries
+  assert.ok(entry?.kind === 'refused')
+  assert.deepEqual([entry.code, entry.spiffeId], ['CA_CSR_SIGNATURE', WEB.toString()])
+})
+
+test('Issuer.issue certifies keys of P-256, P-384 and Ed25519', async () => {
   const { issuer, token } = await memoryCa(NOW_MS)
   const evidence = { kind: 'join-token', token: await token() } as const
-  const csr = await opensslCsr(t, '-newkey', 'rsa:2048')
-  await assert.rejects(issuer.issue(csr, evidence, { nowMs: NOW_MS }), {
-    code: 'CA_CSR_INVALID',
-    message: /P-256/,
+  for (const kind of ['ec-p256', 'ec-p384', 'ed25519'] as const) {
+    const { chain } = await issuer.issue(createCsr(crypto.generateKey(kind)), evidence, { nowMs: NOW_MS })
+    assert.equal(chain[0].publicKey.kind, kind)
+  }
+})
+
+test('Issuer.issue takes a join token as often as it was made for, however many ask at once', async () => {
+  const { issuer, journal, token } = await memoryCa(NOW_MS)
+  const csr = createCsr(crypto.generateKey('ec-p256'))
+  for (const uses of [1, 3]) {
+    const evidence = { kind: 'join-token', token: await token(WEB, HOUR_MS, uses) } as const
+    const results = await Promise.allSettled(
+      Array.from({ length: 8 }, () => issuer.issue(csr, evidence, { nowMs: NOW_MS })),
+    )
+    assert.equal(results.filter(({ status }) => status === 'fulfilled').length, uses)
+    await assert.rejects(issuer.issue(csr, evidence, { nowMs: NOW_MS }), { code: 'CA_TOKEN_USED' })
+    const last = journal.entries.at(-1)
+    assert.ok(last?.kind === 'refused' && last.code === 'CA_TOKEN_USED')
+  }
+})
+
+test('Issuer.issue gives the lifetime that was asked for, within bounds', async () => {
+  const { issuer, token } = await memoryCa(NOW_MS, { maxSvidTtlMs: 4 * HOUR_MS })
+  const evidence = { kind: 'join-token', token: await token() } as const
+  const csr = createCsr(crypto.generateKey('ec-p256'))
+  for (const [ttlMs, given] of [
+    [undefined, HOUR_MS],
+    [2 * HOUR_MS, 2 * HOUR_MS],
+    [48 * HOUR_MS, 4 * HOUR_MS],
+    [1, 10_000],
+    [-5, 10_000],
+  ] as const) {
+    const { expiresAtMs } = await issuer.issue(csr, evidence, { nowMs: NOW_MS, ttlMs })
+    assert.equal(expiresAtMs, NOW_MS + given)
+  }
+})
+
+test('Issuer.issue holds an identity, and an address, to their rates, and records who went beyond', async () => {
+  const { authority, journal, tokens, token } = await memoryCa(NOW_MS)
+  const issuer = new Issuer({
+    authority,
+    journal,
+    attestors: { 'join-token': new JoinTokenAttestor({ crypto, store: tokens }) },
+    limits: {
+      certificatesPerIdentity: { atOnce: 2, perMinute: 60 },
+      requestsPerAddress: { atOnce: 4, perMinute: 60 },
+    },
   })
+  const csr = createCsr(crypto.generateKey('ec-p256'))
+  const web = { kind: 'join-token', token: await token() } as const
+  const other = await token(SpiffeId.parse('spiffe://example.org/other'))
+  const limited = { code: 'CA_RATE_LIMITED' }
+  const at = (ms: number, address: string) => ({ nowMs: NOW_MS + ms, address })
+  await issuer.issue(csr, web, at(0, 'a'))
+  await issuer.issue(csr, web, at(0, 'b'))
+  await assert.rejects(issuer.issue(csr, web, at(0, 'c')), limited)
+  await issuer.issue(csr, { kind: 'join-token', token: other }, at(0, 'c'))
+  await issuer.issue(csr, web, at(1_000, 'c'))
+  await assert.rejects(issuer.issue(csr, web, at(1_000, 'c')), limited)
+
+  for (let i = 0; i < 4; i++)
+    await assert.rejects(issuer.issue(csr, undefined, at(1_000, 'd')), { code: 'CA_NO_EVIDENCE' })
+  await assert.rejects(issuer.issue(csr, undefined, at(1_000, 'd')), limited)
+  const last = journal.entries.at(-1)
+  assert.ok(last?.kind === 'refused')
+  assert.match(last.reason, /^d asks more often/)
+})
+
+test('Issuer.issue refuses evidence of a kind that it was not told to take', async () => {
+  const { issuer, journal } = await memoryCa(NOW_MS)
+  const csr = createCsr(crypto.generateKey('ec-p256'))
+  for (const kind of ['oidc', 'kubernetes'] as const)
+    await assert.rejects(issuer.issue(csr, { kind, token: 'x' }, { nowMs: NOW_MS }), {
+      code: 'CA_EVIDENCE_UNSUPPORTED',
+    })
+  assert.equal(journal.entries.length, 2)
 })
 
 test('Issuer.issue refuses a request that names another identity', openssl(), async (t) => {

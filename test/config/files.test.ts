@@ -158,9 +158,104 @@ test('controllerConfigSchema fills in every default', () => {
     listen: { host: '127.0.0.1', port: 15_012 },
     stateDir: 'state',
     svidTtlMs: 3_600_000,
+    maxSvidTtlMs: 3_600_000,
     caTtlMs: 31_536_000_000,
+    attestation: { oidc: [], clockSkewMs: 60_000 },
+    limits: {
+      certificatesPerIdentity: { atOnce: 1_000, perMinute: 600 },
+      requestsPerAddress: { atOnce: 1_000, perMinute: 600 },
+    },
     log: { level: 'info' },
   })
+})
+
+const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
+
+test('controllerConfigSchema reads what proves workloads, with its defaults', () => {
+  const oidc =
+    '{ issuer: i, audience: a, jwksUrl: "https://i/keys", jwksCaFile: ca.pem, spiffeId: "spiffe://td/{+sub}" }'
+  const text = `${CONTROLLER_HEAD}spec: { trustDomain: td, stateDir: s, attestation: { kubernetes: {}, oidc: [${oidc}] } }`
+  const { attestation } = parseYaml(text, { file: 'c.yaml', schema: controllerConfigSchema })
+  assert.deepEqual(attestation, {
+    oidc: [
+      {
+        issuer: 'i',
+        audience: 'a',
+        algorithms: ['ES256', 'RS256'],
+        keys: { kind: 'url', url: 'https://i/keys', caFile: 'ca.pem' },
+        spiffeId: 'spiffe://td/{+sub}',
+        claims: {},
+      },
+    ],
+    kubernetes: {
+      audience: 'handfast',
+      apiServer: 'https://kubernetes.default.svc',
+      caFile: `${SERVICE_ACCOUNT}/ca.crt`,
+      tokenFile: `${SERVICE_ACCOUNT}/token`,
+      checkPods: true,
+    },
+    clockSkewMs: 60_000,
+  })
+})
+
+test('controllerConfigSchema says precisely what is wrong with attestation', () => {
+  const issuer = (fields: string): string =>
+    `{ trustDomain: td, stateDir: s, attestation: { oidc: [{ issuer: i, audience: a, ${fields} }] } }`
+  const first = (fields: string): string => controllerProblems(issuer(fields))[0]!.replace(/^\S+ /, '')
+  const id = 'spiffeId: "spiffe://td/a"'
+  for (const [fields, problem] of [
+    [id, 'spec.attestation.oidc[0].jwksFile: expected this or jwksUrl, got neither'],
+    [
+      `${id}, jwksFile: f, jwksUrl: "https://i"`,
+      'spec.attestation.oidc[0].jwksFile: expected this or jwksUrl, got both',
+    ],
+    [`${id}, jwksUrl: "http://i"`, 'spec.attestation.oidc[0].jwksUrl: expected an https URL, got "http://i"'],
+    [
+      `${id}, jwksFile: f, jwksCaFile: c`,
+      'spec.attestation.oidc[0].jwksCaFile: expected nothing, because no jwksUrl is fetched, got "c"',
+    ],
+    [
+      'spiffeId: "spiffe://other/{sub}", jwksFile: f',
+      'spec.attestation.oidc[0].spiffeId: expected a SPIFFE ID of the trust domain td, got "spiffe://other/{sub}"',
+    ],
+  ] as const)
+    assert.equal(first(fields), problem)
+  for (const spiffeId of [
+    'spiffe://{td}/a',
+    'spiffe://td',
+    'spiffe://td/{a',
+    'spiffe://td/a b',
+    'spiffe://td/{}',
+  ])
+    assert.match(
+      first(`spiffeId: "${spiffeId}", jwksFile: f`),
+      /spiffeId: expected a SPIFFE ID in whose path/,
+    )
+  for (const algorithm of ['none', 'HS256', 'RS512'])
+    assert.match(first(`${id}, jwksFile: f, algorithms: [${algorithm}]`), /algorithms\[0\]: expected/)
+  assert.match(first(`${id}, jwksFile: f, algorithms: []`), /algorithms: expected at least one/)
+})
+
+test('proxyConfigSchema wants one proof, and no more', () => {
+  const controller = (fields: string): string =>
+    `controller: { address: "c:15012", trustBundleFile: root.pem${fields} }`
+  const among = 'one of joinTokenFile, oidcTokenFile, serviceAccountTokenFile'
+  for (const [fields, problem] of [
+    ['', `spec.controller.joinTokenFile: expected ${among}, got none`],
+    [
+      ', joinTokenFile: a, oidcTokenFile: b',
+      `spec.controller.oidcTokenFile: expected ${among}, got joinTokenFile and oidcTokenFile`,
+    ],
+  ] as const)
+    assert.deepEqual(
+      proxyProblems(['trustDomain: td', controller(fields), `inbound: ${INBOUND}`]).map((line) =>
+        line.replace(/^\S+ /, ''),
+      ),
+      [problem],
+    )
+  const text = `${PROXY_HEAD}spec: { trustDomain: td, ${controller(', serviceAccountTokenFile: t')}, inbound: ${INBOUND} }`
+  const config = parseYaml(text, { file: 'p.yaml', schema: proxyConfigSchema })
+  assert.equal(config.controller.serviceAccountTokenFile, 't')
 })
 
 test('controllerConfigSchema refuses lifetimes out of bounds or proportion', () => {
@@ -173,4 +268,12 @@ test('controllerConfigSchema refuses lifetimes out of bounds or proportion', () 
   assert.deepEqual(controllerProblems('{ trustDomain: td, stateDir: s, svidTtl: 1h, caTtl: 119m }'), [
     'c.yaml:3:59 spec.caTtl: expected at least twice spec.svidTtl, which is 1h, got 1h59m',
   ])
+  assert.deepEqual(
+    controllerProblems('{ trustDomain: td, stateDir: s, svidTtl: 1h, maxSvidTtl: 30m, caTtl: 2h }'),
+    ['c.yaml:3:64 spec.maxSvidTtl: expected at least spec.svidTtl, which is 1h, got 30m'],
+  )
+  assert.deepEqual(
+    controllerProblems('{ trustDomain: td, stateDir: s, svidTtl: 1h, maxSvidTtl: 3h, caTtl: 5h }'),
+    ['c.yaml:3:75 spec.caTtl: expected at least twice spec.maxSvidTtl, which is 3h, got 5h'],
+  )
 })

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import test from 'node:test'
 import { ControlError } from '../../src/control/errors.ts'
 import { SpiffeId } from '../../src/identity/spiffe-id.ts'
+import { systemTimers } from '../../src/control/timers.ts'
 import { anyCsr, clientOf, startControlPlane } from '../support/control-plane.ts'
 import { memoryCa, WEB } from '../support/memory-ca.ts'
 import { TrustBundles } from '../../src/identity/trust-bundle.ts'
@@ -27,6 +28,40 @@ test('ControlClient.issueSvid gets a certificate for a join token over a connect
   assert.equal(chain.length, 2)
   assert.deepEqual(bundles.lookup('example.org')!.anchors[0]!.der, plane.ca.authority.bundle.anchors[0]!.der)
   assert.ok(Math.abs(clockSkewMs) < 1_000, `${clockSkewMs}`)
+})
+
+test('ControlClient.issueSvid tells its time, and the controller warns of a clock that is far off', async (t) => {
+  const plane = await startControlPlane(t)
+  const at = async (aheadMs: number): Promise<number> => {
+    const timers = { ...systemTimers, nowMs: () => Date.now() + aheadMs }
+    const client = clientOf(plane, { timers })
+    return (await client.issueSvid({ csr: anyCsr(), joinToken: await plane.ca.token() })).clockSkewMs
+  }
+  assert.ok(Math.abs(await at(0)) < 10_000)
+  assert.equal(plane.log.named('The clock of a caller differs').length, 0)
+  assert.ok(Math.abs((await at(3_600_000)) + 3_600_000) < 10_000)
+  const [line] = plane.log.named('The clock of a caller differs')
+  assert.equal(line?.fields['spiffeId'], WEB.toString())
+  assert.ok(Math.abs(Number(line?.fields['clientBehindMs']) + 3_600_000) < 10_000)
+  assert.match(String(line?.fields['from']), /^127\.0\.0\.1:\d+$/)
+})
+
+test('ControlClient.issueSvid carries each kind of token to the attestor of its kind', async (t) => {
+  const seen: unknown[] = []
+  const attestor = (kind: string) => ({
+    attest: ({ token }: { readonly token: string }) => {
+      seen.push([kind, token])
+      return Promise.resolve({ id: WEB, proof: kind })
+    },
+  })
+  const attestors = { oidc: attestor('oidc'), kubernetes: attestor('kubernetes') }
+  const plane = await startControlPlane(t, { ca: await memoryCa(Date.now(), { attestors }) })
+  await clientOf(plane).issueSvid({ csr: anyCsr(), oidcToken: 'of an issuer' })
+  await clientOf(plane).issueSvid({ csr: anyCsr(), serviceAccountToken: 'of a service account' })
+  assert.deepEqual(seen, [
+    ['oidc', 'of an issuer'],
+    ['kubernetes', 'of a service account'],
+  ])
 })
 
 test('ControlClient.issueSvid renews with the certificate of its connection alone', async (t) => {

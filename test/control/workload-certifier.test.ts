@@ -16,7 +16,7 @@ function certifier(
   return workloadCertifier({
     client: clientOf(plane, { credential: () => svid }),
     current: () => svid,
-    joinToken: () => Promise.resolve(token),
+    token: () => Promise.resolve(token === undefined ? undefined : { joinToken: token }),
     timers: { ...systemTimers, nowMs: () => nowMs },
   })
 }
@@ -61,8 +61,8 @@ test('workloadCertifier tells both reasons when neither proof is accepted', asyn
   const expired = await plane.ca.token(WEB, 1)
   await assert.rejects(certifier(plane, foreign, expired)(anyCsr()), (error) => {
     assert.ok(error instanceof ControlError)
-    assert.match(error.message, /not available: .*; and with the join token: .*CA_TOKEN_EXPIRED/)
+    assert.match(error.message, /not available: .*; and with the token: .*CA_TOKEN_EXPIRED/)
     return true
   })
-  await assert.rejects(certifier(plane, undefined, undefined)(anyCsr()), { message: /no join token/ })
+  await assert.rejects(certifier(plane, undefined, undefined)(anyCsr()), { message: /no token/ })
 })

@@ -1,4 +1,5 @@
-import { type Attestors, Issuer } from '../../src/ca/issuer.ts'
+import type { Attestors } from '../../src/ca/attestation.ts'
+import { Issuer } from '../../src/ca/issuer.ts'
 import { CertificateAuthority, type CertificateAuthorityOptions } from '../../src/ca/authority.ts'
 import { CaError } from '../../src/ca/errors.ts'
 import { createJoinToken } from '../../src/ca/join-token.ts'
@@ -52,6 +53,7 @@ export class MemoryCaStore implements CaStore {
 /** Keeps registrations for as long as the test. */
 class MemoryTokenStore implements TokenStore {
   readonly registrations: Map<string, TokenRegistration> = new Map()
+  readonly #uses = new Map<string, number>()
 
   save(tokenSha256: Uint8Array, registration: TokenRegistration): Promise<void> {
     this.registrations.set(tokenSha256.toHex(), registration)
@@ -60,6 +62,12 @@ class MemoryTokenStore implements TokenStore {
 
   find(tokenSha256: Uint8Array): Promise<TokenRegistration | undefined> {
     return Promise.resolve(this.registrations.get(tokenSha256.toHex()))
+  }
+
+  countUse(tokenSha256: Uint8Array, uses: number): Promise<boolean> {
+    const before = this.#uses.get(tokenSha256.toHex()) ?? 0
+    if (before < uses) this.#uses.set(tokenSha256.toHex(), before + 1)
+    return Promise.resolve(before < uses)
   }
 
   sweep(expiredBeforeMs: number): Promise<number> {
@@ -94,7 +102,7 @@ export interface MemoryCa {
   readonly tokens: MemoryTokenStore
   readonly store: MemoryCaStore
   /** A new token for `id`. */
-  readonly token: (id?: SpiffeId, ttlMs?: number) => Promise<string>
+  readonly token: (id?: SpiffeId, ttlMs?: number, uses?: number) => Promise<string>
 }
 
 export async function memoryCa(
@@ -119,7 +127,7 @@ export async function memoryCa(
     journal,
     tokens,
     store,
-    token: async (id = WEB, ttlMs = DAY_MS) =>
-      (await createJoinToken(id, { crypto, store: tokens, nowMs, ttlMs })).text,
+    token: async (id = WEB, ttlMs = DAY_MS, uses?: number) =>
+      (await createJoinToken(id, { crypto, store: tokens, nowMs, ttlMs, uses })).text,
   }
 }

@@ -64,7 +64,7 @@ export function admission({
       peer === undefined ? setTimeout(() => stream.destroy(), ANONYMOUS_CONNECTION_MS).unref() : undefined
     stream.on('error', (error) => log.debug('Connection broke off', { from, error }))
     log.debug('Connection accepted', { from, peer: peer?.name })
-    server.acceptConnection(stream, peer && connectionPeer(peer))
+    server.acceptConnection(stream, peer && connectionPeer(peer), from)
     await new Promise((resolve) => stream.once('close', resolve))
     clearTimeout(limit)
   }

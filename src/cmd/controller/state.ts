@@ -15,6 +15,7 @@ import type { CryptoProvider } from '../../crypto/provider.ts'
 import { writeTrustBundle } from './rotation.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { STATE_FILES } from './state-files.ts'
+import { tokenAttestors } from './token-attestors.ts'
 import { controllerId } from '../../config/proxy-config.ts'
 import { SpiffeId } from '../../identity/spiffe-id.ts'
 
@@ -36,7 +37,7 @@ export interface ControllerState extends AsyncDisposable {
  * @throws CaError
  */
 export async function openState(
-  { stateDir, trustDomain, svidTtlMs, caTtlMs }: ControllerConfig,
+  { stateDir, trustDomain, svidTtlMs, maxSvidTtlMs, caTtlMs, attestation, limits }: ControllerConfig,
   { crypto, log }: { readonly crypto: CryptoProvider; readonly log: Logger },
 ): Promise<ControllerState> {
   await using opened = new AsyncDisposableStack()
@@ -59,6 +60,7 @@ export async function openState(
       trustDomain,
       intermediateTtlMs: caTtlMs,
       svidTtlMs,
+      maxSvidTtlMs,
       onEvent: (event) => logAuthorityEvent(event, log),
     },
     { nowMs: Date.now() },
@@ -86,8 +88,10 @@ export async function openState(
     attestors: {
       'join-token': new JoinTokenAttestor({ crypto, store: tokens }),
       'peer-svid': new PeerSvidAttestor(),
+      ...tokenAttestors(attestation, { crypto, trustDomain }),
     },
     journal,
+    limits,
     reserved: SpiffeId.parse(controllerId(trustDomain)),
   })
   const resources = opened.move()

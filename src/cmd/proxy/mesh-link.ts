@@ -19,7 +19,7 @@ import { NodeConnection } from '../../net/node-connection.ts'
 import { secureClient } from '../../net/secure-connection.ts'
 import type { MeshViews } from '../../proxy/mesh-view.ts'
 import type { Logger } from '../../telemetry/log.ts'
-import { readJoinToken, type ProxySettings } from './settings.ts'
+import { readToken, type ProxySettings } from './settings.ts'
 
 /** Renewals that the controller asks for are spread over so much time: a large mesh makes hundreds of requests a second of it. */
 const DEMANDED_RENEWAL_MS = 10_000
@@ -60,7 +60,7 @@ export class MeshLink implements Disposable {
       issue: workloadCertifier({
         client: this.#client,
         current: () => this.#identity.current(),
-        joinToken: () => readJoinToken(settings.config),
+        token: () => readToken(settings.config),
         timers: systemTimers,
       }),
       timers: systemTimers,

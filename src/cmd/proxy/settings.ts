@@ -1,3 +1,4 @@
+import type { IssueRequest } from '../../control/client.ts'
 import { formatAddress } from '../../config/address.ts'
 import { ConfigError } from '../../config/errors.ts'
 import { parseYaml } from '../../config/parse.ts'
@@ -32,15 +33,29 @@ export async function readProxySettings(
     readTrustBundlePem(config.trustDomain, pem),
   )
   // It is read again for each use; here only so that a mistake shows at once.
-  await readJoinToken(config)
+  await readToken(config)
   return { file, config, bundles: TrustBundles.of(bundle) }
 }
 
-/** The join token as it is in its file now. @throws ConfigError */
-export async function readJoinToken({ controller }: ProxyConfig): Promise<string> {
-  const file: NamedFile = { path: controller.joinTokenFile, field: 'spec.controller.joinTokenFile' }
-  const token = (await readSecretFile(file)).trim()
-  return parseContents(file, 'a join token', () => {
+/** The token as it is in its file now. @throws ConfigError */
+export async function readToken({ controller }: ProxyConfig): Promise<Omit<IssueRequest, 'csr'>> {
+  const { joinTokenFile, oidcTokenFile, serviceAccountTokenFile } = controller
+  if (joinTokenFile !== undefined) {
+    const file = { path: joinTokenFile, field: 'spec.controller.joinTokenFile' }
+    return { joinToken: tokenIn(file, await readSecretFile(file)) }
+  }
+  // Kubernetes and build systems write these, with permissions of their own choice.
+  if (oidcTokenFile !== undefined) {
+    const file = { path: oidcTokenFile, field: 'spec.controller.oidcTokenFile' }
+    return { oidcToken: tokenIn(file, await readOperatorFile(file)) }
+  }
+  const file = { path: serviceAccountTokenFile ?? '', field: 'spec.controller.serviceAccountTokenFile' }
+  return { serviceAccountToken: tokenIn(file, await readOperatorFile(file)) }
+}
+
+function tokenIn(file: NamedFile, contents: string): string {
+  const token = contents.trim()
+  return parseContents(file, 'a token', () => {
     if (/^[\x21-\x7e]+$/.test(token)) return token
     throw new Error(token === '' ? 'the file is empty' : 'there is white space in it')
   })

@@ -8,15 +8,15 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file handfast.proto.
  */
 export const file_handfast: GenFile = /*@__PURE__*/
-  fileDesc("Cg5oYW5kZmFzdC5wcm90bxILaGFuZGZhc3QudjEiMwoQSXNzdWVTdmlkUmVxdWVzdBILCgNjc3IYASABKAwSEgoKam9pbl90b2tlbhgCIAEoCSLAAQoRSXNzdWVTdmlkUmVzcG9uc2USGQoRY2VydGlmaWNhdGVfY2hhaW4YASADKAwSLwoNdHJ1c3RfYnVuZGxlcxgCIAMoCzIYLmhhbmRmYXN0LnYxLlRydXN0QnVuZGxlEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3NlcnZlcl90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI0CgtUcnVzdEJ1bmRsZRIUCgx0cnVzdF9kb21haW4YASABKAkSDwoHYW5jaG9ycxgCIAMoDCKKAQoPU25hcHNob3RSZXF1ZXN0EisKCXN1YnNjcmliZRgBIAEoCzIWLmhhbmRmYXN0LnYxLlN1YnNjcmliZUgAEh8KA2FjaxgCIAEoCzIQLmhhbmRmYXN0LnYxLkFja0gAEiEKBG5hY2sYAyABKAsyES5oYW5kZmFzdC52MS5OYWNrSABCBgoEa2luZCJICglTdWJzY3JpYmUSDAoEbm9kZRgBIAEoCRItCgdjdXJyZW50GAIgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uIjQKA0FjaxItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uIkUKBE5hY2sSLQoHdmVyc2lvbhgBIAEoCzIcLmhhbmRmYXN0LnYxLlNuYXBzaG90VmVyc2lvbhIOCgZyZWFzb24YAiABKAkiMAoPU25hcHNob3RWZXJzaW9uEg0KBWVwb2NoGAEgASgJEg4KBm51bWJlchgCIAEoDSKpAQoIU25hcHNob3QSLQoHdmVyc2lvbhgBIAEoCzIcLmhhbmRmYXN0LnYxLlNuYXBzaG90VmVyc2lvbhIvCg10cnVzdF9idW5kbGVzGAIgAygLMhguaGFuZGZhc3QudjEuVHJ1c3RCdW5kbGUSEAoIcG9saWNpZXMYAyABKAwSFwoPcG9saWN5X3JldmlzaW9uGAQgASgJEhIKCnNpZ25lcl9rZXkYBSABKAwyYAoSQ2VydGlmaWNhdGVTZXJ2aWNlEkoKCUlzc3VlU3ZpZBIdLmhhbmRmYXN0LnYxLklzc3VlU3ZpZFJlcXVlc3QaHi5oYW5kZmFzdC52MS5Jc3N1ZVN2aWRSZXNwb25zZTJdCg9TbmFwc2hvdFNlcnZpY2USSgoPU3RyZWFtU25hcHNob3RzEhwuaGFuZGZhc3QudjEuU25hcHNob3RSZXF1ZXN0GhUuaGFuZGZhc3QudjEuU25hcHNob3QoATABYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("Cg5oYW5kZmFzdC5wcm90bxILaGFuZGZhc3QudjEipgEKEElzc3VlU3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhQKCmpvaW5fdG9rZW4YAiABKAlIABIUCgpvaWRjX3Rva2VuGAMgASgJSAASHwoVc2VydmljZV9hY2NvdW50X3Rva2VuGAQgASgJSAASLwoLY2xpZW50X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgcKBXByb29mIvIBChFJc3N1ZVN2aWRSZXNwb25zZRIZChFjZXJ0aWZpY2F0ZV9jaGFpbhgBIAMoDBIvCg10cnVzdF9idW5kbGVzGAIgAygLMhguaGFuZGZhc3QudjEuVHJ1c3RCdW5kbGUSLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLc2VydmVyX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDWNsaWVudF9iZWhpbmQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iNAoLVHJ1c3RCdW5kbGUSFAoMdHJ1c3RfZG9tYWluGAEgASgJEg8KB2FuY2hvcnMYAiADKAwiigEKD1NuYXBzaG90UmVxdWVzdBIrCglzdWJzY3JpYmUYASABKAsyFi5oYW5kZmFzdC52MS5TdWJzY3JpYmVIABIfCgNhY2sYAiABKAsyEC5oYW5kZmFzdC52MS5BY2tIABIhCgRuYWNrGAMgASgLMhEuaGFuZGZhc3QudjEuTmFja0gAQgYKBGtpbmQiSAoJU3Vic2NyaWJlEgwKBG5vZGUYASABKAkSLQoHY3VycmVudBgCIAEoCzIcLmhhbmRmYXN0LnYxLlNuYXBzaG90VmVyc2lvbiI0CgNBY2sSLQoHdmVyc2lvbhgBIAEoCzIcLmhhbmRmYXN0LnYxLlNuYXBzaG90VmVyc2lvbiJFCgROYWNrEi0KB3ZlcnNpb24YASABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24SDgoGcmVhc29uGAIgASgJIjAKD1NuYXBzaG90VmVyc2lvbhINCgVlcG9jaBgBIAEoCRIOCgZudW1iZXIYAiABKA0iqQEKCFNuYXBzaG90Ei0KB3ZlcnNpb24YASABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24SLwoNdHJ1c3RfYnVuZGxlcxgCIAMoCzIYLmhhbmRmYXN0LnYxLlRydXN0QnVuZGxlEhAKCHBvbGljaWVzGAMgASgMEhcKD3BvbGljeV9yZXZpc2lvbhgEIAEoCRISCgpzaWduZXJfa2V5GAUgASgMMmAKEkNlcnRpZmljYXRlU2VydmljZRJKCglJc3N1ZVN2aWQSHS5oYW5kZmFzdC52MS5Jc3N1ZVN2aWRSZXF1ZXN0Gh4uaGFuZGZhc3QudjEuSXNzdWVTdmlkUmVzcG9uc2UyXQoPU25hcHNob3RTZXJ2aWNlEkoKD1N0cmVhbVNuYXBzaG90cxIcLmhhbmRmYXN0LnYxLlNuYXBzaG90UmVxdWVzdBoVLmhhbmRmYXN0LnYxLlNuYXBzaG90KAEwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message handfast.v1.IssueSvidRequest
@@ -30,11 +30,40 @@ export type IssueSvidRequest = Message<"handfast.v1.IssueSvidRequest"> & {
   csr: Uint8Array;
 
   /**
-   * Proves who the caller is. Empty: the client certificate of the connection does.
+   * Proves who the caller is. None: the client certificate of the connection does.
    *
-   * @generated from field: string join_token = 2;
+   * @generated from oneof handfast.v1.IssueSvidRequest.proof
    */
-  joinToken: string;
+  proof: {
+    /**
+     * @generated from field: string join_token = 2;
+     */
+    value: string;
+    case: "joinToken";
+  } | {
+    /**
+     * Of an OpenID Connect issuer that the controller trusts.
+     *
+     * @generated from field: string oidc_token = 3;
+     */
+    value: string;
+    case: "oidcToken";
+  } | {
+    /**
+     * Of the caller's Kubernetes service account.
+     *
+     * @generated from field: string service_account_token = 4;
+     */
+    value: string;
+    case: "serviceAccountToken";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The caller's clock when it asked.
+   *
+   * @generated from field: google.protobuf.Timestamp client_time = 5;
+   */
+  clientTime?: Timestamp | undefined;
 };
 
 /**
@@ -71,6 +100,14 @@ export type IssueSvidResponse = Message<"handfast.v1.IssueSvidResponse"> & {
    * @generated from field: google.protobuf.Timestamp server_time = 4;
    */
   serverTime?: Timestamp | undefined;
+
+  /**
+   * How far the caller's clock was behind the controller's when the request came, less than nothing if it was ahead. What
+   * the request took on its way counts in. Absent unless the caller told its time.
+   *
+   * @generated from field: google.protobuf.Duration client_behind = 5;
+   */
+  clientBehind?: Duration | undefined;
 };
 
 /**
@@ -285,7 +322,7 @@ export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
  */
 export const CertificateService: GenService<{
   /**
-   * The one call that a connection without client certificate may make, and then only with a join token.
+   * The one call that a connection without client certificate may make, and then only with a token.
    *
    * @generated from rpc handfast.v1.CertificateService.IssueSvid
    */

@@ -1,0 +1,113 @@
+import { expandIdTemplate } from '../config/id-template.ts'
+import { CryptoError } from '../crypto/errors.ts'
+import { isJwsAlgorithm, type Jws, type JwsAlgorithm, parseJws, suits, verifyJws } from '../crypto/jws.ts'
+import { SpiffeId } from '../identity/spiffe-id.ts'
+import type { AttestedCaller, Attestor, Evidence } from './attestation.ts'
+import { CaError } from './errors.ts'
+import type { KeySet } from './key-set.ts'
+import { checkClaims, type Claims } from './token-claims.ts'
+
+/** An issuer whose word is taken. */
+export interface TrustedIssuer {
+  /** As tokens have it in `iss`. */
+  readonly issuer: string
+  /** What tokens must be for. */
+  readonly audience: string
+  readonly algorithms: readonly JwsAlgorithm[]
+  readonly keys: Pick<KeySet, 'find'>
+  /** Makes a SPIFFE ID of claims (id-template.ts). */
+  readonly spiffeId: string
+  /** What tokens must claim beside. */
+  readonly claims: Readonly<Record<string, string>>
+}
+
+/** So much of a subject goes into the journal: OpenID Connect Core §2 allows no more. */
+const MAX_SUBJECT_CHARACTERS = 255
+
+/** Without a key id any may have signed; a set with more is there to make work. */
+const MAX_KEYS_TRIED = 16
+
+/** Proves a caller by a signed token (RFC 7519, RFC 8725) of an issuer that the operator trusts. */
+export class OidcAttestor implements Attestor<'oidc'> {
+  readonly #issuers: ReadonlyMap<string, TrustedIssuer>
+  readonly #clockSkewMs: number
+
+  constructor({
+    issuers,
+    clockSkewMs,
+  }: {
+    readonly issuers: readonly TrustedIssuer[]
+    readonly clockSkewMs: number
+  }) {
+    this.#issuers = new Map(issuers.map((issuer) => [issuer.issuer, issuer]))
+    this.#clockSkewMs = clockSkewMs
+  }
+
+  /** @throws CaError CA_TOKEN_…, CA_ATTESTATION_UNAVAILABLE */
+  async attest(
+    { token }: Extract<Evidence, { kind: 'oidc' }>,
+    { nowMs }: { readonly nowMs: number },
+  ): Promise<AttestedCaller> {
+    const jws = parse(token)
+    const { iss, sub } = jws.claims
+    const issuer = typeof iss === 'string' ? this.#issuers.get(iss) : undefined
+    if (issuer === undefined)
+      throw new CaError(
+        'CA_TOKEN_ISSUER',
+        `The token comes from ${JSON.stringify(iss)}, which is not trusted`,
+      )
+    await checkSignature(jws, issuer, nowMs)
+    checkClaims(jws.claims, { nowMs, clockSkewMs: this.#clockSkewMs, audience: issuer.audience })
+    checkRequired(jws.claims, issuer.claims)
+    const subject = JSON.stringify(String(sub).slice(0, MAX_SUBJECT_CHARACTERS))
+    return { id: identityOf(jws.claims, issuer), proof: `oidc:${issuer.issuer} ${subject}` }
+  }
+}
+
+function parse(token: string): Jws {
+  try {
+    return parseJws(token)
+  } catch (cause) {
+    if (!(cause instanceof CryptoError)) throw cause
+    throw new CaError('CA_TOKEN_MALFORMED', cause.message, { cause })
+  }
+}
+
+async function checkSignature(
+  jws: Jws,
+  { issuer, algorithms, keys }: TrustedIssuer,
+  nowMs: number,
+): Promise<void> {
+  const { algorithm, keyId } = jws
+  if (!isJwsAlgorithm(algorithm) || !algorithms.includes(algorithm))
+    throw new CaError(
+      'CA_TOKEN_ALGORITHM',
+      `The token is signed with ${JSON.stringify(algorithm)}, and ${issuer} may use ${algorithms.join(', ')}`,
+    )
+  const candidates = (await keys.find(keyId, nowMs)).filter((key) => suits(key, algorithm))
+  if (candidates.length === 0)
+    throw new CaError(
+      'CA_TOKEN_KEY',
+      `The token names the key ${JSON.stringify(keyId)}, and ${issuer} publishes none of that name for ${algorithm}`,
+    )
+  if (candidates.slice(0, MAX_KEYS_TRIED).some((key) => verifyJws(jws, key))) return
+  throw new CaError('CA_TOKEN_SIGNATURE', `The token is not signed by the key of ${issuer} that it names`)
+}
+
+function checkRequired(claims: Claims, required: Readonly<Record<string, string>>): void {
+  for (const [name, wanted] of Object.entries(required)) {
+    const value = Object.hasOwn(claims, name) ? claims[name] : undefined
+    if (value !== wanted)
+      throw new CaError(
+        'CA_TOKEN_CLAIMS',
+        `The token's ${name} is ${JSON.stringify(value)}, expected ${JSON.stringify(wanted)}`,
+      )
+  }
+}
+
+function identityOf(claims: Claims, { spiffeId }: TrustedIssuer): SpiffeId {
+  const expanded = expandIdTemplate(spiffeId, claims)
+  if ('problem' in expanded)
+    throw new CaError('CA_TOKEN_CLAIMS', `The token proves no identity ${spiffeId}: ${expanded.problem}`)
+  return SpiffeId.parse(expanded.id)
+}
