@@ -116,7 +116,7 @@ test('handfast proxy refuses files that are missing, open to others or not what 
   assert.match(await refusal(), /CONFIG_INSECURE_PERMISSIONS: .*token spec\.controller\.joinTokenFile/)
   await writeFile(join(directory, 'token'), '')
   await chmod(join(directory, 'token'), 0o600)
-  assert.match(await refusal(), /expected a join token, got something else: the file is empty/)
+  assert.match(await refusal(), /expected a token, got something else: the file is empty/)
   await writeFile(join(directory, 'bundle.pem'), 'no certificate')
   assert.match(await refusal(), /bundle\.pem spec\.controller\.trustBundleFile: expected certificates/)
   assert.equal((await runCli(t, ['proxy'])).code, 2)

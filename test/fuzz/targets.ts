@@ -11,6 +11,7 @@ import { sessionTargets } from './targets/sessions.ts'
 import { textTargets } from './targets/texts.ts'
 import { tlsMessageTargets } from './targets/tls-messages.ts'
 import { tlsRecordTargets } from './targets/tls-records.ts'
+import { tokenTargets } from './targets/tokens.ts'
 
 /** Every target; what they need is minted and run first, so that nothing is read from files. */
 export async function fuzzTargets(): Promise<readonly FuzzTarget[]> {
@@ -27,6 +28,7 @@ export async function fuzzTargets(): Promise<readonly FuzzTarget[]> {
     ...identityTargets(workloads),
     ...sessionTargets(workloads),
     ...textTargets(),
+    ...tokenTargets(),
     ...policyTargets(workloads),
   ]
 }
