@@ -71,7 +71,7 @@ function journalTargets(): readonly FuzzTarget[] {
   let state = EMPTY_JOURNAL
   const lines: string[] = []
   for (const reason of ['one', 'Zürich', '"quoted"']) {
-    const leaf = encodeLeaf(state.frontier.size, { kind: 'refused', ...{ reason } })
+    const leaf = encodeLeaf(state.frontier.size, entryOf(reason))
     const added = addEntry(state, leaf, crypto)
     const { frontier } = added.state
     const head = signTreeHead({ size: frontier.size, root: rootOf(frontier, crypto), timeMs: 1 }, key)
@@ -111,4 +111,8 @@ function journalTargets(): readonly FuzzTarget[] {
         }, CaError),
     },
   ]
+}
+
+function entryOf(reason: string) {
+  return { kind: 'refused', reason }
 }
