@@ -2,6 +2,7 @@ import type { Certificate } from '../pki/certificate.ts'
 import { bridgeOf, isBridged } from './bridge.ts'
 import { CaError } from './errors.ts'
 import {
+  adoptGeneration,
   type AuthorityContext,
   createGeneration,
   discardGeneration,
@@ -10,6 +11,7 @@ import {
   loadGeneration,
   maintainGeneration,
 } from './generation.ts'
+import type { OperatorAuthority } from './operator-authority.ts'
 import {
   initialRotation,
   prepareObstacle,
@@ -26,6 +28,11 @@ import { slotOf } from './store.ts'
 export interface AuthoritiesOptions extends GenerationOptions {
   /** How long an SVID lives. */
   readonly svidTtlMs: number
+  /**
+   * Reads what an operator brings along, for a store that has nothing yet. What is stored already needs no such files:
+   * they may be about to be exchanged. @default an authority of our own
+   */
+  readonly operator?: () => Promise<OperatorAuthority | undefined>
 }
 
 /**
@@ -126,10 +133,11 @@ export class Authorities {
   /**
    * Makes the next authority and begins a rotation to it.
    *
+   * @param authority brought along by an operator. @default one of our own
    * @param now asked when nothing is signed any more that could still be under way
    * @throws CaError CA_STORE_IO
    */
-  prepare(now: () => AuthorityContext): Promise<RotationOutcome> {
+  prepare(now: () => AuthorityContext, authority?: OperatorAuthority): Promise<RotationOutcome> {
     return this.#exclusively(async () => {
       const context = now()
       const obstacle = prepareObstacle(this.#state)
@@ -137,7 +145,10 @@ export class Authorities {
       const { crypto, trustDomain } = this.#options
       const predecessor = this.generation(this.#state.current)
       const number = this.#state.highest + 1
-      const next = await createGeneration(number, this.#options, { ...context, predecessor })
+      const next =
+        authority === undefined
+          ? await createGeneration(number, this.#options, { ...context, predecessor })
+          : await adoptGeneration(number, this.#options, { ...context, predecessor, authority })
       const bridged = await isBridged(next, {
         anchor: predecessor.root.certificate,
         trustDomain,
@@ -210,5 +221,8 @@ async function firstGeneration(
       'CA_STORE_CORRUPT',
       `The store lacks its ${slotOf('root', number)}; restore the root from a backup, or empty the store to begin a new trust domain`,
     )
-  return createGeneration(number, options, context)
+  const operator = await options.operator?.()
+  return operator === undefined
+    ? createGeneration(number, options, context)
+    : adoptGeneration(number, options, { ...context, authority: operator })
 }

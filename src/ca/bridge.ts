@@ -21,7 +21,8 @@ export async function bridgeFrom(
   { root: { certificate: issuer, key: signingKey } }: Generation,
   root: Certificate,
 ): Promise<Certificate | undefined> {
-  if (signingKey === undefined) return undefined
+  // The same root needs no bridge to itself.
+  if (signingKey === undefined || equalBytes(issuer.der, root.der)) return undefined
   return issueCertificate(
     {
       publicKey: root.publicKey,

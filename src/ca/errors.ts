@@ -29,6 +29,8 @@ export const CA_ERROR_CODES = {
     'The time is outside the validity of the intermediate certificate, or too near its end',
   CA_ISSUED_INVALID:
     'A certificate that was just signed did not pass our own verification; it was not handed out',
+  CA_OPERATOR_AUTHORITY:
+    'The certificate authority that the operator has configured cannot sign for the trust domain',
   CA_ROTATION_STAGE: 'The rotation is not at a stage from which this step can be taken',
   CA_ROTATION_WAITS:
     'The step would cut workloads off: some have yet to acknowledge, to renew or to come back',

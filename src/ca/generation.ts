@@ -7,6 +7,7 @@ import { intermediateTemplate, issueCertificate, rootTemplate } from '../pki/iss
 import { validatePath } from '../pki/path.ts'
 import { bridgeFrom } from './bridge.ts'
 import { CaError } from './errors.ts'
+import type { OperatorAuthority } from './operator-authority.ts'
 import { type AuthoritySlot, type CaStore, slotOf, type StoredAuthority } from './store.ts'
 
 /** A certificate authority that can sign. */
@@ -74,7 +75,7 @@ export async function loadGeneration(
   const slot = slotOf('intermediate', number)
   const stored = await options.store.load(slot)
   if (stored === undefined) return withNewIntermediate({ number, root, chain: [] }, options, context)
-  const chain = readChain(slot, stored)
+  const chain = readChain(slot, stored).filter(({ der }) => !equalBytes(der, root.certificate.der))
   const intermediate = readAuthority(slot, stored, options.crypto)
   const generation: Generation = { number, root, intermediate, chain }
   if (isWorn(intermediate.certificate, context.nowMs) && root.key !== undefined)
@@ -114,6 +115,35 @@ export async function createGeneration(
 }
 
 /**
+ * Makes and stores a generation of an authority that an operator brings along, judged already. Of a root we sign the
+ * intermediates ourselves; the root of an intermediate has no key here.
+ *
+ * @throws CaError CA_OPERATOR_AUTHORITY, CA_STORE_IO
+ */
+export async function adoptGeneration(
+  number: number,
+  options: GenerationOptions,
+  {
+    authority,
+    predecessor,
+    ...context
+  }: AuthorityContext & { readonly authority: OperatorAuthority; readonly predecessor?: Generation },
+): Promise<Generation> {
+  const { certificate, key } = authority
+  const anchor = authority.chain.at(-1) ?? certificate
+  const bridge = predecessor === undefined ? undefined : await bridgeFrom(predecessor, anchor)
+  const chain = [...authority.chain.slice(0, -1), ...(bridge === undefined ? [] : [bridge])]
+  if (authority.chain.length === 0) {
+    const root = { certificate, key }
+    await saveRoot(number, root, options, context)
+    return withNewIntermediate({ number, root, chain }, options, context)
+  }
+  await saveIntermediate(number, { certificate, key }, [...chain, anchor], options, context)
+  const root = { certificate: anchor, key: undefined }
+  return { number, root, intermediate: { certificate, key }, chain }
+}
+
+/**
  * The generation with a new intermediate if the present one nears its end. Peers notice nothing: they trust the root.
  *
  * @throws CaError CA_STORE_IO
@@ -140,8 +170,8 @@ async function loadRoot(
 ): Promise<Generation['root'] | undefined> {
   const slot = slotOf('root', number)
   const stored = await store.load(slot)
-  if (stored === undefined) return undefined
-  const root = readAuthority(slot, stored, crypto)
+  const root = stored === undefined ? await foreignRoot(number, store) : readAuthority(slot, stored, crypto)
+  if (root === undefined) return undefined
   const expected = `spiffe://${trustDomain}`
   // An operator's root need not bear the name of a trust domain.
   const names = root.certificate.subjectAltNames.uris.filter((uri) => uri.startsWith('spiffe:'))
@@ -152,6 +182,14 @@ async function loadRoot(
     )
   validate(slot, [root.certificate], root.certificate, crypto, nowMs)
   return root
+}
+
+/** The root of an operator's intermediate is kept with it, as the last of its chain. */
+async function foreignRoot(number: number, store: CaStore): Promise<Generation['root'] | undefined> {
+  const slot = slotOf('intermediate', number)
+  const stored = await store.load(slot)
+  const last = stored === undefined ? undefined : readChain(slot, stored).at(-1)
+  return last?.subject.equals(last.issuer) === true ? { certificate: last, key: undefined } : undefined
 }
 
 function readAuthority(
@@ -208,9 +246,10 @@ function isWorn({ notBeforeMs, notAfterMs }: Certificate, nowMs: number): boolea
 
 async function withNewIntermediate(
   generation: Omit<Generation, 'intermediate'>,
-  { store, crypto, trustDomain, intermediateTtlMs }: GenerationOptions,
+  options: GenerationOptions,
   { nowMs, onEvent }: AuthorityContext,
 ): Promise<Generation> {
+  const { crypto, trustDomain, intermediateTtlMs } = options
   const { number, root, chain } = generation
   const slot = slotOf('intermediate', number)
   if (root.key === undefined)
@@ -230,12 +269,7 @@ async function withNewIntermediate(
     signingKey: root.key,
   })
   validate(slot, [certificate], root.certificate, crypto, nowMs)
-  await store.save(slot, {
-    certificate: certificate.der,
-    privateKey: key.exportPkcs8(),
-    ...(chain.length > 0 && { chain: chain.map(({ der }) => der) }),
-  })
-  onEvent?.({ kind: 'created', slot, certificate })
+  await saveIntermediate(number, { certificate, key }, chain, options, { nowMs, onEvent })
   return { ...generation, intermediate: { certificate, key } }
 }
 
@@ -247,5 +281,21 @@ async function saveRoot(
 ): Promise<void> {
   const slot = slotOf('root', number)
   await store.save(slot, { certificate: certificate.der, privateKey: key.exportPkcs8() })
+  onEvent?.({ kind: 'created', slot, certificate })
+}
+
+async function saveIntermediate(
+  number: number,
+  { certificate, key }: Authority,
+  chain: readonly Certificate[],
+  { store }: GenerationOptions,
+  { onEvent }: AuthorityContext,
+): Promise<void> {
+  const slot = slotOf('intermediate', number)
+  await store.save(slot, {
+    certificate: certificate.der,
+    privateKey: key.exportPkcs8(),
+    ...(chain.length > 0 && { chain: chain.map(({ der }) => der) }),
+  })
   onEvent?.({ kind: 'created', slot, certificate })
 }

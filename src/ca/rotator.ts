@@ -3,6 +3,7 @@ import { certificateLabel, timeText } from '../pki/label.ts'
 import type { Authorities } from './authorities.ts'
 import { CaError } from './errors.ts'
 import type { AuthorityEvent } from './generation.ts'
+import { isMadeOf, type OperatorAuthority } from './operator-authority.ts'
 import {
   advanceRotation,
   type Fleet,
@@ -15,6 +16,7 @@ import {
   type RotationStage,
   signingAuthority,
   stepRotation,
+  trustedAuthorities,
 } from './rotation.ts'
 
 export interface RotatorOptions {
@@ -25,6 +27,8 @@ export interface RotatorOptions {
   /** A step has been taken: what others are to be told may have changed. */
   readonly onMoved: () => void | Promise<void>
   readonly onEvent?: (event: AuthorityEvent) => void
+  /** Reads the authority that the operator has configured, if any. @throws CaError, ConfigError */
+  readonly operator?: () => Promise<OperatorAuthority | undefined>
 }
 
 /** One authority as operators see it. */
@@ -74,11 +78,41 @@ export class Rotator {
     this.#options = options
   }
 
-  /** Makes the next authority and begins to distribute its anchor. @throws CaError CA_ROTATION_STAGE, CA_STORE_IO */
+  /**
+   * Makes the next authority, or takes the one that the operator has configured, and begins to distribute its anchor.
+   *
+   * @throws CaError CA_ROTATION_STAGE, CA_OPERATOR_AUTHORITY, CA_STORE_IO; ConfigError
+   */
   async prepare(): Promise<RotationReport> {
     const { authorities, nowMs, onEvent } = this.#options
-    await this.#finish(await authorities.prepare(() => ({ nowMs: nowMs(), onEvent })), 'prepare')
+    const operator = await this.#options.operator?.()
+    if (operator !== undefined && this.#inUse(operator))
+      throw new CaError(
+        'CA_OPERATOR_AUTHORITY',
+        'The configured files hold an authority that is in use already; put the next one in their place',
+      )
+    await this.#finish(await authorities.prepare(() => ({ nowMs: nowMs(), onEvent }), operator), 'prepare')
     return this.report()
+  }
+
+  /**
+   * Begins a rotation if the operator has put another authority in the place of the one in use.
+   *
+   * @returns whether one has begun
+   * @throws CaError CA_ROTATION_STAGE, CA_OPERATOR_AUTHORITY, CA_STORE_IO; ConfigError
+   */
+  async follow(): Promise<boolean> {
+    const operator = await this.#options.operator?.()
+    if (operator === undefined || this.#inUse(operator)) return false
+    await this.prepare()
+    return true
+  }
+
+  #inUse(operator: OperatorAuthority): boolean {
+    const { authorities } = this.#options
+    return trustedAuthorities(authorities.state).some((number) =>
+      isMadeOf(authorities.generation(number), operator),
+    )
   }
 
   /** @throws CaError CA_ROTATION_STAGE, CA_ROTATION_WAITS, CA_STORE_IO */

@@ -1,4 +1,4 @@
-import type * as z from 'zod'
+import * as z from 'zod'
 import type { Address } from './address.ts'
 import { type AttestationConfig, attestationSection } from './attestation-config.ts'
 import {
@@ -27,6 +27,8 @@ export interface ControllerConfig {
   readonly maxSvidTtlMs: number
   /** How long its intermediate certificate lives. */
   readonly caTtlMs: number
+  /** The operator's own certificate authority. @default one that the controller makes */
+  readonly authority?: AuthorityFiles
   /** A policy file, or a directory of `*.yaml` files. */
   readonly policyPath?: string
   readonly attestation: AttestationConfig
@@ -51,6 +53,18 @@ export interface IssuanceLimits {
 /** A thousand replicas that start at once, and renew every half hour. */
 const DEFAULT_RATE: RateConfig = { atOnce: 1_000, perMinute: 600 }
 
+/** Where an operator's certificate authority is. */
+export type AuthorityFiles =
+  | {
+      readonly kind: 'pem'
+      /** The authority first, then what leads to its root. */
+      readonly certificateFile: string
+      readonly keyFile: string
+      /** Of an encrypted key. */
+      readonly passphraseFile?: string | undefined
+    }
+  | { readonly kind: 'pkcs12'; readonly pkcs12File: string; readonly passphraseFile?: string | undefined }
+
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
@@ -59,6 +73,31 @@ const rate = mapping({
   perMinute: wholeNumber({ min: 1, max: 1_000_000 }).default(DEFAULT_RATE.perMinute),
 }).prefault({})
 
+const authority = mapping({
+  certificateFile: filePath.optional(),
+  keyFile: filePath.optional(),
+  pkcs12File: filePath.optional(),
+  passphraseFile: filePath.optional(),
+}).transform(({ certificateFile, keyFile, pkcs12File, passphraseFile }, context): AuthorityFiles => {
+  const secret = passphraseFile === undefined ? {} : { passphraseFile }
+  const pair = certificateFile !== undefined && keyFile !== undefined
+  const single = pkcs12File !== undefined
+  if (pair && !single) return { kind: 'pem', certificateFile, keyFile, ...secret }
+  if (single && certificateFile === undefined && keyFile === undefined)
+    return { kind: 'pkcs12', pkcs12File, ...secret }
+  context.addIssue({
+    code: 'custom',
+    message: 'either certificateFile and keyFile, or pkcs12File',
+    params: {
+      got:
+        Object.entries({ certificateFile, keyFile, pkcs12File })
+          .flatMap(([name, value]) => (value === undefined ? [] : [name]))
+          .join(', ') || 'none of them',
+    },
+  })
+  return z.NEVER
+})
+
 const spec = mapping({
   trustDomain,
   listen: listenAddress.prefault('127.0.0.1:15012'),
@@ -66,6 +105,7 @@ const spec = mapping({
   svidTtl: duration({ min: 10_000, max: DAY_MS }).prefault('1h'),
   maxSvidTtl: duration({ min: 10_000, max: DAY_MS }).optional(),
   caTtl: duration({ min: HOUR_MS, max: 3_650 * DAY_MS }).prefault('365d'),
+  authority: authority.optional(),
   policyPath: filePath.optional(),
   attestation: attestationSection,
   limits: mapping({ certificatesPerIdentity: rate, requestsPerAddress: rate }).prefault({}),
@@ -78,8 +118,9 @@ export const controllerConfigSchema: z.ZodType<ControllerConfig> = envelope(
   spec
     .superRefine(checkLifetimes)
     .superRefine(checkIdentities)
-    .transform(({ svidTtl, maxSvidTtl = svidTtl, caTtl, policyPath, ...rest }) => ({
+    .transform(({ svidTtl, maxSvidTtl = svidTtl, caTtl, policyPath, authority: files, ...rest }) => ({
       ...rest,
+      ...(files === undefined ? {} : { authority: files }),
       ...(policyPath === undefined ? {} : { policyPath }),
       svidTtlMs: svidTtl,
       maxSvidTtlMs: maxSvidTtl,

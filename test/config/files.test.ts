@@ -277,3 +277,22 @@ test('controllerConfigSchema refuses lifetimes out of bounds or proportion', () 
     ['c.yaml:3:75 spec.caTtl: expected at least twice spec.maxSvidTtl, which is 3h, got 5h'],
   )
 })
+
+test('controllerConfigSchema takes an authority as a pair of files or as one, and not as both', () => {
+  const authority = (text: string): string[] =>
+    controllerProblems(`{ trustDomain: td, stateDir: s, authority: ${text} }`)
+  assert.deepEqual(authority('{ certificateFile: a, keyFile: b, passphraseFile: c }'), [])
+  assert.deepEqual(authority('{ pkcs12File: a }'), [])
+  for (const [text, got] of [
+    ['{}', 'none of them'],
+    ['{ certificateFile: a }', 'certificateFile'],
+    ['{ certificateFile: a, keyFile: b, pkcs12File: c }', 'certificateFile, keyFile, pkcs12File'],
+  ] as const) {
+    const [problem, ...others] = authority(text)
+    assert.match(
+      problem!,
+      new RegExp(`spec\\.authority: expected either certificateFile and keyFile, or pkcs12File, got ${got}`),
+    )
+    assert.deepEqual(others, [])
+  }
+})

@@ -51,6 +51,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   '@peculiar/x509': 'pki',
   '@grpc/grpc-js': 'control',
   '@bufbuild/protobuf': 'control',
+  'node-forge': 'pki',
   zod: 'config',
   yaml: 'config',
 }

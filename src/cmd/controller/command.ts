@@ -16,7 +16,7 @@ export const controller: Command = {
 Issues certificates to workloads that prove who they are, and keeps every proxy at the newest trust bundle and policy.
 On its first start it makes a root and an intermediate in the state directory; keep a copy of that directory.
 Writes JSON lines to standard output; the one with the message "ready" has the address it listens on.
-SIGHUP reads the policies again, SIGTERM and SIGINT stop it.
+SIGHUP reads the policies and the configured certificate authority again, SIGTERM and SIGINT stop it.
 
   --config FILE        the configuration (docs/configuration.md); the flags below go before what it says
   --state-dir DIR      where keys, hashed tokens and the journal are kept
@@ -43,7 +43,7 @@ Give workloads their first proof with: handfast controller token create
     })
     const running = await startController(config, { crypto, transport: nodeTransport, log })
     const reload = async (): Promise<void> => {
-      await running.reloadPolicies()
+      await running.reload()
       log.info('Policies read again', { policyRevision: running.board.current.policyRevision })
     }
     const onHangup = (): void => void reload()

@@ -34,8 +34,8 @@ export interface RunningController extends AsyncDisposable {
   /** With the port that was chosen where 0 was configured. */
   readonly address: Address
   readonly board: SnapshotBoard
-  /** Reads the policies again now. */
-  reloadPolicies(): Promise<void>
+  /** Reads the policies and the operator's authority again now. */
+  reload(): Promise<void>
 }
 
 /**
@@ -76,7 +76,7 @@ export async function startController(
   await identity.start()
 
   const board = new SnapshotBoard({ epoch: crypto.random(8).toHex(), state: meshState(authority, policies) })
-  const rotation = started.use(rotationOf({ authority, board, identity, stateDir: config.stateDir, log }))
+  const rotation = started.use(rotationOf({ authority, board, identity, config, crypto, log }))
   const watch =
     path === undefined ? undefined : started.use(watchPolicies(path, { load, loaded: policies, board, log }))
   const server = new ControlServer({ issuer, board, timers: systemTimers, log })
@@ -102,7 +102,9 @@ export async function startController(
   return {
     address: listener.address,
     board,
-    reloadPolicies: () => watch?.reload() ?? Promise.resolve(),
+    async reload() {
+      await Promise.all([watch?.reload(), rotation.follow()])
+    },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }

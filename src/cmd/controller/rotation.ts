@@ -4,23 +4,30 @@ import type { CertificateAuthority } from '../../ca/authority.ts'
 import { PUBLIC_FILE_MODE, writeDurably } from '../../ca/durable-file.ts'
 import { demandsRenewal, signingAuthority } from '../../ca/rotation.ts'
 import { Rotator } from '../../ca/rotator.ts'
+import type { AuthorityFiles, ControllerConfig } from '../../config/controller-config.ts'
 import { fleetOf } from '../../control/fleet.ts'
 import type { RenewingIdentity } from '../../control/renewing-identity.ts'
 import type { SnapshotBoard } from '../../control/snapshot-board.ts'
+import type { CryptoProvider } from '../../crypto/provider.ts'
 import { encodeTrustBundlePem } from '../../identity/trust-bundle.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { AdminHandler, AdminRequest } from './admin-socket.ts'
+import { authorityFingerprint, readOperatorAuthority } from './operator-authority-files.ts'
 import { STATE_FILES } from './state-files.ts'
 
 /** How often it is asked whether a stage has come about by itself. */
 const ADVANCE_MS = 500
+
+/** How often the files of the operator's authority are looked at. */
+const WATCH_MS = 2_000
 
 export interface RotationOptions {
   readonly authority: CertificateAuthority
   readonly board: SnapshotBoard
   /** The controller's own. */
   readonly identity: Pick<RenewingIdentity, 'replaceBundles' | 'renewWithin'>
-  readonly stateDir: string
+  readonly config: ControllerConfig
+  readonly crypto: CryptoProvider
   readonly log: Logger
 }
 
@@ -30,9 +37,15 @@ export function demandedSigner({ authorities }: CertificateAuthority): Uint8Arra
   return authorities.signer.intermediate.certificate.publicKey.spki
 }
 
+export interface RunningRotation extends Disposable {
+  readonly rotator: Rotator
+  /** Reads the operator's authority again; if it is another one, a rotation to it begins. What is wrong is logged. */
+  readonly follow: () => Promise<void>
+}
+
 /** Rotates the authority of a running controller: every step reaches proxies, our own certificate and the trust bundle file. */
-export function rotationOf(options: RotationOptions): { readonly rotator: Rotator } & Disposable {
-  const { authority, board, identity, stateDir, log } = options
+export function rotationOf(options: RotationOptions): RunningRotation {
+  const { authority, board, identity, config, crypto, log } = options
   const { authorities } = authority
   const startedAtMs = Date.now()
   let neededNumber = board.current.version.number
@@ -65,7 +78,7 @@ export function rotationOf(options: RotationOptions): { readonly rotator: Rotato
     publish()
     if (signingAuthority(state) !== signer) identity.renewWithin(0)
     signer = signingAuthority(state)
-    await writeTrustBundle(stateDir, authority)
+    await writeTrustBundle(config.stateDir, authority)
   }
   const rotator = new Rotator({
     authorities,
@@ -78,6 +91,7 @@ export function rotationOf(options: RotationOptions): { readonly rotator: Rotato
         signerKey: authorities.signer.intermediate.certificate.publicKey.spki,
       }),
     onMoved,
+    operator: () => readOperatorAuthority(config, { crypto, nowMs: Date.now() }),
     onEvent: ({ slot, certificate }) =>
       log.info('Made a certificate authority', { slot, subject: certificate.subject.text }),
   })
@@ -95,8 +109,23 @@ export function rotationOf(options: RotationOptions): { readonly rotator: Rotato
       advancing = false
     }
   }
+  const follow = async (): Promise<void> => {
+    try {
+      await rotator.follow()
+    } catch (error) {
+      log.error('The configured certificate authority is not taken; the one in force stays', { error })
+    }
+  }
   const timer = setInterval(() => void advance(), ADVANCE_MS)
-  return { rotator, [Symbol.dispose]: () => clearInterval(timer) }
+  const watch = config.authority === undefined ? undefined : watchFiles(config.authority, follow)
+  return {
+    rotator,
+    follow,
+    [Symbol.dispose]: () => {
+      clearInterval(timer)
+      clearInterval(watch)
+    },
+  }
 }
 
 /** Writes what proxies need to trust the controller, for those that start. @throws CaError CA_STORE_IO */
@@ -104,6 +133,19 @@ export function writeTrustBundle(stateDir: string, { bundle }: CertificateAuthor
   return writeDurably(join(stateDir, STATE_FILES.trustBundle), encodeTrustBundlePem(bundle), {
     mode: PUBLIC_FILE_MODE,
   })
+}
+
+/** Looks first at once: the files may have changed while no controller ran. */
+function watchFiles(files: AuthorityFiles, follow: () => Promise<void>): NodeJS.Timeout {
+  let seen: string | undefined
+  const look = async (): Promise<void> => {
+    const fingerprint = await authorityFingerprint(files)
+    if (fingerprint === seen) return
+    seen = fingerprint
+    await follow()
+  }
+  void look()
+  return setInterval(() => void look(), WATCH_MS)
 }
 
 /** Answers `handfast ca rotate`. */

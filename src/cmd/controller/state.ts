@@ -12,6 +12,7 @@ import { PeerSvidAttestor } from '../../ca/peer-svid-attestor.ts'
 import { treeHeadText } from '../../ca/tree-head.ts'
 import type { ControllerConfig } from '../../config/controller-config.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
+import { readOperatorAuthority } from './operator-authority-files.ts'
 import { writeTrustBundle } from './rotation.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { STATE_FILES } from './state-files.ts'
@@ -37,9 +38,10 @@ export interface ControllerState extends AsyncDisposable {
  * @throws CaError
  */
 export async function openState(
-  { stateDir, trustDomain, svidTtlMs, maxSvidTtlMs, caTtlMs, attestation, limits }: ControllerConfig,
+  config: ControllerConfig,
   { crypto, log }: { readonly crypto: CryptoProvider; readonly log: Logger },
 ): Promise<ControllerState> {
+  const { stateDir, trustDomain, svidTtlMs, maxSvidTtlMs, caTtlMs, attestation, limits } = config
   await using opened = new AsyncDisposableStack()
   await makeDirectory(stateDir)
   opened.use(lockDirectory(stateDir))
@@ -61,6 +63,7 @@ export async function openState(
       intermediateTtlMs: caTtlMs,
       svidTtlMs,
       maxSvidTtlMs,
+      operator: () => readOperatorAuthority(config, { crypto, nowMs: Date.now() }),
       onEvent: (event) => logAuthorityEvent(event, log),
     },
     { nowMs: Date.now() },
