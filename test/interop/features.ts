@@ -75,6 +75,8 @@ export interface FeatureService {
   readonly port: number
   /** What our client says, each once the one before was answered, if it is; the first may go early. */
   readonly exchanges: readonly { readonly request: string; readonly answer?: RegExp }[]
+  /** Resolves once a peer that is the first to close has done so; our client goes on until then. */
+  readonly goodbye?: () => Promise<unknown>
   /** Resolves once the connection has ended; `received` is all that our client got. */
   view(received: string): Promise<FeatureView>
 }
@@ -177,6 +179,7 @@ function serverCells({ files, peer, serve }: ServerRow): RunCell {
       if (feature !== '0-RTT' || request !== early) client.write(request)
       if (answer !== undefined) await client.saw(answer, 'stdout')
     }
+    await service.goodbye?.()
     client.end()
     const { code, stdout, stderr } = await client.ended()
     assert.equal(code, 0, stderr)

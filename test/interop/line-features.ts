@@ -32,7 +32,7 @@ export function lineFeatures(
       program,
       unsupported,
       async prepare(t, files, program) {
-        const party = await LinePeer.start(peer.start(t, program, { files, credential: files.web }))
+        const party = await LinePeer.start(peer.start(t, program, { files, credential: files.web }), peer)
         return (_t, feature, port) => party.connect(port, ...(WISHES[feature] ?? []))
       },
     },
@@ -43,18 +43,19 @@ export function lineFeatures(
       unsupported: unsupportedAsServer,
       ...(groups === undefined ? {} : { groups }),
       async prepare(t, files, program) {
-        const party = await LinePeer.start(peer.start(t, program, { files, credential: files.catalog }))
+        const party = await LinePeer.start(peer.start(t, program, { files, credential: files.catalog }), peer)
         return async (_t, feature) => {
           const more = feature === 'HelloRetryRequest' ? ['group=secp256r1'] : []
           const service = await party.serve(...(WISHES[feature] ?? []), ...more)
           const first = feature === 'its KeyUpdate' ? LONG_LINE : 'first\n'
-          const { port, request } = service
+          const { port, request, goodbye } = service
           return {
             port,
             exchanges: [
               { request: first, answer: new RegExp(`^${first}$`) },
               { request, answer: new RegExp(`^${first}${request}$`) },
             ],
+            ...(goodbye === undefined ? {} : { goodbye }),
             view: (received) => service.view(received),
           }
         }

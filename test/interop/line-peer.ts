@@ -25,6 +25,8 @@ export interface LineProgram {
   /** Or why there is none here. */
   readonly program: Program | string
   readonly groups: readonly GroupName[]
+  /** Whether, as server, it is the first to close. @default false */
+  readonly closesFirst?: boolean
   start(t: TestContext, program: Program, setting: LineSetting): Promise<PeerProcess> | PeerProcess
 }
 
@@ -39,7 +41,7 @@ export function testLinePeer(peer: LineProgram): void {
     ...peer,
     choosesCell: false,
     prepare: async (t, files, program) => {
-      const party = await LinePeer.start(peer.start(t, program, { files, credential: files.web }))
+      const party = await LinePeer.start(peer.start(t, program, { files, credential: files.web }), peer)
       return (_t, _cell, port) => party.connect(port)
     },
   })
@@ -47,7 +49,7 @@ export function testLinePeer(peer: LineProgram): void {
     ...peer,
     choosesCell: false,
     prepare: async (t, files, program) => {
-      const party = await LinePeer.start(peer.start(t, program, { files, credential: files.catalog }))
+      const party = await LinePeer.start(peer.start(t, program, { files, credential: files.catalog }), peer)
       return () => party.serve()
     },
   })
@@ -55,17 +57,22 @@ export function testLinePeer(peer: LineProgram): void {
 
 export class LinePeer {
   readonly #process: PeerProcess
+  readonly #closesFirst: boolean
   #count = 0
 
-  private constructor(process: PeerProcess) {
+  private constructor(process: PeerProcess, closesFirst: boolean) {
     this.#process = process
+    this.#closesFirst = closesFirst
   }
 
   /** @throws when it ends before it is ready */
-  static async start(starting: Promise<PeerProcess> | PeerProcess): Promise<LinePeer> {
+  static async start(
+    starting: Promise<PeerProcess> | PeerProcess,
+    { closesFirst = false }: Pick<LineProgram, 'closesFirst'>,
+  ): Promise<LinePeer> {
     const process = await starting
     await process.saw(/^ready$/m, 'stdout')
-    return new LinePeer(process)
+    return new LinePeer(process, closesFirst)
   }
 
   /** As client. */
@@ -83,6 +90,7 @@ export class LinePeer {
       port: Number(port),
       request: `said to ${id}\n`,
       answer: new RegExp(`^said to ${id}\n$`),
+      ...(this.#closesFirst ? { goodbye: () => this.#saw(id, 'closed$') } : {}),
       view: () => this.#view(id),
     }
   }

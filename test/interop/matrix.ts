@@ -60,6 +60,8 @@ export interface OneService {
   /** What our client is to say; the peer answers only then. */
   readonly request: string
   readonly answer: RegExp
+  /** Resolves once a peer that is the first to close has done so; our client goes on until then. */
+  readonly goodbye?: () => Promise<unknown>
   /** Resolves once the connection has ended; `received` is all that our client got. */
   view(received: string): Promise<PeerView>
 }
@@ -116,6 +118,7 @@ export function testConnect(peer: ServerPeer): void {
       ])
       client.write(service.request)
       await client.saw(service.answer, 'stdout')
+      await service.goodbye?.()
       client.end()
       const { code, stdout, stderr } = await client.ended()
       assert.equal(code, 0, stderr)

@@ -11,6 +11,7 @@ export const ERLANG: LineProgram = {
   name: "Erlang's ssl",
   program: probe('escript', [SCRIPT], /^Erlang\/OTP ((?:2[4-9]|[3-9]\d) \(ssl \S+\))$/m),
   groups: OPENSSL_GROUPS,
+  closesFirst: true,
   start(t, { path }, { files: { ca }, credential: [, cert, , key] }) {
     return new PeerProcess(t, path, [SCRIPT, cert, key, ca], { deadlineMs: LINE_DEADLINE_MS })
   },
