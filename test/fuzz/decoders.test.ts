@@ -26,6 +26,10 @@ const EXEMPT: Readonly<Record<string, string>> = {
   'src/cmd/tls/session-file.ts readSessions':
     'opens the file; its text is what decodeSession and readPem read',
   'src/cmd/tls/session-file.ts readPrivately': 'opens the file',
+  'src/pki/operator-files.ts decodeEncryptedKeyPem':
+    "an operator's own file, opened by node-forge with its passphrase; what is inside private-key reads",
+  'src/pki/operator-files.ts decodePkcs12':
+    "an operator's own file, opened by node-forge with its passphrase; what is inside private-key and certificate-der read",
 }
 
 /** A function whose name says that it reads. */
