@@ -8,9 +8,10 @@ import { CURL_ROWS } from './peers/curl.ts'
 import { ERLANG_ROWS } from './peers/erlang.ts'
 import { GNUTLS_ROWS } from './peers/gnutls.ts'
 import { GO_ROWS } from './peers/go.ts'
-import { HAPROXY_ROWS } from './peers/haproxy.ts'
+import { httpFeatures } from './http-servers.ts'
+import { HAPROXY } from './peers/haproxy.ts'
 import { JAVA_ROWS } from './peers/java.ts'
-import { NGINX_ROWS } from './peers/nginx.ts'
+import { NGINX } from './peers/nginx.ts'
 import { NODE_ROWS } from './peers/node-tls.ts'
 import { NSS_ROWS } from './peers/nss-features.ts'
 import { OPENSSL_ROWS } from './peers/openssl-features.ts'
@@ -28,8 +29,8 @@ const PEERS: readonly FeaturePeer[] = [
   ...PYTHON_ROWS,
   ...NODE_ROWS,
   ...CURL_ROWS,
-  ...NGINX_ROWS,
-  ...HAPROXY_ROWS,
+  httpFeatures(NGINX),
+  httpFeatures(HAPROXY),
 ]
 
 test('tls serve and tls connect do with every peer what it can do', { concurrency: 2 }, async (t) => {

@@ -1,9 +1,7 @@
 import { concat } from '../../../src/bytes/bytes.ts'
 import {
-  AEAD_TAG_BYTES,
   HASH_BYTES,
   type AeadOpener,
-  type AeadSealer,
   type CryptoProvider,
   type GroupName,
   type HashContext,
@@ -14,6 +12,7 @@ import {
 } from '../../../src/crypto/provider.ts'
 import { countingAeads, type CountingCrypto } from '../../support/counting-crypto.ts'
 import { delegatingCrypto } from '../../support/delegating-crypto.ts'
+import { identityOpener, identitySealer } from '../../support/identity-aead.ts'
 import { seededRandom, type Random } from '../../support/mutations.ts'
 
 /** The groups of fuzzed handshakes, with what would be ephemeral. */
@@ -38,7 +37,7 @@ export function fuzzCrypto(base: CryptoProvider, { hashes }: FuzzCryptoOptions):
   return countingAeads({
     ...delegatingCrypto(base),
     ...(hashes ? {} : CONSTANT_HASHES),
-    sealer: (_aead, key) => markingSealer(mark(key)),
+    sealer: (_aead, key) => identitySealer(mark(key)),
     opener: (_aead, key) => markingOpener(mark(key)),
     groups: FUZZ_GROUPS,
     random(length) {
@@ -62,27 +61,11 @@ function mark(bytes: Uint8Array): number {
   return ((hash >>> 24) ^ (hash >>> 16) ^ (hash >>> 8) ^ hash) & 0xff
 }
 
-function markingSealer(marking: number): AeadSealer {
-  return {
-    seal(_nonce, _additionalData, plaintext, output, trailer = new Uint8Array(0)) {
-      const length = plaintext.length + trailer.length
-      output.set(plaintext)
-      output.set(trailer, plaintext.length)
-      output.fill(marking, length, length + AEAD_TAG_BYTES)
-      return length + AEAD_TAG_BYTES
-    },
-    [Symbol.dispose]: () => undefined,
-  }
-}
-
 function markingOpener(marking: number): AeadOpener {
+  const opener = identityOpener()
   return {
-    open(_nonce, _additionalData, ciphertext, output) {
-      if (ciphertext.at(-1) !== marking) return -1
-      const length = ciphertext.length - AEAD_TAG_BYTES
-      output.set(ciphertext.subarray(0, length))
-      return length
-    },
+    open: (nonce, additionalData, ciphertext, output) =>
+      ciphertext.at(-1) === marking ? opener.open(nonce, additionalData, ciphertext, output) : -1,
     [Symbol.dispose]: () => undefined,
   }
 }
