@@ -1,9 +1,8 @@
 /** Many inputs to one target, each bounded and watched. */
 import { setImmediate as turn } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { toHex } from '../../src/bytes/bytes.ts'
 import { messageOf } from '../../src/errors.ts'
+import { collectGarbage } from '../support/garbage.ts'
 import { seededRandom } from '../support/mutations.ts'
 import { mutateBytes } from './byte-mutator.ts'
 import { Corpus } from './corpus.ts'
@@ -139,9 +138,6 @@ function cpuMs(since: NodeJS.CpuUsage): number {
   const { user, system } = process.threadCpuUsage(since)
   return (user + system) / 1000
 }
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
 
 async function heapBytes(): Promise<number> {
   await turn()

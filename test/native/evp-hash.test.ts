@@ -1,19 +1,14 @@
 import assert from 'node:assert/strict'
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import test from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { loadEvp } from '../../src/native/evp.ts'
 import type { EvpHashes, EvpHashName } from '../../src/native/evp-hash.ts'
+import { residentGrowth } from '../support/garbage.ts'
 
 const NAMES: readonly EvpHashName[] = ['sha256', 'sha384', 'sha512']
 
 /** Around the block of each hash, and around what is copied before a call. */
 const LENGTHS = [0, 1, 31, 32, 33, 63, 64, 65, 111, 112, 127, 128, 129, 511, 512, 513, 16_384, 100_000]
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
 
 function hashes(): EvpHashes {
   const probe = loadEvp()
@@ -85,21 +80,11 @@ const MAX_GROWTH_BYTES = 8 * 1024 * 1024
 
 test('EvpHash gives its memory back, also when its owner forgets to free it', async (t) => {
   const message = randomBytes(100)
-  const round = async (): Promise<number> => {
-    for (let i = 0; i < CONTEXTS; i++) {
-      const hash = hashes().begin('sha256')
-      hash.update(message)
-      if (i % 2 === 0) hash[Symbol.dispose]()
-      if (i % 2000 !== 1999) continue
-      collectGarbage()
-      await turn()
-    }
-    collectGarbage()
-    await turn()
-    return process.memoryUsage.rss()
-  }
-  const before = await round()
-  const growth = (await round()) - before
+  const growth = await residentGrowth(CONTEXTS, (i) => {
+    const hash = hashes().begin('sha256')
+    hash.update(message)
+    if (i % 2 === 0) hash[Symbol.dispose]()
+  })
   t.diagnostic(`${CONTEXTS} hashes: RSS grew by ${growth} bytes`)
   assert.ok(growth < MAX_GROWTH_BYTES, `RSS grew by ${growth} bytes`)
 })

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import test, { type TestContext } from 'node:test'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { utf8 } from '../../src/bytes/bytes.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { svidVerifier } from '../../src/identity/svid-verifier.ts'
@@ -10,6 +8,7 @@ import { secureClient, secureServer } from '../../src/net/secure-connection.ts'
 import type { Connection } from '../../src/net/transport.ts'
 import { mintSvid, mintTrustDomain } from '../support/certificates.ts'
 import { countingAeads } from '../support/counting-crypto.ts'
+import { collectGarbage } from '../support/garbage.ts'
 import { TRANSPORTS } from '../support/transports.ts'
 
 /** HANDFAST_CONNECTIONS=100000 runs so many of both kinds; what runs always takes some seconds. */
@@ -27,9 +26,6 @@ const TOLERATED_RESIDENT_BYTES = 64 * 2 ** 20
 
 const AT_A_TIME = 16
 const TIMEOUT = { timeoutMs: 20_000 }
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
 
 for (const transport of TRANSPORTS) {
   test(`${transport.name}Transport has nothing left of ${PLAIN_CONNECTIONS} short connections`, async (t) => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
-import { getHeapStatistics, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { getHeapStatistics } from 'node:v8'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { svidVerifier } from '../../src/identity/svid-verifier.ts'
 import { secureClient, secureServer } from '../../src/net/secure-connection.ts'
@@ -9,11 +8,9 @@ import type { Connection } from '../../src/net/transport.ts'
 import { ProvenPeer } from '../../src/proxy/proven-peer.ts'
 import { pump } from '../../src/proxy/pump.ts'
 import { mintSvid, mintTrustDomain } from '../support/certificates.ts'
+import { collectGarbage } from '../support/garbage.ts'
 import { idOf } from '../support/proxy-world.ts'
 import { connectedPair, TRANSPORT } from '../support/transports.ts'
-
-setFlagsFromString('--expose-gc')
-const collectGarbage = runInNewContext('gc') as () => void
 
 const MEGABYTE = 2 ** 20
 

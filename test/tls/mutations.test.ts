@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { toHex, utf8 } from '../../src/bytes/bytes.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { countingAeads, type CountingCrypto } from '../support/counting-crypto.ts'
+import { collectGarbage } from '../support/garbage.ts'
 import { identityAeads } from '../support/identity-aead.ts'
 import { mutate, MUTATION_NAMES, seededRandom } from '../support/mutations.ts'
 import { TlsPair, type Role, type TlsEnd, type Wire } from '../support/tls-pair.ts'
@@ -184,9 +183,7 @@ test('TlsConnection survives mutations of every kind, and keeps no memory of the
 })
 
 function heapAfterCollection(): number {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  collect()
-  collect()
+  collectGarbage()
+  collectGarbage()
   return process.memoryUsage().heapUsed
 }
