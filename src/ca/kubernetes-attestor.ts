@@ -1,8 +1,9 @@
-import { parseJws } from '../crypto/jws.ts'
 import { SpiffeId } from '../identity/spiffe-id.ts'
+import { parseToken } from '../identity/token.ts'
+import { checkClaims } from '../identity/token-claims.ts'
 import type { AttestedCaller, Attestor, Evidence } from './attestation.ts'
 import { CaError } from './errors.ts'
-import { checkClaims } from './token-claims.ts'
+import { refusingTokens } from './refusing-tokens.ts'
 import type { TokenReview, TokenReviewer } from './token-reviewer.ts'
 
 export interface KubernetesAttestorOptions {
@@ -89,13 +90,15 @@ export class KubernetesAttestor implements Attestor<'kubernetes'> {
    */
   #refusal(token: string, reason: string, nowMs: number): CaError {
     try {
-      checkClaims(parseJws(token).claims, { nowMs, ...this.#options })
+      const { audience, clockSkewMs } = this.#options
+      refusingTokens(() =>
+        checkClaims(parseToken(token).claims, { nowMs, clockSkewMs, audiences: [audience] }),
+      )
     } catch (error) {
-      if (error instanceof CaError)
-        return new CaError(error.code, `${error.message} (${reason})`, { cause: error })
-      return new CaError('CA_TOKEN_MALFORMED', `The Kubernetes API refuses the token: ${reason}`, {
-        cause: error,
-      })
+      if (!(error instanceof CaError)) throw error
+      const said =
+        error.code === 'CA_TOKEN_MALFORMED' ? 'The Kubernetes API refuses the token' : error.message
+      return new CaError(error.code, `${said} (${reason})`, { cause: error })
     }
     // Said for a pod, or another object it is bound to, that was deleted or made anew.
     const gone = /has been invalidated|UID \(.*\) does not match/.test(reason)

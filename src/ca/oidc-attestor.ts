@@ -1,11 +1,12 @@
 import { expandIdTemplate } from '../config/id-template.ts'
-import { CryptoError } from '../crypto/errors.ts'
-import { isJwsAlgorithm, type Jws, type JwsAlgorithm, parseJws, suits, verifyJws } from '../crypto/jws.ts'
+import type { JwsAlgorithm } from '../crypto/jws.ts'
 import { SpiffeId } from '../identity/spiffe-id.ts'
+import { checkAlgorithm, checkSignature, parseToken } from '../identity/token.ts'
+import { checkClaims, type Claims } from '../identity/token-claims.ts'
 import type { AttestedCaller, Attestor, Evidence } from './attestation.ts'
 import { CaError } from './errors.ts'
 import type { KeySet } from './key-set.ts'
-import { checkClaims, type Claims } from './token-claims.ts'
+import { refusingTokens } from './refusing-tokens.ts'
 
 /** An issuer whose word is taken. */
 export interface TrustedIssuer {
@@ -23,9 +24,6 @@ export interface TrustedIssuer {
 
 /** So much of a subject goes into the journal: OpenID Connect Core §2 allows no more. */
 const MAX_SUBJECT_CHARACTERS = 255
-
-/** Without a key id any may have signed; a set with more is there to make work. */
-const MAX_KEYS_TRIED = 16
 
 /** Proves a caller by a signed token (RFC 7519, RFC 8725) of an issuer that the operator trusts. */
 export class OidcAttestor implements Attestor<'oidc'> {
@@ -48,7 +46,7 @@ export class OidcAttestor implements Attestor<'oidc'> {
     { token }: Extract<Evidence, { kind: 'oidc' }>,
     { nowMs }: { readonly nowMs: number },
   ): Promise<AttestedCaller> {
-    const jws = parse(token)
+    const jws = refusingTokens(() => parseToken(token))
     const { iss, sub } = jws.claims
     const issuer = typeof iss === 'string' ? this.#issuers.get(iss) : undefined
     if (issuer === undefined)
@@ -56,42 +54,17 @@ export class OidcAttestor implements Attestor<'oidc'> {
         'CA_TOKEN_ISSUER',
         `The token comes from ${JSON.stringify(iss)}, which is not trusted`,
       )
-    await checkSignature(jws, issuer, nowMs)
-    checkClaims(jws.claims, { nowMs, clockSkewMs: this.#clockSkewMs, audience: issuer.audience })
+    // First what costs nothing: a token that cannot be good makes nobody fetch keys.
+    refusingTokens(() => checkAlgorithm(jws, issuer))
+    const keys = await issuer.keys.find(jws.keyId, nowMs)
+    refusingTokens(() => {
+      checkSignature(jws, issuer, keys)
+      checkClaims(jws.claims, { nowMs, clockSkewMs: this.#clockSkewMs, audiences: [issuer.audience] })
+    })
     checkRequired(jws.claims, issuer.claims)
     const subject = JSON.stringify(String(sub).slice(0, MAX_SUBJECT_CHARACTERS))
     return { id: identityOf(jws.claims, issuer), proof: `oidc:${issuer.issuer} ${subject}` }
   }
-}
-
-function parse(token: string): Jws {
-  try {
-    return parseJws(token)
-  } catch (cause) {
-    if (!(cause instanceof CryptoError)) throw cause
-    throw new CaError('CA_TOKEN_MALFORMED', cause.message, { cause })
-  }
-}
-
-async function checkSignature(
-  jws: Jws,
-  { issuer, algorithms, keys }: TrustedIssuer,
-  nowMs: number,
-): Promise<void> {
-  const { algorithm, keyId } = jws
-  if (!isJwsAlgorithm(algorithm) || !algorithms.includes(algorithm))
-    throw new CaError(
-      'CA_TOKEN_ALGORITHM',
-      `The token is signed with ${JSON.stringify(algorithm)}, and ${issuer} may use ${algorithms.join(', ')}`,
-    )
-  const candidates = (await keys.find(keyId, nowMs)).filter((key) => suits(key, algorithm))
-  if (candidates.length === 0)
-    throw new CaError(
-      'CA_TOKEN_KEY',
-      `The token names the key ${JSON.stringify(keyId)}, and ${issuer} publishes none of that name for ${algorithm}`,
-    )
-  if (candidates.slice(0, MAX_KEYS_TRIED).some((key) => verifyJws(jws, key))) return
-  throw new CaError('CA_TOKEN_SIGNATURE', `The token is not signed by the key of ${issuer} that it names`)
 }
 
 function checkRequired(claims: Claims, required: Readonly<Record<string, string>>): void {

@@ -1,3 +1,4 @@
+import { HandfastError } from '../errors.ts'
 import { CertificateError } from '../pki/errors.ts'
 
 /** Every way in which an identity can be refused. */
@@ -16,3 +17,23 @@ export type IdentityErrorCode = keyof typeof IDENTITY_ERROR_CODES
 
 /** An identity that is refused; as a {@link CertificateError}, so that one catch covers all a verifier throws. */
 export class IdentityError extends CertificateError<IdentityErrorCode> {}
+
+/** Every way in which a signed token can be refused. */
+export const TOKEN_ERROR_CODES = {
+  TOKEN_MALFORMED: 'The token is no JWS with JSON claims',
+  TOKEN_ISSUER: 'The token comes from an issuer that nobody configured',
+  TOKEN_ALGORITHM: 'The token is signed in a way that its issuer may not use, or not at all',
+  TOKEN_KEY: 'The token names a key that its issuer does not publish',
+  TOKEN_SIGNATURE: 'The signature of the token does not hold',
+  TOKEN_EXPIRED: 'The token has expired',
+  TOKEN_NOT_YET_VALID: 'The token is not valid yet',
+  TOKEN_AUDIENCE: 'The token is meant for somebody else',
+  TOKEN_CLAIMS: 'The token lacks a claim that it must have, or has one that makes no sense',
+  TOKEN_KEYS_MISSING: "There are no keys yet to verify the issuer's tokens with",
+  TOKEN_AMBIGUOUS: 'The request carries several tokens, and it is not said which one counts',
+} as const
+
+export type TokenErrorCode = keyof typeof TOKEN_ERROR_CODES
+
+/** A token that is not believed. */
+export class TokenError extends HandfastError<TokenErrorCode> {}

@@ -6,9 +6,11 @@ import { JournalReader } from '../../../src/ca/journal-reader.ts'
 import { rootOf } from '../../../src/ca/merkle-tree.ts'
 import { signTreeHead } from '../../../src/ca/tree-head.ts'
 import { CryptoError } from '../../../src/crypto/errors.ts'
-import { isJwsAlgorithm, JWS_ALGORITHMS, parseJwks, parseJws, verifyJws } from '../../../src/crypto/jws.ts'
+import { isJwsAlgorithm, JWS_ALGORITHMS, parseJwks, verifyJws } from '../../../src/crypto/jws.ts'
 import { nativeCrypto } from '../../../src/crypto/native-provider.ts'
 import { portableCrypto } from '../../../src/crypto/portable-provider.ts'
+import { TokenError } from '../../../src/identity/errors.ts'
+import { parseToken } from '../../../src/identity/token.ts'
 import { jwksOf, signToken, tokenSigner, type TokenSigner } from '../../support/tokens.ts'
 import { magnitude, outcomeOf, Violation, type FuzzTarget } from '../target.ts'
 
@@ -34,11 +36,11 @@ function tokenTarget(signers: Signers): FuzzTarget {
     run: (input) =>
       outcomeOf(() => {
         const text = new TextDecoder().decode(input)
-        const jws = parseJws(text)
+        const jws = parseToken(text)
         const holds = keys.some((key) => verifyJws(jws, key))
         if (holds && !tokens.includes(text)) throw new Violation('A token holds that nobody signed')
         return `token: ${isJwsAlgorithm(jws.algorithm) ? jws.algorithm : 'other'} ${holds}`
-      }, CryptoError),
+      }, TokenError),
   }
 }
 
