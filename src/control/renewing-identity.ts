@@ -9,16 +9,13 @@ import { ControlError } from './errors.ts'
 import { messageOf } from '../errors.ts'
 import type { IssuedSvid } from './client.ts'
 import type { IdentitySnapshot, IdentitySource } from './identity-source.ts'
-import type { Timers } from './timers.ts'
+import type { RenewalPlace, RenewalQueue } from './renewal-queue.ts'
 
 /** A part of the remaining life by which renewals are spread, so that workloads started together do not renew together. */
 const JITTER = 0.1
 
 /** Clocks further apart than this are worth a warning: half of what notBefore is back-dated by. */
 const NOTABLE_SKEW_MS = 60_000
-
-/** setTimeout takes no more; certificates that live longer are renewed after this, which harms nobody. */
-const MAX_TIMER_MS = 2 ** 31 - 1
 
 /** What an identity tells the log. */
 export type IdentityEvent =
@@ -41,7 +38,8 @@ export interface RenewingIdentityOptions {
   readonly issue: (csr: Uint8Array) => Promise<IssuedSvid>
   /** Who we must turn out to be. @default whoever the controller says */
   readonly expected?: SpiffeId
-  readonly timers: Timers
+  /** The process's one queue of renewals; its clock is ours. */
+  readonly queue: RenewalQueue
   /** Uniform in [0, 1). */
   readonly random: () => number
   readonly onEvent?: (event: IdentityEvent) => void
@@ -60,13 +58,14 @@ export class RenewingIdentity implements IdentitySource, Disposable {
   #svid: X509Svid | undefined
   #version = 0
   #renewing = false
-  #cancelTimer = (): void => {}
+  readonly #place: RenewalPlace
   #disposed = false
 
   constructor(options: RenewingIdentityOptions) {
     this.#options = options
     this.#bundles = options.bundles
     this.#backoff = new Backoff({ random: options.random })
+    this.#place = options.queue.join(() => void this.#renew())
   }
 
   /** Asks for the first certificate; resolves when it is there, which may never be. */
@@ -100,15 +99,14 @@ export class RenewingIdentity implements IdentitySource, Disposable {
    */
   renewWithin(spanMs: number): void {
     if (this.#disposed || this.#renewing) return
-    const { timers, random } = this.#options
-    this.#cancelTimer()
-    this.#cancelTimer = timers.after(spanMs * random(), () => void this.#renew())
+    const { queue, random } = this.#options
+    this.#place.renewAt(queue.nowMs() + spanMs * random())
   }
 
   /** Ends renewals; what is held stays readable. */
   [Symbol.dispose](): void {
     this.#disposed = true
-    this.#cancelTimer()
+    this.#place[Symbol.dispose]()
   }
 
   async #renew(): Promise<void> {
@@ -123,7 +121,7 @@ export class RenewingIdentity implements IdentitySource, Disposable {
   }
 
   async #renewOnce(): Promise<void> {
-    const { crypto, issue, timers, random, onEvent } = this.#options
+    const { crypto, issue, queue, random, onEvent } = this.#options
     const key = crypto.generateKey('ec-p256')
     const issued = await issue(createCsr(key))
     if (this.#disposed) return
@@ -132,8 +130,8 @@ export class RenewingIdentity implements IdentitySource, Disposable {
     this.#bundles = issued.bundles
     this.#backoff.reset()
     this.#publish()
-    const renewInMs = renewalDelayMs(svid.expiresAtMs - timers.nowMs(), random)
-    this.#cancelTimer = timers.after(renewInMs, () => void this.#renew())
+    const renewInMs = renewalDelayMs(svid.expiresAtMs - queue.nowMs(), random)
+    this.#place.renewAt(queue.nowMs() + renewInMs)
     this.#renewing = false
     if (Math.abs(issued.clockSkewMs) > NOTABLE_SKEW_MS)
       onEvent?.({ kind: 'clock-skew', skewMs: issued.clockSkewMs })
@@ -142,14 +140,14 @@ export class RenewingIdentity implements IdentitySource, Disposable {
 
   /** What a peer would demand of the certificate, before it replaces one that works. */
   #verify({ chain, bundles }: IssuedSvid, key: PrivateKey): X509Svid {
-    const { crypto, expected, timers } = this.#options
+    const { crypto, expected, queue } = this.#options
     try {
       const verifier = svidVerifier({
         bundles: () => bundles,
         crypto,
         ...(expected !== undefined && { expected }),
       })
-      verifier.verify(chain, { peerRole: 'server', nowMs: timers.nowMs() })
+      verifier.verify(chain, { peerRole: 'server', nowMs: queue.nowMs() })
       return parseX509Svid(chain, key)
     } catch (error) {
       throw new ControlError(
@@ -164,10 +162,10 @@ export class RenewingIdentity implements IdentitySource, Disposable {
 
   #retry(error: unknown): void {
     if (this.#disposed) return
-    const { timers, onEvent } = this.#options
+    const { queue, onEvent } = this.#options
     const retryInMs = this.#backoff.next()
-    this.#cancelTimer = timers.after(retryInMs, () => void this.#renew())
-    const leftMs = this.#svid === undefined ? undefined : this.#svid.expiresAtMs - timers.nowMs()
+    this.#place.renewAt(queue.nowMs() + retryInMs)
+    const leftMs = this.#svid === undefined ? undefined : this.#svid.expiresAtMs - queue.nowMs()
     onEvent?.({ kind: 'failed', error, retryInMs, leftMs })
   }
 
@@ -183,5 +181,5 @@ export class RenewingIdentity implements IdentitySource, Disposable {
 /** When to renew a certificate that has `leftMs` of its life left: at half of it, give or take a tenth. */
 export function renewalDelayMs(leftMs: number, random: () => number): number {
   const half = Math.max(0, leftMs) / 2
-  return Math.min(MAX_TIMER_MS, half * (1 - JITTER + 2 * JITTER * random()))
+  return half * (1 - JITTER + 2 * JITTER * random())
 }

@@ -8,6 +8,7 @@ import { controllerId } from '../../src/config/proxy-config.ts'
 import { ControlClient } from '../../src/control/client.ts'
 import type { IdentitySource } from '../../src/control/identity-source.ts'
 import type { MeshState } from '../../src/control/mesh-state.ts'
+import { RenewalQueue } from '../../src/control/renewal-queue.ts'
 import { RenewingIdentity } from '../../src/control/renewing-identity.ts'
 import type { SecureSocket } from '../../src/control/secure-channel.ts'
 import { ControlServer } from '../../src/control/server.ts'
@@ -131,7 +132,7 @@ async function svidOf(id: SpiffeId, { authority }: MemoryCa): Promise<X509Svid> 
       const { chain } = await authority.issue({ id, proof: 'test' }, csr, { nowMs: Date.now() })
       return { chain, bundles, clockSkewMs: 0 }
     },
-    timers: systemTimers,
+    queue: new RenewalQueue(systemTimers),
     random: Math.random,
   })
   return (await identity.start()).svid

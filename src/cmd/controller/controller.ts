@@ -2,6 +2,7 @@ import { formatAddress, type Address } from '../../config/address.ts'
 import { type ControllerConfig } from '../../config/controller-config.ts'
 import { ConfigError } from '../../config/errors.ts'
 import { controllerId } from '../../config/proxy-config.ts'
+import { RenewalQueue } from '../../control/renewal-queue.ts'
 import { type IdentityEvent, RenewingIdentity } from '../../control/renewing-identity.ts'
 import { ControlServer } from '../../control/server.ts'
 import { SnapshotBoard } from '../../control/snapshot-board.ts'
@@ -68,7 +69,7 @@ export async function startController(
         const bridged = bridge === undefined || chain.includes(bridge) ? chain : [...chain, bridge]
         return { chain: bridged, bundles: TrustBundles.of(authority.bundle), clockSkewMs: 0 }
       },
-      timers: systemTimers,
+      queue: new RenewalQueue(systemTimers),
       random: Math.random,
       onEvent: (event) => logIdentityEvent(event, log),
     }),

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { formatAddress } from '../../config/address.ts'
 import { MAX_THREADS } from '../../config/proxy-config.ts'
+import { RenewalQueue } from '../../control/renewal-queue.ts'
+import { systemTimers } from '../../control/timers.ts'
 import { nativeCrypto } from '../../crypto/native-provider.ts'
 import { chooseTransport } from '../../net/choose-transport.ts'
 import { nodeTransport } from '../../net/node-transport.ts'
@@ -51,7 +53,15 @@ a connection or a request. SIGTERM and SIGINT drain it.
     })
     const views = new MeshViews()
     const newId = decisionIds(crypto)
-    using link = new MeshLink({ settings, crypto, views, log, newId, settled: () => running.settled() })
+    using link = new MeshLink({
+      settings,
+      crypto,
+      views,
+      queue: new RenewalQueue(systemTimers),
+      log,
+      newId,
+      settled: () => running.settled(),
+    })
     const running = await startProxy({
       config,
       startThread: startWorkerThread,

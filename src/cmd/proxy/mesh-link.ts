@@ -6,6 +6,7 @@ import { deserializePolicies } from '../../authz/serialize.ts'
 import { formatAddress } from '../../config/address.ts'
 import { ControlClient } from '../../control/client.ts'
 import type { VersionedState } from '../../control/mesh-state.ts'
+import type { RenewalQueue } from '../../control/renewal-queue.ts'
 import { RenewingIdentity, type IdentityEvent } from '../../control/renewing-identity.ts'
 import type { SecureSocket } from '../../control/secure-channel.ts'
 import type { SnapshotSubscription, SubscriptionEvent } from '../../control/snapshot-subscription.ts'
@@ -31,6 +32,8 @@ export interface MeshLinkOptions {
   readonly settings: ProxySettings
   readonly crypto: CryptoProvider
   readonly views: MeshViews
+  /** All renewals of the process. */
+  readonly queue: RenewalQueue
   readonly log: Logger
   readonly newId: () => string
   /** Resolves when traffic is judged by what was published so far. @throws ProxyError PROXY_VIEW_REFUSED */
@@ -47,7 +50,7 @@ export class MeshLink implements Disposable {
 
   constructor(options: MeshLinkOptions) {
     this.#options = options
-    const { settings, crypto, views } = options
+    const { settings, crypto, views, queue } = options
     this.#client = new ControlClient({
       address: formatAddress(settings.config.controller.address),
       secure: this.#secureSocket(),
@@ -63,7 +66,7 @@ export class MeshLink implements Disposable {
         token: () => readToken(settings.config),
         timers: systemTimers,
       }),
-      timers: systemTimers,
+      queue,
       random: Math.random,
       onEvent: (event) => this.#identityEvent(event),
     })
