@@ -66,7 +66,12 @@ async function main(): Promise<void> {
   const csrs = Array.from({ length: REQUESTS }, () => createCsr(crypto.generateKey('ec-p256')))
   const token = await createJoinToken(id, { crypto, store, nowMs: Date.now(), ttlMs: DAY_MS })
   const evidence: Readonly<Record<string, () => Evidence>> = {
-    'by certificate': () => ({ kind: 'peer-svid', id, expiresAtMs: Date.now() + DAY_MS }),
+    'by certificate': () => ({
+      kind: 'peer-svid',
+      id,
+      serialNumber: '7f',
+      expiresAtMs: Date.now() + DAY_MS,
+    }),
     'by join token': () => ({ kind: 'join-token', token: token.text }),
   }
 

@@ -4,7 +4,13 @@ import type { SpiffeId } from '../identity/spiffe-id.ts'
 export type Evidence =
   | { readonly kind: 'join-token'; readonly token: string }
   /** The connection's own client certificate, verified in its handshake. */
-  | { readonly kind: 'peer-svid'; readonly id: SpiffeId; readonly expiresAtMs: number }
+  | {
+      readonly kind: 'peer-svid'
+      readonly id: SpiffeId
+      /** Hexadecimal. */
+      readonly serialNumber: string
+      readonly expiresAtMs: number
+    }
   /** A token of an OpenID Connect issuer, such as that of a build system. */
   | { readonly kind: 'oidc'; readonly token: string }
   /** A token of a Kubernetes service account. */
@@ -15,6 +21,8 @@ export interface AttestedCaller {
   readonly id: SpiffeId
   /** What proved it, for the journal; never a secret. */
   readonly proof: string
+  /** The serial number of the certificate that proved it, which a new one takes the place of; hexadecimal. */
+  readonly renews?: string
 }
 
 /** Turns evidence into a proven identity. */

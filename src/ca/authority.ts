@@ -162,6 +162,7 @@ export class CertificateAuthority {
       spiffeId: caller.id.toString(),
       proof: caller.proof,
       serialNumber: leaf.serialNumber,
+      ...(caller.renews !== undefined && { renews: caller.renews }),
       notAfter: new Date(leaf.notAfterMs).toISOString(),
       certificateSha256: sha256(leaf.der),
       publicKeySha256: sha256(leaf.publicKey.spki),

@@ -12,6 +12,8 @@ interface IssuedEntry {
   readonly proof: string
   /** Hexadecimal. */
   readonly serialNumber: string
+  /** The serial number of the certificate that proved the caller, which this one takes the place of; hexadecimal. */
+  readonly renews?: string
   /** RFC 3339, UTC. */
   readonly notAfter: string
   /** SHA-256 of the certificate's DER, hexadecimal. */

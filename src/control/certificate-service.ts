@@ -83,7 +83,12 @@ function evidenceOf(
     case undefined:
       return peer === undefined
         ? undefined
-        : { kind: 'peer-svid', id: peer.id, expiresAtMs: peer.expiresAtMs }
+        : {
+            kind: 'peer-svid',
+            id: peer.id,
+            serialNumber: peer.serialNumber,
+            expiresAtMs: peer.expiresAtMs,
+          }
   }
 }
 

@@ -5,7 +5,9 @@ import type { SpiffeId } from '../identity/spiffe-id.ts'
 /** The other end of a connection, as its TLS handshake proved it. */
 export interface ConnectionPeer {
   readonly id: SpiffeId
-  /** When the certificate that proved it ends. */
+  /** Of the certificate that proved it; hexadecimal. */
+  readonly serialNumber: string
+  /** When that certificate ends. */
   readonly expiresAtMs: number
   /** The key that signed it: SubjectPublicKeyInfo, DER. */
   readonly issuerKey: Uint8Array

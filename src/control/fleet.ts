@@ -20,10 +20,10 @@ export function fleetOf(
   subscribers: readonly SubscriberStatus[],
   { nowMs, startedAtMs, neededNumber, signerKey }: FleetOptions,
 ): Fleet {
-  const followers = subscribers.map(({ id, node, ackedNumber, lastNack, issuerKey }) => ({
-    name: `${id.toString()} on ${node}`,
+  const followers = subscribers.map(({ peer, node, ackedNumber, lastNack }) => ({
+    name: `${peer.id.toString()} on ${node}`,
     informed: ackedNumber !== undefined && ackedNumber >= neededNumber,
-    renewed: equalBytes(issuerKey, signerKey),
+    renewed: equalBytes(peer.issuerKey, signerKey),
     ...(lastNack !== undefined && { refusal: lastNack.reason }),
   }))
   return { followers, settled: nowMs - startedAtMs >= RETURN_MS }

@@ -1,14 +1,12 @@
-import type { SpiffeId } from '../identity/spiffe-id.ts'
+import type { ConnectionPeer } from './connection-peer.ts'
 import type { MeshState, VersionedState } from './mesh-state.ts'
 
 /** A proxy that is connected, and how far it has come. */
 export interface SubscriberStatus {
-  readonly id: SpiffeId
-  /** What the subscriber calls itself; only `id` is proven. */
+  readonly peer: ConnectionPeer
+  /** What the subscriber calls itself; only `peer` is proven. */
   readonly node: string
   readonly connectedAtMs: number
-  /** The key that signed its certificate: SubjectPublicKeyInfo, DER. */
-  readonly issuerKey: Uint8Array
   /** The newest number of this epoch that it runs on; undefined before it said so. */
   readonly ackedNumber: number | undefined
   /** The last refusal, until a newer state is acknowledged. */
@@ -23,10 +21,9 @@ export interface BoardPlace extends Disposable {
 
 /** Who takes a place on the board. */
 export interface Subscriber {
-  readonly id: SpiffeId
+  readonly peer: ConnectionPeer
   readonly node: string
   readonly connectedAtMs: number
-  readonly issuerKey: Uint8Array
   /** Called when there is a newer state; it does not throw. */
   changed(): void
 }
@@ -77,8 +74,8 @@ class Place implements BoardPlace {
   }
 
   get status(): SubscriberStatus {
-    const { id, node, connectedAtMs, issuerKey } = this.subscriber
-    return { id, node, connectedAtMs, issuerKey, ackedNumber: this.#ackedNumber, lastNack: this.#lastNack }
+    const { peer, node, connectedAtMs } = this.subscriber
+    return { peer, node, connectedAtMs, ackedNumber: this.#ackedNumber, lastNack: this.#lastNack }
   }
 
   acknowledge(number: number): void {

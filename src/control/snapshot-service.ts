@@ -111,13 +111,11 @@ class SnapshotStream {
       return this.#fail(new ControlError('CONTROL_PROTOCOL', 'A second subscription came on one stream'))
     if (node === '' || node.length > MAX_NODE_CHARS)
       return this.#fail(new ControlError('CONTROL_PROTOCOL', `The node's name has ${node.length} characters`))
-    const { id, issuerKey } = this.#peer
     this.#log = this.#log.child({ node })
     this.#place = this.#board.subscribe({
-      id,
+      peer: this.#peer,
       node,
       connectedAtMs: this.#timers.nowMs(),
-      issuerKey,
       changed: () => this.#sendNewest(),
     })
     const { version } = this.#board.current

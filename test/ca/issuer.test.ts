@@ -82,13 +82,13 @@ test('Issuer.issue gives every certificate a serial number of its own', async ()
 test('Issuer.issue renews for a caller whose connection proved it, until that certificate ends', async () => {
   const { issuer, journal } = await memoryCa(NOW_MS)
   const csr = createCsr(crypto.generateKey('ec-p384'))
-  const evidence = { kind: 'peer-svid', id: WEB, expiresAtMs: NOW_MS + 1 } as const
+  const evidence = { kind: 'peer-svid', id: WEB, serialNumber: '7f', expiresAtMs: NOW_MS + 1 } as const
   const { chain } = await issuer.issue(csr, evidence, { nowMs: NOW_MS })
   assert.deepEqual(chain[0].subjectAltNames.uris, [WEB.toString()])
   await assert.rejects(issuer.issue(csr, evidence, { nowMs: NOW_MS + 1 }), { code: 'CA_PEER_EXPIRED' })
   assert.deepEqual(
-    journal.entries.map((entry) => (entry.kind === 'issued' ? entry.proof : entry.code)),
-    ['peer-svid', 'CA_PEER_EXPIRED'],
+    journal.entries.map((entry) => (entry.kind === 'issued' ? [entry.proof, entry.renews] : entry.code)),
+    [['peer-svid', '7f'], 'CA_PEER_EXPIRED'],
   )
 })
 
@@ -334,7 +334,7 @@ test('Issuer.issue gives nobody the identity of the controller', async () => {
   const csr = createCsr(crypto.generateKey('ec-p256'))
   for (const evidence of [
     { kind: 'join-token', token: await token(controller) },
-    { kind: 'peer-svid', id: controller, expiresAtMs: NOW_MS + HOUR_MS },
+    { kind: 'peer-svid', id: controller, serialNumber: '7f', expiresAtMs: NOW_MS + HOUR_MS },
   ] as const)
     await assert.rejects(issuer.issue(csr, evidence, { nowMs: NOW_MS }), { code: 'CA_RESERVED_IDENTITY' })
   await issuer.issue(csr, { kind: 'join-token', token: await token() }, { nowMs: NOW_MS })

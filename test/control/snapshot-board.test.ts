@@ -9,7 +9,8 @@ function state(policyRevision: string) {
 }
 
 function subscriber(node: string, changed = () => {}) {
-  return { id: WEB, node, issuerKey: Uint8Array.of(1), connectedAtMs: 1, changed }
+  const peer = { id: WEB, serialNumber: '1', expiresAtMs: 2, issuerKey: Uint8Array.of(1) }
+  return { peer, node, connectedAtMs: 1, changed }
 }
 
 test('SnapshotBoard numbers states from 1 and tells every subscriber of each', () => {

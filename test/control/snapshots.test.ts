@@ -70,7 +70,7 @@ test('SnapshotSubscription gets the whole state at once and at each change, and 
     plane.ca.authority.bundle.anchors[0]!.der,
   )
   const [status] = plane.board.subscribers
-  assert.deepEqual([status!.id.toString(), status!.node], [WEB.toString(), 'node-1'])
+  assert.deepEqual([status!.peer.id.toString(), status!.node], [WEB.toString(), 'node-1'])
   assert.deepEqual(subscription.applied, { epoch: 'first', number: 2 })
 })
 

@@ -84,7 +84,8 @@ export function admission({
 }
 
 function connectionPeer({ name, expiresAtMs, path }: VerifiedPeer): ConnectionPeer {
+  const { serialNumber } = path[0]!
   // A path of one is a leaf that is an anchor: it has signed itself.
   const issuer = path[1] ?? path[0]!
-  return { id: SpiffeId.parse(name), expiresAtMs, issuerKey: issuer.publicKey.spki }
+  return { id: SpiffeId.parse(name), serialNumber, expiresAtMs, issuerKey: issuer.publicKey.spki }
 }
