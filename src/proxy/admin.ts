@@ -9,8 +9,11 @@ import type { Connection, Listener, Transport } from '../net/transport.ts'
 import { handshakeDetail } from '../telemetry/handshake-record.ts'
 import { certificateJson, plainJson, timeJson, type Json } from '../telemetry/plain-json.ts'
 import { HEADERS_TIMEOUT_MS } from './limits.ts'
+import { decisionDetail, decisionList } from './decision-pages.ts'
+import { flightLogText, followFlightLog, MAX_FOLLOWERS } from './flight-stream.ts'
 import type { MeshViews } from './mesh-view.ts'
 import { http } from './node-http.ts'
+import type { RevisionHistory } from './revision-history.ts'
 import type { DataPlanes } from './threads/data-planes.ts'
 
 /** What the admin pages show and do. */
@@ -22,6 +25,7 @@ export interface AdminOptions {
   /** Wall clock, in milliseconds since the Unix epoch. */
   readonly nowMs: () => number
   readonly views: MeshViews
+  readonly history: RevisionHistory
   /** Where each listener came to listen, by name. */
   readonly addresses: Readonly<Record<string, Address>>
   /** What the controller's state was numbered, once there is one. */
@@ -38,17 +42,30 @@ const MAX_WIDTH = 200
 
 interface Answer {
   readonly status: number
-  /** Text is sent as it is. */
-  readonly body: Json | PlainText
+  /** Text is sent as it is, and a stream writes as it likes. */
+  readonly body: Json | PlainText | Stream
 }
 
 class PlainText {
   readonly text: string
+  readonly type: string
 
-  constructor(text: string) {
+  constructor(text: string, type = 'text/plain; charset=utf-8') {
     this.text = text
+    this.type = type
   }
 }
+
+class Stream {
+  readonly begin: (response: ServerResponse) => void
+
+  constructor(begin: (response: ServerResponse) => void) {
+    this.begin = begin
+  }
+}
+
+/** One JSON object a line. */
+const JSON_LINES = 'application/jsonl'
 
 interface Route {
   readonly method: 'GET' | 'POST'
@@ -105,13 +122,18 @@ function isLocalName(origin: string): boolean {
 }
 
 function reply(response: ServerResponse, { status, body }: Answer): void {
+  const headers = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+  if (body instanceof Stream) {
+    response.writeHead(status, { ...headers, 'content-type': JSON_LINES })
+    body.begin(response)
+    return
+  }
   const plain = body instanceof PlainText
   const text = plain ? body.text : `${JSON.stringify(body, undefined, 2)}\n`
   response.writeHead(status, {
-    'content-type': plain ? 'text/plain; charset=utf-8' : 'application/json',
+    ...headers,
+    'content-type': plain ? body.type : 'application/json',
     'content-length': Buffer.byteLength(text),
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
   })
   response.end(text)
 }
@@ -129,8 +151,8 @@ function routesOf(options: AdminOptions): ReadonlyMap<string, Route> {
       '/decisions',
       get(async (query) => {
         const id = query.get('id')
-        if (id === null) return success(await planes.decisions())
-        return found(await planes.decision(id), `decision ${id}`)
+        if (id === null) return success(await decisionList(planes))
+        return found(await decisionDetail(id, options), `decision ${id}`)
       }),
     ],
     [
@@ -143,6 +165,7 @@ function routesOf(options: AdminOptions): ReadonlyMap<string, Route> {
       }),
     ],
     ['/explain', get((query) => explain(options, query))],
+    ['/flight-log', get((query) => flightLog(options, query))],
     [
       '/drain',
       {
@@ -211,6 +234,14 @@ async function explain({ planes, crypto }: AdminOptions, query: URLSearchParams)
   const colour = query.get('colour') === 'always'
   const { renderExplanation } = await import('../diagnose/render.ts')
   return { status: 200, body: new PlainText(renderExplanation(explanation, { colour, width })) }
+}
+
+async function flightLog(options: AdminOptions, query: URLSearchParams): Promise<Answer> {
+  if (query.get('follow') !== '1')
+    return { status: 200, body: new PlainText(await flightLogText(options), JSON_LINES) }
+  if (options.planes.followers.size >= MAX_FOLLOWERS)
+    return failure(503, `There are ${MAX_FOLLOWERS} followers already`)
+  return { status: 200, body: new Stream((response) => followFlightLog(response, options)) }
 }
 
 function asObject(json: Json): { readonly [name: string]: Json } {

@@ -6,6 +6,7 @@ import { ProxyError } from './errors.ts'
 import type { VerifiedClient } from './inbound.ts'
 import type { MeshView } from './mesh-view.ts'
 import type { ProxyServices } from './services.ts'
+import type { FlightPlace } from '../telemetry/flight-log.ts'
 
 /** Asks policy about a verified client, and keeps the answer for whoever comes with its id. */
 export function authorize(
@@ -16,7 +17,7 @@ export function authorize(
 ): Permit | Denial {
   const decision = decide(view, client, http)
   counters.add(decision.kind === 'permit' ? 'permits' : 'denials')
-  decisions.add(decision, { atMs: tls.nowMs(), connection: client.handshake })
+  decisions.add(decision, { atMs: tls.nowMs(), ...placeOf(client) })
   return decision
 }
 
@@ -29,7 +30,7 @@ export function newlyDenied(
 ): ProxyError | undefined {
   const decision = decide(view, client, http)
   if (decision.kind === 'permit') return undefined
-  decisions.add(decision, { atMs: tls.nowMs(), connection: client.handshake })
+  decisions.add(decision, { atMs: tls.nowMs(), ...placeOf(client), again: true })
   return new ProxyError('PROXY_NO_LONGER_ALLOWED', `Decision ${decision.id}: ${decision.reason}`)
 }
 
@@ -37,6 +38,10 @@ export function newlyDenied(
 export function workloadOf({ namespace, serviceAccount }: SpiffeId): Workload {
   // An identity outside the Kubernetes convention lies in no namespace; policies for all workloads still apply.
   return { namespace: namespace ?? '', serviceAccount: serviceAccount ?? '' }
+}
+
+function placeOf({ handshake, listener, connection }: VerifiedClient): Omit<FlightPlace, 'atMs'> {
+  return { connection: handshake, listener, source: connection.remote }
 }
 
 function decide(

@@ -2,8 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { HandfastError, messageOf } from '../errors.ts'
 import type { ConnectionDuplex } from '../net/duplex.ts'
-import type { AccessEntry } from '../telemetry/access-log.ts'
-import { withoutQuery } from '../telemetry/decision-log.ts'
+import { withoutQuery, type AccessEntry } from '../telemetry/access-log.ts'
 import type { ProxyError } from './errors.ts'
 import {
   forwardRequest,

@@ -19,6 +19,8 @@ export interface VerifiedClient {
   readonly handshake: number
   /** The listener's. */
   readonly port: number
+  /** The listener's name. */
+  readonly listener: string
 }
 
 /**
@@ -97,7 +99,7 @@ async function verifyClient(
       connection.abort()
       throw new ProxyError('PROXY_UNPROVEN_PEER', 'The client showed no certificate')
     }
-    return { connection, principal, view, handshake: record.id, port }
+    return { connection, principal, view, handshake: record.id, port, listener: name }
   } catch (error) {
     record.failed(error as Error)
     log.warn('Handshake failed', { listener: name, remote, handshake: record.id, error })

@@ -7,6 +7,8 @@ export interface MeshView {
   readonly svid: X509Svid
   readonly bundles: TrustBundles
   readonly policy: PolicySet
+  /** Of the controller's state that the policy came with; threads that carry traffic are not told. */
+  readonly stateNumber?: number
   /** Grows with every change of certificate or bundles. */
   readonly identityVersion: number
 }
@@ -18,6 +20,7 @@ export class MeshViews {
   #svid: X509Svid | undefined
   #bundles: TrustBundles | undefined
   #policy: PolicySet | undefined
+  #stateNumber: number | undefined
   #identityVersion = 0
   #renewals = 0
 
@@ -46,13 +49,15 @@ export class MeshViews {
     this.#changed()
   }
 
-  publishPolicy(policy: PolicySet): void {
+  /** @param stateNumber of the controller's state that it came with. @default unknown */
+  publishPolicy(policy: PolicySet, stateNumber?: number): void {
     this.#policy = policy
+    this.#stateNumber = stateNumber
     this.#changed()
   }
 
   /** All parts at once, where they come together. */
-  publish({ policy, ...identity }: Omit<MeshView, 'identityVersion'>): void {
+  publish({ policy, ...identity }: Omit<MeshView, 'identityVersion' | 'stateNumber'>): void {
     this.#setIdentity(identity)
     this.#policy = policy
     this.#changed()
@@ -88,6 +93,7 @@ export class MeshViews {
       svid: this.#svid,
       bundles: this.#bundles,
       policy: this.#policy,
+      ...(this.#stateNumber !== undefined && { stateNumber: this.#stateNumber }),
       identityVersion: this.#identityVersion,
     }
     for (const listener of this.#listeners) listener(this.#view)

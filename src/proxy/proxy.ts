@@ -4,7 +4,9 @@ import type { CryptoProvider } from '../crypto/provider.ts'
 import type { Transport } from '../net/transport.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { listenAdmin } from './admin.ts'
+import { policyLine } from './flight-stream.ts'
 import type { MeshViews } from './mesh-view.ts'
+import { RevisionHistory } from './revision-history.ts'
 import { DataPlanes } from './threads/data-planes.ts'
 import type { StartThread } from './threads/thread-slot.ts'
 
@@ -56,7 +58,23 @@ export interface RunningProxy {
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const { config, startThread, transport, crypto, views, log, nowMs, onLines, random } = options
   if (config.threads > 1) await checkPortsAreFree(config, transport)
-  const planes = new DataPlanes({ config, startThread, views, log, onLines, random, crypto })
+  const history = new RevisionHistory(nowMs)
+  const planes = new DataPlanes({
+    config,
+    startThread,
+    views,
+    log,
+    onLines,
+    onSettled: (view, refused) =>
+      refused === undefined ? history.inForce(view) : history.refused(view, refused),
+    random,
+    crypto,
+  })
+  if (views.current !== undefined) history.received(views.current)
+  const stopRecording = views.onChange((view) => {
+    const entry = history.received(view)
+    if (entry !== undefined) planes.followers.tell(policyLine(entry))
+  })
   const addresses = await planes.start()
   const stopped = Promise.withResolvers<void>()
   let draining: Promise<void> | undefined
@@ -67,6 +85,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     crypto,
     nowMs,
     views,
+    history,
     addresses,
     stateNumber: options.stateNumber ?? (() => undefined),
     isDraining: () => draining !== undefined,
@@ -81,6 +100,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   async function stop(): Promise<void> {
     log.info('Draining', { live: planes.live })
     const startedAtMs = nowMs()
+    stopRecording()
     const cut = await planes.drain(config.drainTimeoutMs)
     log.info('Drained', { cut, durationMs: nowMs() - startedAtMs })
     await planes.end()

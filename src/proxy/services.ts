@@ -1,6 +1,6 @@
 import type { Transport } from '../net/transport.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
-import type { DecisionLog } from '../telemetry/decision-log.ts'
+import type { FlightLog } from '../telemetry/flight-log.ts'
 import type { HandshakeLog } from '../telemetry/handshake-log.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { HandshakeSlots } from './handshake-slots.ts'
@@ -23,7 +23,7 @@ export interface ProxyServices {
   readonly views: MeshViews
   readonly live: LiveConnections
   readonly handshakes: HandshakeLog
-  readonly decisions: DecisionLog
+  readonly decisions: FlightLog
   readonly access: AccessLog
   readonly log: Logger
   /** A new id for what is told to a client without a decision. */

@@ -63,3 +63,8 @@ export class AccessLog {
     })
   }
 }
+
+/** Queries carry what should not be kept. */
+export function withoutQuery(target: string): string {
+  return target.replace(/[?#].*$/s, '')
+}

@@ -38,6 +38,11 @@ function objectCopy(source: object, depth: number): Record<string, unknown> {
 
 function isSecret(name: string, value: unknown): boolean {
   if (typeof value === 'number' || typeof value === 'boolean') return false
+  return isSecretName(name)
+}
+
+/** Whether what bears this name is a credential. */
+export function isSecretName(name: string): boolean {
   return SECRET_FIELD.test(name) && !ABOUT_A_SECRET.test(name)
 }
 

@@ -155,7 +155,7 @@ export class MeshLink implements Disposable {
   }
 
   /** @throws PolicyError, ProxyError, which refuse the state as a whole */
-  async #apply({ bundles, policies, signerKey }: VersionedState): Promise<void> {
+  async #apply({ version, bundles, policies, signerKey }: VersionedState): Promise<void> {
     const { settings, crypto, views, newId, settled } = this.#options
     const { trustDomain } = settings.config
     const compiled = compilePolicies(deserializePolicies(new TextDecoder().decode(policies)), {
@@ -166,7 +166,7 @@ export class MeshLink implements Disposable {
     this.#identity.replaceBundles(bundles)
     this.#demandedSigner = signerKey
     this.#renewIfDemanded()
-    views.publishPolicy(compiled)
+    views.publishPolicy(compiled, version.number)
     // What the controller is told must be true of the threads that carry traffic.
     await settled()
   }

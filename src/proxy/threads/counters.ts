@@ -14,6 +14,8 @@ const COUNTERS = [
   'denials',
   /** Lines of the log that the main thread could not take in time. */
   'lostLines',
+  /** Decisions that did not get into a flight log that somebody followed. */
+  'lostDecisions',
 ] as const
 
 /** What a thread has under way, and no longer has when it has died. */

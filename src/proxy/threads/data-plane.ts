@@ -4,7 +4,8 @@ import { messageOf } from '../../errors.ts'
 import type { Listener, Transport } from '../../net/transport.ts'
 import { CertificateMemory } from '../../pki/certificate-memory.ts'
 import { AccessLog } from '../../telemetry/access-log.ts'
-import { DecisionLog } from '../../telemetry/decision-log.ts'
+import { encodeFlightLine } from '../../authz/flight/encode.ts'
+import { FlightLog } from '../../telemetry/flight-log.ts'
 import { HandshakeLog } from '../../telemetry/handshake-log.ts'
 import { handshakeSummary, type SettledSession } from '../../telemetry/handshake-record.ts'
 import { createLogger } from '../../telemetry/log.ts'
@@ -58,11 +59,12 @@ export function runDataPlane(
   options: ThreadOptions,
   world: DataPlaneWorld,
 ): DataPlane {
-  const { services, lines } = servicesOf(port, options, world)
+  const { services, lines, flight } = servicesOf(port, options, world)
   const { views, live, log } = services
   const { config } = options
   const listening = listenAll(services, options)
   const newId = services.newId
+  const senders = { log: lines, flight }
 
   views.onChange((view) => live.rejudge(view))
   const stopWaiting = views.onChange(() => {
@@ -91,8 +93,11 @@ export function runDataPlane(
       case 'ask':
         void answer(message)
         break
+      case 'unfollow':
+        services.decisions.follow(undefined)
+        break
       case 'taken':
-        lines.taken()
+        senders[message.stream].taken()
         break
     }
   })
@@ -119,6 +124,11 @@ export function runDataPlane(
 
   async function answer({ ask, question }: Extract<ToThread, { kind: 'ask' }>): Promise<void> {
     const answered = question.kind === 'listeners' ? stateOf(await listening) : answerTo(services, question)
+    if (question.kind === 'decisions' && question.follow) {
+      // What is on its way is in the answer already: it goes before.
+      flight.flush()
+      services.decisions.follow((line) => flight.write(line))
+    }
     port.postMessage({ kind: 'answer', ask, answer: answered })
   }
 
@@ -126,6 +136,7 @@ export function runDataPlane(
     await closeAll(await listening)
     const cut = await live.drain(config.drainTimeoutMs)
     lines.flush()
+    flight.flush()
     port.postMessage({ kind: 'drained', cut })
     // The last sockets linger for their peers to read what they were told.
     port.unref()
@@ -144,10 +155,15 @@ function servicesOf(
   port: ThreadPort<FromThread, ToThread>,
   { index, config, counters: memory, ticketSecret }: ThreadOptions,
   { transport, secure, crypto, nowMs }: DataPlaneWorld,
-): { readonly services: ProxyServices; readonly lines: LineSender } {
+): { readonly services: ProxyServices; readonly lines: LineSender; readonly flight: LineSender } {
   const shared = new Counters(config.threads, memory)
   const counters = new CounterRow(shared, index)
-  const lines = new LineSender(port, counters)
+  const lines = new LineSender(port, { stream: 'log', onLost: () => counters.add('lostLines') })
+  const flight = new LineSender(port, {
+    stream: 'flight',
+    onLost: () => counters.add('lostDecisions'),
+    lossLine: (count) => encodeFlightLine({ kind: 'lost', count }),
+  })
   const certificates = new CertificateMemory()
   const log = createLogger({ level: config.log.level, destination: lines, component: 'proxy' })
   const tickets = config.resumption ? new ProxyTickets(crypto, ticketSecret, certificates) : undefined
@@ -163,12 +179,12 @@ function servicesOf(
     handshakeSlots: new HandshakeSlots(Math.ceil(config.limits.handshakes / config.threads), counters),
     maxConnections: Math.ceil(config.limits.connections / config.threads),
     counters,
-    decisions: new DecisionLog(),
+    decisions: new FlightLog(index),
     access: new AccessLog(log),
     log,
     newId: decisionIds(crypto),
   }
-  return { services, lines }
+  return { services, lines, flight }
 }
 
 /** All listeners or none. @throws NetError */

@@ -1,12 +1,16 @@
 import type { Address } from '../../config/address.ts'
 import type { ProxyConfig } from '../../config/proxy-config.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
+import { messageOf } from '../../errors.ts'
 import type { HandshakeFacts } from '../../telemetry/handshake-record.ts'
 import type { Logger } from '../../telemetry/log.ts'
+import type { FlightDecision } from '../../authz/flight/flight-line.ts'
+import type { FoundDecision } from '../../telemetry/flight-log.ts'
 import type { Json } from '../../telemetry/plain-json.ts'
 import type { MeshView, MeshViews } from '../mesh-view.ts'
 import { TICKET_SECRET_BYTES } from '../tickets.ts'
 import { Counters, type CounterName } from './counters.ts'
+import { FlightFollowers } from './flight-followers.ts'
 import type { Answers, Question } from './messages.ts'
 import { unpack } from './pack.ts'
 import { ThreadSlot, type NumberedView, type StartThread, type ThreadStatus } from './thread-slot.ts'
@@ -19,6 +23,8 @@ export interface DataPlanesOptions {
   readonly log: Logger
   /** Takes the threads' lines of the log, whole ones. */
   readonly onLines: (text: string) => void
+  /** Told of every view that all threads work by, and of every one that was refused. @default nobody */
+  readonly onSettled?: (view: MeshView, refused?: string) => void
   /** Uniform in [0, 1). */
   readonly random: () => number
   readonly crypto: CryptoProvider
@@ -41,6 +47,8 @@ export class DataPlanes {
   readonly #counters: Counters
   readonly #slots: readonly ThreadSlot[]
   readonly #stopFollowing: () => void
+  /** Those who follow the flight log of all threads. */
+  readonly followers: FlightFollowers = new FlightFollowers(() => this.#slots)
   #numbers = 0
   #newest: NumberedView | undefined
   /** The newest that a thread has put to use. */
@@ -64,7 +72,8 @@ export class DataPlanes {
               ticketSecret,
             }),
           newest: () => this.#newest,
-          onLines,
+          onLines: (stream, text) => (stream === 'log' ? onLines(text) : this.followers.take(index, text)),
+          onListening: () => this.followers.started(index),
           onDied: () => this.#counters.clearGauges(index),
           log: log.child({ thread: index }),
           random,
@@ -133,16 +142,13 @@ export class DataPlanes {
     return found === undefined ? undefined : (unpack(found) as HandshakeFacts)
   }
 
-  /** Newest first. */
-  async decisions(): Promise<readonly Json[]> {
+  /** Oldest first. */
+  async decisions(): Promise<readonly FlightDecision[]> {
     const lists = await this.#askAll('decisions', { kind: 'decisions' })
-    return lists
-      .flat()
-      .sort((a, b) => b.atMs - a.atMs)
-      .map(({ json }) => json)
+    return lists.flat().sort((a, b) => a.atMs - b.atMs)
   }
 
-  async decision(id: string): Promise<Json | undefined> {
+  async decision(id: string): Promise<FoundDecision | undefined> {
     const [found] = await this.#askAll('decision', { kind: 'decision', id })
     return found
   }
@@ -175,7 +181,9 @@ export class DataPlanes {
     try {
       await Promise.all(this.#slots.map((slot) => slot.publish(numbered)))
       this.#good = numbered
+      this.#options.onSettled?.(numbered.view)
     } catch (error) {
+      this.#options.onSettled?.(numbered.view, messageOf(error))
       // A thread that is started anew must not meet it again.
       if (this.#newest === numbered) this.#newest = this.#good
       this.#options.log.error('A change was refused; what was before stays in force', { error })

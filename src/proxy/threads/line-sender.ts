@@ -1,5 +1,4 @@
-import type { FromThread, ThreadPort, ToThread } from './messages.ts'
-import type { CounterRow } from './counters.ts'
+import type { FromThread, LineStream, ThreadPort, ToThread } from './messages.ts'
 
 /** A batch goes when it has so many characters, or after {@link FLUSH_MS}: messages between threads cost more than bytes. */
 const BATCH_CHARACTERS = 32 * 1024
@@ -13,26 +12,36 @@ const MAX_UNTAKEN = 8
 /** What waits meanwhile; what comes beyond is counted and lost, because traffic does not wait for logs. */
 const MAX_WAITING_CHARACTERS = 256 * 1024
 
-/** Sends a thread's log lines to the main thread, in batches, never more than it can take. */
+export interface LineSenderOptions {
+  readonly stream: LineStream
+  /** Told of every line that is lost. */
+  readonly onLost: () => void
+  /** The line that stands in the place of lost ones. @default none does */
+  readonly lossLine?: (count: number) => string
+}
+
+/** Sends a thread's lines of one stream to the main thread, in batches, never more than it can take. */
 export class LineSender {
   readonly #port: ThreadPort<FromThread, ToThread>
-  readonly #counters: CounterRow
+  readonly #options: LineSenderOptions
   #waiting = ''
   #untaken = 0
+  #lost = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(port: ThreadPort<FromThread, ToThread>, counters: CounterRow) {
+  constructor(port: ThreadPort<FromThread, ToThread>, options: LineSenderOptions) {
     this.#port = port
-    this.#counters = counters
+    this.#options = options
   }
 
   /** @param line with its line feed */
   write(line: string): void {
     if (this.#waiting.length + line.length > MAX_WAITING_CHARACTERS) {
-      this.#counters.add('lostLines')
+      this.#lost++
+      this.#options.onLost()
       return
     }
-    this.#waiting += line
+    this.#waiting += this.#lossLine() + line
     if (this.#waiting.length >= BATCH_CHARACTERS) this.#send()
     else this.#timer ??= setTimeout(() => this.#send(), FLUSH_MS).unref()
   }
@@ -44,9 +53,16 @@ export class LineSender {
     if (this.#timer === undefined) this.#send()
   }
 
-  /** Sends what waits, even to a main thread that is stuck: there will be nothing more. */
+  /** Sends what waits, even to a main thread that is stuck: there will be nothing more, or something is to come behind it. */
   flush(): void {
     this.#send(Infinity)
+  }
+
+  #lossLine(): string {
+    if (this.#lost === 0) return ''
+    const line = this.#options.lossLine?.(this.#lost) ?? ''
+    this.#lost = 0
+    return line
   }
 
   #send(maxUntaken = MAX_UNTAKEN): void {
@@ -56,6 +72,6 @@ export class LineSender {
     const text = this.#waiting
     this.#waiting = ''
     this.#untaken++
-    this.#port.postMessage({ kind: 'lines', text })
+    this.#port.postMessage({ kind: 'lines', stream: this.#options.stream, text })
   }
 }

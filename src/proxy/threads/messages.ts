@@ -2,9 +2,9 @@ import type { Address } from '../../config/address.ts'
 import type { AuthorizationPolicy } from '../../config/policy-config.ts'
 import type { ProxyConfig } from '../../config/proxy-config.ts'
 import type { ThreadKey } from '../../crypto/native-keys.ts'
-import type { ListedDecision } from '../../telemetry/decision-log.ts'
+import type { FlightDecision } from '../../authz/flight/flight-line.ts'
+import type { FoundDecision } from '../../telemetry/flight-log.ts'
 import type { HandshakeSummary } from '../../telemetry/handshake-record.ts'
-import type { Json } from '../../telemetry/plain-json.ts'
 
 /** What a data-plane thread is started with. */
 export interface ThreadOptions {
@@ -55,7 +55,7 @@ export type Question =
   | { readonly kind: 'listeners' }
   | { readonly kind: 'handshakes' }
   | { readonly kind: 'handshake'; readonly id: number }
-  | { readonly kind: 'decisions' }
+  | { readonly kind: 'decisions'; readonly follow?: true }
   | { readonly kind: 'decision'; readonly id: string }
 
 export interface Answers {
@@ -65,10 +65,13 @@ export interface Answers {
   readonly handshakes: readonly HandshakeSummary[]
   /** HandshakeFacts, or undefined. */
   readonly handshake: Packed
-  /** Newest first. */
-  readonly decisions: readonly ListedDecision[]
-  readonly decision: Json | undefined
+  /** Oldest first. With `follow`, all that come after these come as lines of the stream `flight`. */
+  readonly decisions: readonly FlightDecision[]
+  readonly decision: FoundDecision | undefined
 }
+
+/** What lines are of: the log, or the flight log, which is sent while somebody follows it. */
+export type LineStream = 'log' | 'flight'
 
 /** From the main thread. */
 export type ToThread =
@@ -78,8 +81,10 @@ export type ToThread =
   /** Reset what is left, hear of nothing more and say `ended`. */
   | { readonly kind: 'end' }
   | { readonly kind: 'ask'; readonly ask: number; readonly question: Question }
-  /** The oldest `lines` that were not taken yet have been written. */
-  | { readonly kind: 'taken' }
+  /** The oldest `lines` of the stream that were not taken yet have been written. */
+  | { readonly kind: 'taken'; readonly stream: LineStream }
+  /** Nobody follows the flight log any more. */
+  | { readonly kind: 'unfollow' }
 
 /** To the main thread. */
 export type FromThread =
@@ -87,8 +92,8 @@ export type FromThread =
   | { readonly kind: 'not-listening'; readonly error: Packed }
   | { readonly kind: 'adopted'; readonly number: number }
   | { readonly kind: 'refused'; readonly number: number; readonly reason: string }
-  /** Lines of the log, whole. */
-  | { readonly kind: 'lines'; readonly text: string }
+  /** Whole lines. */
+  | { readonly kind: 'lines'; readonly stream: LineStream; readonly text: string }
   | { readonly kind: 'answer'; readonly ask: number; readonly answer: unknown }
   | { readonly kind: 'drained'; readonly cut: number }
   | { readonly kind: 'ended' }

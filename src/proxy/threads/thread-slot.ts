@@ -4,7 +4,7 @@ import { messageOf } from '../../errors.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { ProxyError } from '../errors.ts'
 import type { MeshView } from '../mesh-view.ts'
-import type { FromThread, Question, ThreadOptions, ThreadPort, ToThread } from './messages.ts'
+import type { FromThread, LineStream, Question, ThreadOptions, ThreadPort, ToThread } from './messages.ts'
 import { unpack } from './pack.ts'
 import { ViewPacker } from './pack-view.ts'
 
@@ -30,7 +30,9 @@ export interface ThreadSlotOptions {
   readonly start: (addresses: Readonly<Record<string, Address>> | undefined) => Thread
   /** What a thread that has just begun to listen is given first. */
   readonly newest: () => NumberedView | undefined
-  readonly onLines: (text: string) => void
+  readonly onLines: (stream: LineStream, text: string) => void
+  /** Called when a thread has begun to listen, also when it was started anew. @default nothing happens */
+  readonly onListening?: () => void
   /** Called when a thread has ended that should not have. */
   readonly onDied: () => void
   readonly log: Logger
@@ -147,6 +149,11 @@ export class ThreadSlot {
     }
   }
 
+  /** Nobody follows the flight log any more. */
+  unfollow(): void {
+    if (this.#state === 'running') this.#thread!.port.postMessage({ kind: 'unfollow' })
+  }
+
   /**
    * Lets the thread finish; it is not started anew from here on.
    *
@@ -210,6 +217,7 @@ export class ThreadSlot {
     const newest = this.#options.newest()
     // Nobody waits for this one; a refusal is in the log of the thread.
     if (newest !== undefined) this.publish(newest).catch(() => {})
+    this.#options.onListening?.()
   }
 
   #heard(message: Exclude<FromThread, { kind: 'listening' | 'not-listening' }>): void {
@@ -223,8 +231,8 @@ export class ThreadSlot {
         this.#refused(message.number, message.reason)
         break
       case 'lines':
-        this.#options.onLines(message.text)
-        this.#thread?.port.postMessage({ kind: 'taken' })
+        this.#options.onLines(message.stream, message.text)
+        this.#thread?.port.postMessage({ kind: 'taken', stream: message.stream })
         break
       case 'answer':
         this.#asking.get(message.ask)?.resolve(message.answer)

@@ -23,7 +23,8 @@ function sending(): Sending {
     on() {},
     unref() {},
   }
-  const lines = new LineSender(port, new CounterRow(counters, 0))
+  const row = new CounterRow(counters, 0)
+  const lines = new LineSender(port, { stream: 'log', onLost: () => row.add('lostLines') })
   return { lines, sent, lost: () => counters.read(0, 'lostLines') }
 }
 
