@@ -3,6 +3,8 @@ import { HandfastError } from '../errors.ts'
 /** Every way in which a command line can be refused. */
 export const COMMAND_ERROR_CODES = {
   COMMAND_USAGE: 'The command line is not one that the command understands',
+  COMMAND_ADMIN_AWAY: 'No proxy answers on the admin address',
+  COMMAND_ADMIN_REFUSED: 'A proxy does not have what it was asked for, or does not give it',
 } as const
 
 export type CommandErrorCode = keyof typeof COMMAND_ERROR_CODES
@@ -13,6 +15,9 @@ export class UsageError extends HandfastError<CommandErrorCode> {
     super('COMMAND_USAGE', message, options)
   }
 }
+
+/** A proxy's admin interface that is away, or refuses. */
+export class AdminError extends HandfastError<CommandErrorCode> {}
 
 /** Every way in which the demo can fail beside what its steps check. */
 export const DEMO_ERROR_CODES = {

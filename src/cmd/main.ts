@@ -14,6 +14,7 @@ const VERBS: Verbs = {
   'ca journal verify': async () => (await import('./ca/journal-verify.ts')).caJournalVerify,
   'ca journal find': async () => (await import('./ca/journal-find.ts')).caJournalFind,
   'ca journal prove': async () => (await import('./ca/journal-prove.ts')).caJournalProve,
+  'authz log': async () => (await import('./authz/log.ts')).authzLog,
   proxy: async () => (await import('./proxy/command.ts')).proxy,
   version: async () => (await import('./version.ts')).version,
 }

@@ -27,12 +27,22 @@ export async function decisionDetail(
   }
 }
 
-function decisionJson({ kind: _, atMs, verdict, request, ...rest }: FlightDecision): JsonObject {
+function decisionJson(decision: FlightDecision): JsonObject {
+  const { id, verdict, atMs, thread, connection, cause, reason, policy, rule, revision, again, request } =
+    decision
   const { peer, workload, port, http } = request
   return {
-    ...(plainJson(rest) as JsonObject),
+    id,
     kind: verdict,
     at: timeJson(atMs),
+    thread,
+    connection,
+    cause,
+    reason,
+    ...(policy !== undefined && { policy }),
+    ...(rule !== undefined && { rule }),
+    revision,
+    ...(again && { again }),
     request: {
       principal: peer,
       workload: { namespace: workload.namespace, serviceAccount: workload.serviceAccount },

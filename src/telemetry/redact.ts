@@ -42,7 +42,7 @@ function isSecret(name: string, value: unknown): boolean {
 }
 
 /** Whether what bears this name is a credential. */
-export function isSecretName(name: string): boolean {
+function isSecretName(name: string): boolean {
   return SECRET_FIELD.test(name) && !ABOUT_A_SECRET.test(name)
 }
 

@@ -13,6 +13,7 @@ const ROOT = join(import.meta.dirname, '../..')
 /** Where strangers' bytes are read, or those of files that others may have written to. */
 const READING = [
   'src/{authz,bytes,config,control,crypto,identity,pki}/*.ts',
+  'src/authz/flight/decode.ts',
   'src/tls/**/*.ts',
   'src/ca/{csr,journal-line,journal-proof,journal-reader,tree-head}.ts',
   'src/cmd/tls/session-file.ts',

@@ -2,6 +2,7 @@ import { handshakeTarget } from './handshake/target.ts'
 import { fuzzWorkloads } from './handshake/workloads.ts'
 import type { FuzzTarget } from './target.ts'
 import { echTargets } from './targets/ech.ts'
+import { flightLogTargets } from './targets/flight-log.ts'
 import { identityTargets } from './targets/identity.ts'
 import { keyTargets } from './targets/keys.ts'
 import { liveTraffic } from './targets/live-messages.ts'
@@ -30,5 +31,6 @@ export async function fuzzTargets(): Promise<readonly FuzzTarget[]> {
     ...textTargets(),
     ...tokenTargets(),
     ...policyTargets(workloads),
+    ...flightLogTargets(),
   ]
 }

@@ -1,7 +1,7 @@
 import { normalizePath } from '../path.ts'
 
 /** What stands for a segment that differs from request to request. */
-export const ANY_SEGMENT = '{id}'
+const ANY_SEGMENT = '{id}'
 
 /**
  * Segments that identify one thing among many: numbers, UUIDs, and long texts of letters and digits mixed, as keys, hashes and
@@ -11,7 +11,7 @@ const IDENTIFIER =
   /^(?:\d+|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?=.*\d)(?=.*[a-z])[0-9a-z_-]{16,}|[0-9a-f]{12,})$/i
 
 /** Whether a segment of a path looks like an identifier. */
-export function isIdentifier(segment: string): boolean {
+function isIdentifier(segment: string): boolean {
   return IDENTIFIER.test(segment)
 }
 
