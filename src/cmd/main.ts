@@ -11,6 +11,7 @@ const VERBS: Verbs = {
   controller: async () => (await import('./controller/command.ts')).controller,
   'controller token': async () => (await import('./controller/token.ts')).controllerToken,
   'ca rotate': async () => (await import('./ca/rotate.ts')).caRotate,
+  'ca outage-budget': async () => (await import('./ca/outage-budget.ts')).caOutageBudget,
   'ca journal verify': async () => (await import('./ca/journal-verify.ts')).caJournalVerify,
   'ca journal find': async () => (await import('./ca/journal-find.ts')).caJournalFind,
   'ca journal prove': async () => (await import('./ca/journal-prove.ts')).caJournalProve,

@@ -68,6 +68,9 @@ export type AuthorityFiles =
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
+/** The longest that the configuration lets an SVID live. */
+export const MAX_SVID_TTL_MS: number = DAY_MS
+
 const rate = mapping({
   atOnce: wholeNumber({ min: 1, max: 1_000_000 }).default(DEFAULT_RATE.atOnce),
   perMinute: wholeNumber({ min: 1, max: 1_000_000 }).default(DEFAULT_RATE.perMinute),
@@ -102,8 +105,8 @@ const spec = mapping({
   trustDomain,
   listen: listenAddress.prefault('127.0.0.1:15012'),
   stateDir: filePath,
-  svidTtl: duration({ min: 10_000, max: DAY_MS }).prefault('1h'),
-  maxSvidTtl: duration({ min: 10_000, max: DAY_MS }).optional(),
+  svidTtl: duration({ min: 10_000, max: MAX_SVID_TTL_MS }).prefault('1h'),
+  maxSvidTtl: duration({ min: 10_000, max: MAX_SVID_TTL_MS }).optional(),
   caTtl: duration({ min: HOUR_MS, max: 3_650 * DAY_MS }).prefault('365d'),
   authority: authority.optional(),
   policyPath: filePath.optional(),

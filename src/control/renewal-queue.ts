@@ -45,7 +45,8 @@ export class RenewalQueue {
     const entry: Entry = { renew, dueMs: 0, place: undefined }
     return {
       renewAt: (dueMs) => {
-        this.#entries.put(entry, dueMs)
+        // The clock tells whole milliseconds.
+        this.#entries.put(entry, Math.ceil(dueMs))
         this.#arm()
       },
       [Symbol.dispose]: () => {

@@ -9,10 +9,8 @@ import { ControlError } from './errors.ts'
 import { messageOf } from '../errors.ts'
 import type { IssuedSvid } from './client.ts'
 import type { IdentitySnapshot, IdentitySource } from './identity-source.ts'
+import { renewalDelayMs, retryDelayMs } from './renewal-time.ts'
 import type { RenewalPlace, RenewalQueue } from './renewal-queue.ts'
-
-/** A part of the remaining life by which renewals are spread, so that workloads started together do not renew together. */
-const JITTER = 0.1
 
 /** Clocks further apart than this are worth a warning: half of what notBefore is back-dated by. */
 const NOTABLE_SKEW_MS = 60_000
@@ -45,6 +43,12 @@ export interface RenewingIdentityOptions {
   readonly onEvent?: (event: IdentityEvent) => void
 }
 
+interface CertificateRequest {
+  readonly key: PrivateKey
+  /** PKCS#10, DER. */
+  readonly csr: Uint8Array
+}
+
 /**
  * Keeps an X.509-SVID: a new key pair for each, renewed at half of its life, retried with back-off for as long as it
  * takes. A certificate is replaced by a newer one and by nothing else.
@@ -56,6 +60,8 @@ export class RenewingIdentity implements IdentitySource, Disposable {
   readonly #first = Promise.withResolvers<IdentitySnapshot>()
   #bundles: TrustBundles
   #svid: X509Svid | undefined
+  /** What no answer has come to yet: an outage of hours is no reason to make a key for every attempt. */
+  #uncertified: CertificateRequest | undefined
   #version = 0
   #renewing = false
   readonly #place: RenewalPlace
@@ -122,8 +128,9 @@ export class RenewingIdentity implements IdentitySource, Disposable {
 
   async #renewOnce(): Promise<void> {
     const { crypto, issue, queue, random, onEvent } = this.#options
-    const key = crypto.generateKey('ec-p256')
-    const issued = await issue(createCsr(key))
+    const { key, csr } = (this.#uncertified ??= newRequest(crypto))
+    const issued = await issue(csr)
+    this.#uncertified = undefined
     if (this.#disposed) return
     const svid = this.#verify(issued, key)
     this.#svid = svid
@@ -163,9 +170,9 @@ export class RenewingIdentity implements IdentitySource, Disposable {
   #retry(error: unknown): void {
     if (this.#disposed) return
     const { queue, onEvent } = this.#options
-    const retryInMs = this.#backoff.next()
-    this.#place.renewAt(queue.nowMs() + retryInMs)
     const leftMs = this.#svid === undefined ? undefined : this.#svid.expiresAtMs - queue.nowMs()
+    const retryInMs = retryDelayMs(this.#backoff.next(), leftMs)
+    this.#place.renewAt(queue.nowMs() + retryInMs)
     onEvent?.({ kind: 'failed', error, retryInMs, leftMs })
   }
 
@@ -178,8 +185,7 @@ export class RenewingIdentity implements IdentitySource, Disposable {
   }
 }
 
-/** When to renew a certificate that has `leftMs` of its life left: at half of it, give or take a tenth. */
-export function renewalDelayMs(leftMs: number, random: () => number): number {
-  const half = Math.max(0, leftMs) / 2
-  return half * (1 - JITTER + 2 * JITTER * random())
+function newRequest(crypto: CryptoProvider): CertificateRequest {
+  const key = crypto.generateKey('ec-p256')
+  return { key, csr: createCsr(key) }
 }

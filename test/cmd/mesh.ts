@@ -1,5 +1,6 @@
 /** Controller and sidecars as processes, by the shipped command line. */
 import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -32,6 +33,8 @@ export function lines(cli: Cli, message: string): Line[] {
 export interface Mesh {
   readonly directory: string
   readonly controller: string
+  /** The controller's. */
+  readonly process: ChildProcess
   /** Starts a sidecar of this service account; `listeners` is the YAML of its outbound and inbound lists. */
   readonly sidecar: (name: string, listeners: string) => Promise<Cli>
   readonly writePolicy: (principal: string) => Promise<void>
@@ -79,7 +82,7 @@ spec:
     )
     return new Cli(t, ['proxy', '--config', file])
   }
-  return { directory, controller, sidecar, writePolicy }
+  return { directory, controller, process: cli.child, sidecar, writePolicy }
 }
 
 /** A proxy.yaml. */

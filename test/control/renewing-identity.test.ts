@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import * as fc from 'fast-check'
 import { ControlError } from '../../src/control/errors.ts'
 import type { IssuedSvid } from '../../src/control/client.ts'
 import type { IdentitySnapshot } from '../../src/control/identity-source.ts'
 import { RenewalQueue } from '../../src/control/renewal-queue.ts'
 import {
   type IdentityEvent,
-  renewalDelayMs,
   RenewingIdentity,
   type RenewingIdentityOptions,
 } from '../../src/control/renewing-identity.ts'
@@ -97,28 +95,6 @@ test('RenewingIdentity renews at half of the life that is left, with a new key e
     [1, 2],
   )
   assert.equal(dueInMs(), HOUR_MS / 2)
-})
-
-test('renewalDelayMs spreads renewals by a tenth around the half, and never waits past the end', () => {
-  assert.equal(
-    renewalDelayMs(HOUR_MS, () => 0),
-    0.45 * HOUR_MS,
-  )
-  assert.ok(Math.abs(renewalDelayMs(HOUR_MS, () => 1) - 0.55 * HOUR_MS) < 1)
-  assert.equal(
-    renewalDelayMs(-5, () => 0.5),
-    0,
-  )
-  fc.assert(
-    fc.property(
-      fc.double({ min: 0, max: 1e14, noNaN: true }),
-      fc.double({ min: 0, max: 1, noNaN: true }),
-      (left, r) => {
-        const delay = renewalDelayMs(left, () => r)
-        assert.ok(delay >= 0 && delay <= left)
-      },
-    ),
-  )
 })
 
 test('RenewingIdentity keeps a valid certificate through failing renewals, and never stops trying', async () => {

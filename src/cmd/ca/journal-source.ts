@@ -32,7 +32,7 @@ export async function journalSource(flags: {
   readonly key?: string | undefined
 }): Promise<JournalSource> {
   const path = required('--journal', flags.journal, 'a state directory or a journal file')
-  const log = await logOf(path)
+  const log = await journalLog(path)
   const keyFile = flags.key ?? journalFiles(dirname(log)).publicKey
   return { log, options: { crypto: nativeCrypto(), key: await journalKey(keyFile) } }
 }
@@ -44,8 +44,8 @@ export async function journalKey(path: string): Promise<PublicKey> {
   return parseContents(file, "a journal's public key", () => readJournalPublicKey(path, text, nativeCrypto()))
 }
 
-/** In a state directory, in the journal's own directory, or the file itself. */
-async function logOf(path: string): Promise<string> {
+/** The log of a journal: in a state directory, in the journal's own directory, or the file itself. */
+export async function journalLog(path: string): Promise<string> {
   for (const directory of [join(path, STATE_FILES.journal), path]) {
     const { log } = journalFiles(directory)
     if (await isFile(log)) return log

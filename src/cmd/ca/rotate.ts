@@ -1,9 +1,9 @@
 import type { AuthorityReport, RotationReport } from '../../ca/rotator.ts'
 import { askController } from '../controller/ask-controller.ts'
-import { readControllerConfig } from '../controller/settings.ts'
 import { type Command, type CommandIo, ExitCode } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { parseFlags, quoted } from '../flags.ts'
+import { stateDirOf } from './state-dir.ts'
 
 const ACTIONS = ['status', 'prepare', 'activate', 'taint', 'remove', 'rollback'] as const
 
@@ -50,17 +50,6 @@ remove everything can be taken back.
     io.stdout.write(values.json ? `${JSON.stringify(report, null, 2)}\n` : reportText(report))
     return ExitCode.success
   },
-}
-
-async function stateDirOf(flags: {
-  readonly config?: string | undefined
-  readonly 'state-dir'?: string | undefined
-}): Promise<string> {
-  const stateDir = flags['state-dir']
-  if (stateDir !== undefined) return stateDir
-  if (flags.config === undefined)
-    throw new UsageError('--state-dir: expected a directory, or --config FILE, got nothing')
-  return (await readControllerConfig({ config: flags.config })).stateDir
 }
 
 function reportText({ stage, since, current, next, connected, steps }: RotationReport): string {

@@ -23,6 +23,7 @@ import { type LoadedPolicies, loadPolicies } from './policy-files.ts'
 import { PolicyWatch } from './policy-watch.ts'
 import { asConfigErrors } from './refusals.ts'
 import { openState } from './state.ts'
+import { outageBudgetHandler } from './outage-report.ts'
 
 export interface ControllerWorld {
   readonly crypto: CryptoProvider
@@ -87,7 +88,13 @@ export async function startController(
 
   started.use(
     await asConfigErrors(() =>
-      listenForAdmin(config.stateDir, { handlers: { rotate: rotateHandler(rotation.rotator) }, log }),
+      listenForAdmin(config.stateDir, {
+        handlers: {
+          rotate: rotateHandler(rotation.rotator),
+          'outage-budget': outageBudgetHandler(config.stateDir, board),
+        },
+        log,
+      }),
     ),
   )
 

@@ -1,0 +1,98 @@
+import type { RecentJournal, RecordedCertificate } from '../ca/recent-journal.ts'
+import { overdueFromMs } from './renewal-time.ts'
+import type { SubscriberStatus } from './snapshot-board.ts'
+
+/** A certificate that somebody lives by, or may live by. */
+export interface BudgetEntry {
+  readonly spiffeId: string
+  /** What the process calls itself that has it; absent when none is connected with it. */
+  readonly node?: string
+  /** Hexadecimal. */
+  readonly serialNumber: string
+  /** When whoever has it fails if it is not renewed; RFC 3339, UTC. */
+  readonly failsAt: string
+  /** From now until then. */
+  readonly leftMs: number
+  /** Whether a proxy is connected to the controller with it. */
+  readonly connected: boolean
+  /** Whether it should have been renewed by now, while the controller could have done it. */
+  readonly overdue: boolean
+}
+
+/** How long a mesh lives without its certificate authority. */
+export interface OutageBudget {
+  /** The moment from which it is counted; RFC 3339, UTC. */
+  readonly at: string
+  /** Whoever fails first; absent when nobody has a certificate. */
+  readonly first?: BudgetEntry
+  /** All that are in use as far as one can know, in the order in which they fail. */
+  readonly inUse: readonly BudgetEntry[]
+  /**
+   * Those that nobody is connected with and nobody has renewed although it was time: their workloads have stopped, or
+   * cannot reach the controller. An outage changes nothing for them.
+   */
+  readonly forsaken: readonly BudgetEntry[]
+}
+
+export interface OutageBudgetOptions {
+  readonly nowMs: number
+  /** When the authority was known to work: silence since then is not its clients' fault. @default now */
+  readonly aliveMs?: number | undefined
+}
+
+/** What a controller issues to itself is renewed without asking anybody. */
+const OWN_PROOF = 'controller'
+
+/**
+ * Which workload fails first, and when, if from now on nothing is issued any more. A workload fails at the end of its
+ * certificate; which certificates are in use is known of connected proxies, and concluded of others from what was issued
+ * and not renewed since.
+ *
+ * @param journals of all controllers of the trust domain, back to when the oldest certificate that is still valid was issued
+ * @param connected whoever is connected to a controller; none where that cannot be known
+ */
+export function outageBudget(
+  journals: readonly RecentJournal[],
+  connected: readonly SubscriberStatus[],
+  { nowMs, aliveMs = nowMs }: OutageBudgetOptions,
+): OutageBudget {
+  const issued = journals.flatMap((journal) => journal.issued).filter(({ proof }) => proof !== OWN_PROOF)
+  const renewed = new Set(issued.map(({ renews }) => renews))
+  const issuedAtMs = new Map(issued.map(({ serialNumber, issuedAtMs: ms }) => [serialNumber, ms]))
+  const shown = new Set(connected.map(({ peer }) => peer.serialNumber))
+
+  const entries = [
+    ...connected.map(({ peer, node }) =>
+      entryOf({ ...peer, spiffeId: peer.id.toString(), node }, issuedAtMs.get(peer.serialNumber)),
+    ),
+    ...issued
+      .filter(({ serialNumber }) => !renewed.has(serialNumber) && !shown.has(serialNumber))
+      .map((certificate) => entryOf(certificate, certificate.issuedAtMs)),
+  ].filter(({ leftMs }) => leftMs > 0)
+  const sooner = (a: BudgetEntry, b: BudgetEntry): number =>
+    a.leftMs - b.leftMs || a.spiffeId.localeCompare(b.spiffeId)
+  const inUse = entries.filter(({ connected: is, overdue }) => is || !overdue).sort(sooner)
+  const forsaken = entries.filter(({ connected: is, overdue }) => !is && overdue).sort(sooner)
+  const [first] = inUse
+  return { at: new Date(nowMs).toISOString(), ...(first !== undefined && { first }), inUse, forsaken }
+
+  function entryOf(
+    {
+      spiffeId,
+      node,
+      serialNumber,
+      expiresAtMs,
+    }: Pick<RecordedCertificate, 'spiffeId' | 'serialNumber' | 'expiresAtMs'> & { readonly node?: string },
+    begunMs: number | undefined,
+  ): BudgetEntry {
+    return {
+      spiffeId,
+      ...(node !== undefined && { node }),
+      serialNumber,
+      failsAt: new Date(expiresAtMs).toISOString(),
+      leftMs: expiresAtMs - nowMs,
+      connected: node !== undefined,
+      overdue: begunMs !== undefined && aliveMs > overdueFromMs({ issuedAtMs: begunMs, expiresAtMs }),
+    }
+  }
+}
