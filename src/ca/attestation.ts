@@ -10,6 +10,8 @@ export type Evidence =
       /** Hexadecimal. */
       readonly serialNumber: string
       readonly expiresAtMs: number
+      /** Whether a certificate beside this one is asked for, not one in its place. @default false */
+      readonly forWorkload?: boolean
     }
   /** A token of an OpenID Connect issuer, such as that of a build system. */
   | { readonly kind: 'oidc'; readonly token: string }

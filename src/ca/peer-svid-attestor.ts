@@ -8,7 +8,7 @@ import { CaError } from './errors.ts'
 export class PeerSvidAttestor implements Attestor<'peer-svid'> {
   /** @throws CaError CA_PEER_EXPIRED: a connection outlives the certificate that opened it */
   async attest(
-    { id, serialNumber, expiresAtMs }: Extract<Evidence, { kind: 'peer-svid' }>,
+    { id, serialNumber, expiresAtMs, forWorkload }: Extract<Evidence, { kind: 'peer-svid' }>,
     { nowMs }: { readonly nowMs: number },
   ): Promise<AttestedCaller> {
     if (nowMs >= expiresAtMs) {
@@ -18,6 +18,7 @@ export class PeerSvidAttestor implements Attestor<'peer-svid'> {
         `The certificate of ${id.toString()} expired at ${ended}; connect again`,
       )
     }
+    if (forWorkload === true) return { id, proof: `peer-svid:${serialNumber} for its workload` }
     return { id, proof: 'peer-svid', renews: serialNumber }
   }
 }

@@ -16,6 +16,7 @@ const VERBS: Verbs = {
   'ca journal find': async () => (await import('./ca/journal-find.ts')).caJournalFind,
   'ca journal prove': async () => (await import('./ca/journal-prove.ts')).caJournalProve,
   'authz log': async () => (await import('./authz/log.ts')).authzLog,
+  'svid fetch': async () => (await import('./svid/fetch.ts')).svidFetch,
   proxy: async () => (await import('./proxy/command.ts')).proxy,
   version: async () => (await import('./version.ts')).version,
 }

@@ -17,6 +17,7 @@ import {
   wholeNumber,
 } from './fields.ts'
 import { trustDomainOf } from './spiffe.ts'
+import { type WorkloadApiConfig, workloadApiSection } from './workload-api-config.ts'
 import type { FieldPath } from './yaml-position.ts'
 
 /** Whether a listener's traffic is read as HTTP, so that policy can judge each request, or carried as bytes. */
@@ -85,6 +86,8 @@ export interface ProxyConfig {
   readonly admin: { readonly listen: Address }
   readonly outbound: readonly OutboundListener[]
   readonly inbound: readonly InboundListener[]
+  /** @default no other program is given an identity */
+  readonly workloadApi?: WorkloadApiConfig | undefined
   readonly handshakeTimeoutMs: number
   readonly drainTimeoutMs: number
   readonly transport: TransportChoice
@@ -127,6 +130,7 @@ const spec = mapping({
   admin: mapping({ listen: loopbackListenAddress.prefault('127.0.0.1:15000') }).prefault({}),
   outbound: z.array(outboundListener, { error: 'a list of outbound listeners' }).prefault([]),
   inbound: z.array(inboundListener, { error: 'a list of inbound listeners' }).prefault([]),
+  workloadApi: workloadApiSection.optional(),
   handshakeTimeout: duration({ min: 100, max: 300_000 }).prefault('10s'),
   drainTimeout: duration({ min: 0, max: 3_600_000 }).prefault('10s'),
   transport: z.enum(['auto', 'epoll', 'node']).default('auto'),

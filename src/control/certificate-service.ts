@@ -41,13 +41,13 @@ export function issueSvidHandler(
 }
 
 async function issueSvid(
-  { csr, proof, clientTime }: IssueSvidRequest,
+  { csr, proof, clientTime, forWorkload }: IssueSvidRequest,
   { peer, from }: { readonly peer: ConnectionPeer | undefined; readonly from: string },
   { issuer, bundles, timers, log }: CertificateServiceOptions,
 ): Promise<IssueSvidResponse> {
   const nowMs = timers.nowMs()
   const clientBehindMs = clientTime === undefined ? undefined : nowMs - timestampMs(clientTime)
-  const { caller, chain, expiresAtMs } = await issuer.issue(csr, evidenceOf(proof, peer), {
+  const { caller, chain, expiresAtMs } = await issuer.issue(csr, evidenceOf(proof, peer, forWorkload), {
     nowMs,
     address: hostOf(from),
   })
@@ -72,6 +72,7 @@ async function issueSvid(
 function evidenceOf(
   proof: IssueSvidRequest['proof'],
   peer: ConnectionPeer | undefined,
+  forWorkload: boolean,
 ): Evidence | undefined {
   switch (proof.case) {
     case 'joinToken':
@@ -88,6 +89,7 @@ function evidenceOf(
             id: peer.id,
             serialNumber: peer.serialNumber,
             expiresAtMs: peer.expiresAtMs,
+            forWorkload,
           }
   }
 }

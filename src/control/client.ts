@@ -56,6 +56,8 @@ export interface IssueRequest {
   readonly oidcToken?: string
   /** In its place: the token of our Kubernetes service account. @default none */
   readonly serviceAccountToken?: string
+  /** Whether the certificate stands beside the one that proves us, instead of taking its place. @default false */
+  readonly forWorkload?: boolean
 }
 
 export interface ControlClientOptions {
@@ -95,7 +97,12 @@ export class ControlClient {
           ISSUE_SVID.path,
           ISSUE_SVID.requestSerialize,
           ISSUE_SVID.responseDeserialize,
-          create(IssueSvidRequestSchema, { csr: request.csr, proof, clientTime: timestampFromMs(sentAtMs) }),
+          create(IssueSvidRequestSchema, {
+            csr: request.csr,
+            proof,
+            clientTime: timestampFromMs(sentAtMs),
+            forWorkload: request.forWorkload ?? false,
+          }),
           // The deadline is gRPC's own and runs on the process's clock.
           { deadline: Date.now() + DEADLINE_MS },
           (error: ServiceError | null, answer?: IssueSvidResponse) =>

@@ -8,6 +8,7 @@ export const CONTROL_ERROR_CODES = {
   CONTROL_PROTOCOL: 'The other side sent a message that the protocol does not allow there',
   CONTROL_CERTIFICATE:
     'The controller answered with a certificate that is not the one asked for, or does not verify',
+  CONTROL_WORKLOAD_API: 'The SPIFFE Workload API could not be reached, refused, or said what it may not say',
 } as const
 
 export type ControlErrorCode = keyof typeof CONTROL_ERROR_CODES

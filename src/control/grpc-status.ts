@@ -55,6 +55,7 @@ const CONTROL_STATUS: Readonly<Record<ControlErrorCode, status>> = {
   CONTROL_REFUSED: status.PERMISSION_DENIED,
   CONTROL_PROTOCOL: status.INVALID_ARGUMENT,
   CONTROL_CERTIFICATE: status.INTERNAL,
+  CONTROL_WORKLOAD_API: status.INTERNAL,
 }
 
 /**

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { Server, type UntypedHandleCall } from '@grpc/grpc-js'
 import type { Logger } from '../telemetry/log.ts'
@@ -6,6 +5,7 @@ import { type CertificateServiceOptions, issueSvidHandler } from './certificate-
 import { type ConnectionPeer, credentialsFor } from './connection-peer.ts'
 import { CertificateService, SnapshotService } from './gen/handfast_pb.ts'
 import { serviceDefinition } from './grpc-service.ts'
+import { InjectedConnections } from './injected-connections.ts'
 import type { SnapshotBoard } from './snapshot-board.ts'
 import { snapshotHandler } from './snapshot-service.ts'
 import type { Timers } from './timers.ts'
@@ -35,7 +35,7 @@ export interface ControlServerOptions {
  */
 export class ControlServer {
   readonly #server: Server
-  readonly #connections = new Set<Duplex>()
+  readonly #connections: InjectedConnections
   readonly #closing = new AbortController()
 
   constructor({ issuer, board, timers, log }: ControlServerOptions) {
@@ -46,6 +46,7 @@ export class ControlServer {
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.enable_channelz': 0,
     })
+    this.#connections = new InjectedConnections(this.#server)
     this.#server.addService(serviceDefinition(CertificateService), {
       issueSvid: issueSvidHandler({
         issuer,
@@ -71,26 +72,12 @@ export class ControlServer {
    * @param from where the connection comes from, as `host:port`
    */
   acceptConnection(connection: Duplex, peer: ConnectionPeer | undefined, from: string): void {
-    // An injector of its own is how grpc-js lets calls of different connections be told apart.
-    const injector = this.#server.createConnectionInjector(credentialsFor(peer, from))
-    this.#connections.add(connection)
-    connection.once('close', () => {
-      this.#connections.delete(connection)
-      injector.destroy()
-    })
-    injector.injectConnection(connection)
+    this.#connections.accept(connection, credentialsFor(peer, from))
   }
 
   /** Sends subscribers away, lets calls under way end and connections close, and cuts what is left after `graceMs`. */
   async close(graceMs: number = DEFAULT_GRACE_MS): Promise<void> {
     this.#closing.abort()
-    const late = Promise.withResolvers<void>()
-    const timer = setTimeout(late.resolve, graceMs)
-    const closed = Array.from(this.#connections, (connection) => once(connection, 'close'))
-    const shutDown = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))
-    await Promise.race([Promise.allSettled([shutDown, ...closed]), late.promise])
-    clearTimeout(timer)
-    this.#server.forceShutdown()
-    for (const connection of this.#connections) connection.destroy()
+    await this.#connections.close(graceMs)
   }
 }

@@ -40,9 +40,27 @@ export interface Mesh {
   readonly writePolicy: (principal: string) => Promise<void>
 }
 
-/** Starts a controller; its policy allows `web`, and what `to` says. @param to what of a rule follows its `from`, in YAML */
-export async function startMesh(t: TestContext, to: string = HTTP_ITEMS): Promise<Mesh> {
+/**
+ * Starts a controller; its policy allows `web`, and what `to` says.
+ *
+ * @param to what of a rule follows its `from`, in YAML
+ * @param spec more of the controller's configuration, in YAML
+ */
+export async function startMesh(t: TestContext, to: string = HTTP_ITEMS, spec: string = ''): Promise<Mesh> {
   const directory = await temporaryDirectory(t)
+  const controllerFile = join(directory, 'controller.yaml')
+  await writeFile(
+    controllerFile,
+    `apiVersion: handfast.dev/v1alpha1
+kind: ControllerConfig
+spec:
+  trustDomain: ${DOMAIN}
+  stateDir: ${join(directory, 'state')}
+  listen: 127.0.0.1:0
+  policyPath: ${join(directory, 'policy.yaml')}
+${spec}
+`,
+  )
   const flags = ['--trust-domain', DOMAIN, '--state-dir', join(directory, 'state')]
   const policyFile = join(directory, 'policy.yaml')
   const writePolicy = (principal: string): Promise<void> =>
@@ -59,7 +77,7 @@ spec:
 `,
     )
   await writePolicy('web')
-  const cli = new Cli(t, ['controller', ...flags, '--listen', '127.0.0.1:0', '--policy', policyFile])
+  const cli = new Cli(t, ['controller', '--config', controllerFile])
   const controller = String((await line(cli, 'ready'))['address'])
   const sidecar = async (name: string, listeners: string): Promise<Cli> => {
     const token = join(directory, `${name}.token`)

@@ -14,6 +14,7 @@ const ROOT = join(import.meta.dirname, '../..')
 const READING = [
   'src/{authz,bytes,config,control,crypto,identity,pki}/*.ts',
   'src/authz/flight/decode.ts',
+  'src/control/workload-api/*.ts',
   'src/tls/**/*.ts',
   'src/ca/{csr,journal-line,journal-proof,journal-reader,tree-head}.ts',
   'src/cmd/tls/session-file.ts',

@@ -62,6 +62,14 @@ a connection or a request. SIGTERM and SIGINT drain it.
       newId,
       settled: () => running.settled(),
     })
+    await using workloadApi = new AsyncDisposableStack()
+    if (config.workloadApi !== undefined) {
+      // Most proxies serve none, and a gRPC server takes memory.
+      const { startWorkloadApi } = await import('./workload-api.ts')
+      workloadApi.use(
+        await startWorkloadApi({ config: config.workloadApi, file, identity: link.workloadIdentity, log }),
+      )
+    }
     const running = await startProxy({
       config,
       startThread: startWorkerThread,

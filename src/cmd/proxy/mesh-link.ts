@@ -4,13 +4,15 @@ import { equalBytes } from '../../bytes/bytes.ts'
 import { compilePolicies } from '../../authz/compile.ts'
 import { deserializePolicies } from '../../authz/serialize.ts'
 import { formatAddress } from '../../config/address.ts'
-import { ControlClient } from '../../control/client.ts'
+import { ControlClient, type IssuedSvid } from '../../control/client.ts'
+import { ControlError } from '../../control/errors.ts'
 import type { VersionedState } from '../../control/mesh-state.ts'
 import type { RenewalQueue } from '../../control/renewal-queue.ts'
 import { RenewingIdentity, type IdentityEvent } from '../../control/renewing-identity.ts'
 import type { SecureSocket } from '../../control/secure-channel.ts'
 import type { SnapshotSubscription, SubscriptionEvent } from '../../control/snapshot-subscription.ts'
 import { systemTimers } from '../../control/timers.ts'
+import type { WorkloadIdentity } from '../../control/workload-api/identity-feed.ts'
 import { workloadCertifier } from '../../control/workload-certifier.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { SpiffeId } from '../../identity/spiffe-id.ts'
@@ -44,7 +46,9 @@ export interface MeshLinkOptions {
 export class MeshLink implements Disposable {
   readonly #options: MeshLinkOptions
   readonly #identity: RenewingIdentity
+  readonly #workload: RenewingIdentity
   readonly #client: ControlClient
+  #firstForWorkload: Promise<unknown> | undefined
   #subscription: SnapshotSubscription | undefined
   #demandedSigner: Uint8Array | undefined
 
@@ -68,14 +72,36 @@ export class MeshLink implements Disposable {
       }),
       queue,
       random: Math.random,
-      onEvent: (event) => this.#identityEvent(event),
+      onEvent: (event) => this.#identityEvent(event, 'proxy'),
     })
     this.#identity.onChange((identity) => views.publishIdentity(identity))
+    this.#workload = new RenewingIdentity({
+      crypto,
+      bundles: settings.bundles,
+      issue: (csr) => this.#certifyForWorkload(csr),
+      queue,
+      random: Math.random,
+      onEvent: (event) => this.#identityEvent(event, 'workload'),
+    })
   }
 
   /** Begins to ask for a certificate, and goes on for as long as it takes. */
   start(): void {
     void this.#identity.start()
+  }
+
+  /**
+   * The identity that the workload itself holds: the same name, with a key and a certificate of its own, so that the key of
+   * the proxy never leaves it.
+   */
+  get workloadIdentity(): WorkloadIdentity {
+    const identity = this.#workload
+    return {
+      current: () => identity.current(),
+      bundles: () => identity.bundles(),
+      onChange: (listener) => identity.onChange(listener),
+      ready: () => (this.#firstForWorkload ??= identity.start()),
+    }
   }
 
   /** The number of the controller's state that is in force. */
@@ -86,7 +112,15 @@ export class MeshLink implements Disposable {
   /** Ends renewals and hangs up; what was published stays. */
   [Symbol.dispose](): void {
     this.#subscription?.[Symbol.dispose]()
+    this.#workload[Symbol.dispose]()
     this.#identity[Symbol.dispose]()
+  }
+
+  /** Proven by the certificate of the proxy, and by nothing else: a token may be good for one use. */
+  async #certifyForWorkload(csr: Uint8Array): Promise<IssuedSvid> {
+    if (this.#identity.current() === undefined)
+      throw new ControlError('CONTROL_UNAVAILABLE', 'The proxy has no certificate itself yet')
+    return this.#client.issueSvid({ csr, forWorkload: true })
   }
 
   #secureSocket(): SecureSocket {
@@ -113,21 +147,23 @@ export class MeshLink implements Disposable {
     }
   }
 
-  #identityEvent(event: IdentityEvent): void {
+  #identityEvent(event: IdentityEvent, holder: 'proxy' | 'workload'): void {
     const { log } = this.#options
     switch (event.kind) {
       case 'issued':
         log.info('Certificate issued', {
+          holder,
           spiffeId: event.svid.id.toString(),
           serialNumber: event.svid.chain[0]?.serialNumber,
           expiresAt: new Date(event.svid.expiresAtMs),
           renewInMs: Math.round(event.renewInMs),
         })
         this.#renewIfDemanded()
-        this.#follow()
+        if (holder === 'proxy') this.#follow()
         break
       case 'failed':
         log.error('No certificate could be had', {
+          holder,
           error: event.error,
           retryInMs: Math.round(event.retryInMs),
           ...(event.leftMs !== undefined && { leftMs: Math.round(event.leftMs) }),
@@ -164,6 +200,7 @@ export class MeshLink implements Disposable {
       newId,
     })
     this.#identity.replaceBundles(bundles)
+    this.#workload.replaceBundles(bundles)
     this.#demandedSigner = signerKey
     this.#renewIfDemanded()
     views.publishPolicy(compiled, version.number)
@@ -173,13 +210,15 @@ export class MeshLink implements Disposable {
 
   /** An authority is being taken out of use: what it has signed is to be replaced before. */
   #renewIfDemanded(): void {
-    const svid = this.#identity.current()
-    const issuer = svid?.chain[1]
-    if (this.#demandedSigner === undefined || svid === undefined || issuer === undefined) return
-    if (equalBytes(issuer.publicKey.spki, this.#demandedSigner)) return
-    this.#options.log.info('The controller asks for the certificate to be renewed')
-    const spareMs = Math.max(0, svid.expiresAtMs - Date.now()) * DEMANDED_RENEWAL_PART
-    this.#identity.renewWithin(Math.min(DEMANDED_RENEWAL_MS, spareMs))
+    for (const identity of [this.#identity, this.#workload]) {
+      const svid = identity.current()
+      const issuer = svid?.chain[1]
+      if (this.#demandedSigner === undefined || svid === undefined || issuer === undefined) continue
+      if (equalBytes(issuer.publicKey.spki, this.#demandedSigner)) continue
+      this.#options.log.info('The controller asks for the certificate to be renewed')
+      const spareMs = Math.max(0, svid.expiresAtMs - Date.now()) * DEMANDED_RENEWAL_PART
+      identity.renewWithin(Math.min(DEMANDED_RENEWAL_MS, spareMs))
+    }
   }
 
   #subscriptionEvent(event: SubscriptionEvent): void {

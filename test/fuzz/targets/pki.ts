@@ -1,5 +1,5 @@
 import { ml_dsa44 } from '@noble/post-quantum/ml-dsa.js'
-import { equalBytes, utf8 } from '../../../src/bytes/bytes.ts'
+import { concat, equalBytes, utf8 } from '../../../src/bytes/bytes.ts'
 import { CryptoError } from '../../../src/crypto/errors.ts'
 import { nativeCrypto } from '../../../src/crypto/native-provider.ts'
 import { decodePkcs8, encodeMlDsaPkcs8 } from '../../../src/crypto/pkcs8.ts'
@@ -9,6 +9,7 @@ import { parseX509Svid, svidIdentity } from '../../../src/identity/svid.ts'
 import { trustBundle } from '../../../src/identity/trust-bundle.ts'
 import { parseSubjectPublicKey } from '../../../src/pki/algorithms.ts'
 import { parseCertificate } from '../../../src/pki/certificate.ts'
+import { parseCertificateList } from '../../../src/pki/certificate-list.ts'
 import { DerReader, Tag } from '../../../src/pki/der.ts'
 import { DistinguishedName } from '../../../src/pki/distinguished-name.ts'
 import { CertificateError } from '../../../src/pki/errors.ts'
@@ -51,6 +52,7 @@ export async function pkiTargets(workloads: Workloads): Promise<readonly FuzzTar
   return [
     derTarget(ders),
     certificateTarget(ders, workloads.client.key),
+    certificateListTarget(workloads.client.chain.map(({ der }) => der)),
     pathTarget(workloads, [workloads.client, host, ...others]),
     ...requestTargets(
       workloads,
@@ -119,6 +121,21 @@ function certificateTarget(seeds: readonly Uint8Array[], key: PrivateKey): FuzzT
           CertificateError,
         )
         return `parsed: ${extensions.length} ${publicKey.kind} ${kinds} ${ours} ${anchor}`
+      }, CertificateError),
+  }
+}
+
+/** What is read is the input, whole and in order. */
+function certificateListTarget(chain: readonly Uint8Array[]): FuzzTarget {
+  return {
+    name: 'certificate-list',
+    seeds: [concat(...chain), chain[0]!],
+    run: (input) =>
+      outcomeOf(() => {
+        const certificates = parseCertificateList(input)
+        if (!equalBytes(concat(...certificates.map(({ der }) => der)), input))
+          throw new Violation('The certificates are not those of the input')
+        return `read: ${certificates.length}`
       }, CertificateError),
   }
 }

@@ -16,6 +16,7 @@ import {
   SnapshotSchema,
   SnapshotService,
 } from '../../../src/control/gen/handfast_pb.ts'
+import { SpiffeWorkloadAPI, X509SVIDResponseSchema } from '../../../src/control/gen/workload-api_pb.ts'
 import { methodDefinition } from '../../../src/control/grpc-service.ts'
 import {
   decodeIssuedSvid,
@@ -24,6 +25,9 @@ import {
   encodeBundles,
   encodeSnapshot,
 } from '../../../src/control/message-codec.ts'
+import { decodeState } from '../../../src/control/workload-api/client.ts'
+import { encodeIdentity } from '../../../src/control/workload-api/x509.ts'
+import { parseX509Svid } from '../../../src/identity/svid.ts'
 import { TrustBundles } from '../../../src/identity/trust-bundle.ts'
 import { NOW_MS, type Workloads } from '../../support/tls-workloads.ts'
 import { magnitude, outcomeOf, shapeOf, Violation, type FuzzTarget } from '../target.ts'
@@ -38,6 +42,7 @@ export function policyTargets(workloads: Workloads): readonly FuzzTarget[] {
     POLICY_JSON,
     snapshotTarget(workloads),
     issuedSvidTarget(workloads),
+    fetchedSvidTarget(workloads),
   ]
 }
 
@@ -238,6 +243,30 @@ function issuedSvidTarget({ client, domain }: Workloads): FuzzTarget {
         const { chain, clockSkewMs } = decodeIssuedSvid(message, { sentAtMs: NOW_MS, receivedAtMs: NOW_MS })
         if (!Number.isFinite(clockSkewMs)) throw new Violation(`The clocks differ by ${clockSkewMs} ms`)
         return `decoded: ${chain.length} ${clockSkewMs === 0}`
+      }, ControlError)
+    },
+  }
+}
+
+/** An identity as a Workload API sends it. */
+function fetchedSvidTarget({ client, domain }: Workloads): FuzzTarget {
+  const { responseDeserialize } = methodDefinition(SpiffeWorkloadAPI.method.fetchX509SVID)
+  const svid = parseX509Svid(client.chain, client.key)
+  return {
+    name: 'fetched-svid',
+    seeds: [domain.bundles, new TrustBundles([])].map((bundles) =>
+      toBinary(X509SVIDResponseSchema, encodeIdentity({ svid, bundles })),
+    ),
+    run(input) {
+      let message: ReturnType<typeof responseDeserialize>
+      try {
+        message = responseDeserialize(Buffer.from(input))
+      } catch (thrown) {
+        return `no message: ${shapeOf((thrown as Error).message)}`
+      }
+      return outcomeOf(() => {
+        const { svids, federated } = decodeState(message)
+        return `decoded: ${svids.length} ${svids[0].chain.length} ${magnitude(federated.size)}`
       }, ControlError)
     },
   }

@@ -1,0 +1,65 @@
+/** The SPIFFE Workload API as go-spiffe, the standard's own library, sees it. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { DOMAIN, line, listenerOf, type Mesh, startMesh } from '../cmd/mesh.ts'
+import { dial, outcomeOf } from '../support/apps.ts'
+import { PeerProcess } from '../support/peers.ts'
+import { goModule } from './go-module.ts'
+
+const { skip, build } = goModule('go-spiffe')
+
+const CATALOG = `spiffe://${DOMAIN}/ns/shop/sa/catalog`
+const WEB = `spiffe://${DOMAIN}/ns/shop/sa/web`
+
+/** The program lives through a renewal. */
+const DEADLINE_MS = 100_000
+
+/** The program beside a sidecar of `catalog`, and what it says next after a command. */
+async function startProgram(
+  t: TestContext,
+  mesh: Mesh,
+): Promise<(command: string, answer: RegExp) => Promise<RegExpExecArray>> {
+  const path = await build(t)
+  const socket = join(mesh.directory, 'api', 'socket')
+  const catalog = await mesh.sidecar(
+    'catalog',
+    `  inbound: [{ name: in, listen: 127.0.0.1:0, forward: 127.0.0.1:8080, protocol: tcp }]
+  workloadApi: { socket: ${socket} }`,
+  )
+  await line(catalog, 'ready')
+  const program = new PeerProcess(t, path, [], {
+    env: { SPIFFE_ENDPOINT_SOCKET: `unix://${socket}` },
+    deadlineMs: DEADLINE_MS,
+  })
+  await program.saw(/^ready$/m)
+  return async (command, answer) => {
+    const from = program.stdout.length
+    program.write(`${command}\n`)
+    return program.saw(answer, 'stdout', from)
+  }
+}
+
+test(
+  'go-spiffe takes its identity from the Workload API, follows a renewal, and serves a sidecar with it',
+  { skip },
+  async (t) => {
+    const mesh = await startMesh(t, undefined, '  svidTtl: 15s')
+    const ask = await startProgram(t, mesh)
+    const shown = new RegExp(`^x509 ${CATALOG} ([0-9a-f]+) chain 2 anchors 1$`, 'm')
+    const [, first] = await ask('x509', shown)
+
+    const [, address] = await ask('serve', /^serving (\S+)$/m)
+    const web = await mesh.sidecar(
+      'web',
+      `  outbound: [{ name: out, listen: 127.0.0.1:0, connect: "${address}", peer: "${CATALOG}" }]`,
+    )
+    const entry = listenerOf(await line(web, 'ready'), 'out')
+    const greeting = async (): Promise<string> => (await outcomeOf(await dial(t, entry))).text
+    assert.equal(await greeting(), `hello ${WEB}\n`)
+
+    const [, second] = await ask(`wait ${first}`, shown)
+    assert.notEqual(first, second)
+    assert.equal(await greeting(), `hello ${WEB}\n`)
+  },
+)
