@@ -16,7 +16,7 @@ export class HandshakeLog {
 
   begin(origin: HandshakeOrigin): HandshakeRecord {
     const record = new HandshakeRecord(this.#nextId(), origin)
-    this.#ring.add(record)
+    this.#ring.add(record)?.forget()
     return record
   }
 

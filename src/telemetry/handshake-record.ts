@@ -39,7 +39,8 @@ export interface HandshakeFacts {
 export class HandshakeRecord implements HandshakeFacts {
   readonly id: number
   readonly origin: HandshakeOrigin
-  readonly #events: TraceEvent[] = []
+  #events: TraceEvent[] = []
+  #isForgotten = false
   #session: SettledSession | undefined
   #error: Error | undefined
 
@@ -50,7 +51,13 @@ export class HandshakeRecord implements HandshakeFacts {
 
   /** Takes an event of the engine. */
   readonly trace = (event: TraceEvent): void => {
-    if (this.#events.length < MAX_EVENTS) this.#events.push(event)
+    if (this.#events.length < MAX_EVENTS && !this.#isForgotten) this.#events.push(event)
+  }
+
+  /** Nobody can ask for it any more; its connection, which goes on telling, may live for days. */
+  forget(): void {
+    this.#isForgotten = true
+    this.#events = []
   }
 
   established(session: SettledSession): void {

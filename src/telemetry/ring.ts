@@ -17,15 +17,18 @@ export class Ring<T> {
     return this.#total
   }
 
-  add(entry: T): void {
+  /** @returns the entry that made room, if one did */
+  add(entry: T): T | undefined {
     if (this.#total === 0 && this.#keepFirst) this.#first = entry
     this.#total++
     if (this.#entries.length < this.#capacity) {
       this.#entries.push(entry)
-      return
+      return undefined
     }
+    const gone = this.#entries[this.#oldest]
     this.#entries[this.#oldest] = entry
     this.#oldest = (this.#oldest + 1) % this.#capacity
+    return gone === this.#first ? undefined : gone
   }
 
   /** What is kept, oldest first. */

@@ -2,6 +2,7 @@ import { concat } from '../bytes/bytes.ts'
 import { AlertDescription, AlertLevel } from './alerts.ts'
 import { clientHandshake } from './client/handshake.ts'
 import { asTlsError, TlsError } from './errors.ts'
+import type { Exporter } from './exporter.ts'
 import type { ConnectionHandlers, MessageRewriter } from './handlers.ts'
 import { HandshakeContext, messageEvent, type Established, type Handshake } from './handshake.ts'
 import { HandshakeDriver } from './handshake-driver.ts'
@@ -26,7 +27,10 @@ export class TlsConnection implements Disposable {
   readonly #reader: RecordReader
   readonly #writer: RecordWriter
   readonly #assembler: MessageAssembler
-  readonly #context: HandshakeContext
+  /** Undefined once the handshake is complete. */
+  #context: HandshakeContext | undefined
+  /** Once the handshake is complete, if early data was accepted. */
+  #earlyExporter: Exporter | undefined
   readonly #driver: HandshakeDriver
   #postHandshake: PostHandshake | undefined
   #session: Session | undefined
@@ -88,8 +92,9 @@ export class TlsConnection implements Disposable {
       compressors,
       rewrite,
     }
-    this.#context = new HandshakeContext(services)
-    this.#driver = new HandshakeDriver(begin(this.#context), this.#assembler, (goOn) => this.#answered(goOn))
+    const context = new HandshakeContext(services)
+    this.#context = context
+    this.#driver = new HandshakeDriver(begin(context), this.#assembler, (goOn) => this.#answered(goOn))
   }
 
   /** What the handshake settled, once it has. */
@@ -172,7 +177,7 @@ export class TlsConnection implements Disposable {
    * @returns how many bytes went out; the rest can go once the connection is established
    */
   sendEarly(plaintext: Uint8Array): number {
-    const taken = this.#state === 'handshaking' ? this.#context.takeEarlyData(plaintext.length) : 0
+    const taken = this.#state === 'handshaking' ? this.#context!.takeEarlyData(plaintext.length) : 0
     return taken === 0 ? 0 : this.#writer.applicationData(plaintext.subarray(0, taken))
   }
 
@@ -194,10 +199,10 @@ export class TlsConnection implements Disposable {
    * @throws TlsError TLS_MISUSE where no early data may go, or was accepted, and once the connection is over
    */
   exportEarlyKeyingMaterial(label: string, context: Uint8Array, length: number): Uint8Array {
-    const { earlyExporter } = this.#context
-    if (earlyExporter === undefined)
+    const exporter = this.#earlyExporter ?? this.#context?.earlyExporter
+    if (exporter === undefined)
       throw new TlsError('TLS_MISUSE', 'Early keying material was asked for where no early data goes')
-    return earlyExporter(label, context, length)
+    return exporter.export(label, context, length)
   }
 
   /** Replaces the key we send under, and asks the peer to do the same if wished. @throws TlsError TLS_MISUSE */
@@ -292,7 +297,7 @@ export class TlsConnection implements Disposable {
   #establish(established: Established): void {
     this.#state = 'open'
     this.#session = established.session
-    this.#context.transcript[Symbol.dispose]()
+    this.#settle(established)
     this.#postHandshake = new PostHandshake(
       this.#role,
       this.#options,
@@ -306,6 +311,13 @@ export class TlsConnection implements Disposable {
     if (this.#isOver) return
     this.#trace({ kind: 'established', atMs: this.#nowMs })
     this.#handlers.established(established.session)
+  }
+
+  /** A connection lives on for long after its handshake: what that took goes, and its secrets at once. */
+  #settle({ readSecret, writeSecret, resumptionSecret, exporter }: Established): void {
+    this.#earlyExporter = this.#context!.earlyExporter
+    this.#context!.wipe([readSecret, writeSecret, resumptionSecret, exporter, this.#earlyExporter])
+    this.#context = undefined
   }
 
   #receiveHandshake(fragment: Uint8Array, protection: Protection): void {
@@ -444,7 +456,8 @@ export class TlsConnection implements Disposable {
     this.#driver.stop()
     this.#reader[Symbol.dispose]()
     this.#writer[Symbol.dispose]()
-    this.#context.wipe()
+    this.#context?.wipe()
+    this.#earlyExporter?.[Symbol.dispose]()
     this.#postHandshake?.wipe()
   }
 

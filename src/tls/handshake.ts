@@ -5,6 +5,7 @@ import { describeMessage } from './describe.ts'
 import { TlsError } from './errors.ts'
 import { asMessage, type HandshakeMessage, type MessageAssembler } from './messages/handshake-message.ts'
 import type { Eventually } from './eventually.ts'
+import type { Exporter } from './exporter.ts'
 import type { RecordReader } from './record/reader.ts'
 import type { RecordWriter } from './record/writer.ts'
 import { HandshakeType, nameOf, type CipherSuiteParameters, type HandshakeTypeName } from './registry.ts'
@@ -31,7 +32,7 @@ export interface Established {
   readonly suite: CipherSuiteParameters
   readonly readSecret: Uint8Array
   readonly writeSecret: Uint8Array
-  readonly exporterSecret: Uint8Array
+  readonly exporter: Exporter
   /** What tickets are made from. */
   readonly resumptionSecret: Uint8Array
   /** Whether the client wants tickets that the engine can honour. */
@@ -61,12 +62,10 @@ export class HandshakeContext {
   readonly crypto: CryptoProvider
   /** The messages that count. */
   transcript: Transcript
-  /** Whether the connection has ended, so that its secrets are gone. */
-  isOver = false
   /** Set while early data may go, or once it was accepted. */
-  earlyExporter: Session['exportKeyingMaterial'] | undefined
+  earlyExporter: Exporter | undefined
   readonly #services: HandshakeServices
-  readonly #owned: (Uint8Array | Disposable)[] = []
+  #owned: (Uint8Array | Disposable)[] = []
   #earlyDataLeft: number | undefined
   #earlyBytesTaken = 0
   #sentChangeCipherSpec = false
@@ -214,14 +213,19 @@ export class HandshakeContext {
     return secret
   }
 
-  /** Wipes every secret in our charge: the connection is over. */
-  wipe(): void {
-    this.isOver = true
+  /**
+   * Wipes every secret in our charge, and what is heard of the handshake: it is complete, or the connection is over.
+   *
+   * @param kept those that others have taken charge of. @default none
+   */
+  wipe(kept: readonly (Uint8Array | Disposable | undefined)[] = []): void {
     this.transcript[Symbol.dispose]()
     for (const secret of this.#owned) {
+      if (kept.includes(secret)) continue
       if (secret instanceof Uint8Array) secret.fill(0)
       else secret[Symbol.dispose]()
     }
+    this.#owned = []
   }
 
   /** One line of the key log (RFC 9850 §2). */

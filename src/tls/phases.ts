@@ -1,15 +1,9 @@
 /** The transitions of a handshake: each derives, from the transcript so far, the secrets of what follows. */
-import { TlsError } from './errors.ts'
+import type { HashName } from '../crypto/provider.ts'
+import { Exporter } from './exporter.ts'
 import type { HandshakeContext } from './handshake.ts'
-import {
-  exportKeyingMaterial,
-  type EarlyStage,
-  type HandshakeStage,
-  type MasterStage,
-  type TrafficSecrets,
-} from './key-schedule.ts'
+import type { EarlyStage, HandshakeStage, MasterStage, TrafficSecrets } from './key-schedule.ts'
 import type { CipherSuiteParameters } from './registry.ts'
-import type { Session } from './session.ts'
 
 /** After ClientHello, when it resumes: early data is protected by what the ticket stands for. */
 export function beginEarlyPhase(
@@ -20,9 +14,9 @@ export function beginEarlyPhase(
   const transcriptHash = hs.transcript.hashWith(suite.hash)
   const secret = hs.own(stage.clientTraffic(transcriptHash))
   hs.logSecret('CLIENT_EARLY_TRAFFIC_SECRET', clientRandom, secret)
-  const exporterSecret = hs.own(stage.exporterSecret(transcriptHash))
+  const exporterSecret = stage.exporterSecret(transcriptHash)
   hs.logSecret('EARLY_EXPORTER_SECRET', clientRandom, exporterSecret)
-  hs.earlyExporter = exporter(hs, suite, exporterSecret)
+  hs.earlyExporter = hs.own(new Exporter(hs.crypto, suite.hash, exporterSecret))
   return { secret }
 }
 
@@ -48,45 +42,29 @@ export interface ApplicationPhase {
   /** Still needed for the resumption secret; whoever has taken it wipes the stage. */
   readonly master: MasterStage
   readonly secrets: TrafficSecrets
-  readonly exporterSecret: Uint8Array
+  readonly exporter: Exporter
 }
 
 /** After the server's Finished: from encrypted handshake to application data. */
 export function beginApplicationPhase(
   hs: HandshakeContext,
-  stage: HandshakeStage,
+  { stage, hash }: { readonly stage: HandshakeStage; readonly hash: HashName },
   clientRandom: Uint8Array,
 ): ApplicationPhase {
   const master = stage.master()
   const transcriptHash = hs.transcript.hash()
   const secrets = owned(hs, master.traffic(transcriptHash))
-  const exporterSecret = hs.own(master.exporterSecret(transcriptHash))
+  const exporterSecret = master.exporterSecret(transcriptHash)
   hs.logSecret('CLIENT_TRAFFIC_SECRET_0', clientRandom, secrets.client)
   hs.logSecret('SERVER_TRAFFIC_SECRET_0', clientRandom, secrets.server)
   hs.logSecret('EXPORTER_SECRET', clientRandom, exporterSecret)
-  return { master, secrets, exporterSecret }
+  return { master, secrets, exporter: hs.own(new Exporter(hs.crypto, hash, exporterSecret)) }
 }
 
 /** Once both Finished have been exchanged. */
 export function endHandshakePhase({ secrets }: HandshakePhase): void {
   secrets.client.fill(0)
   secrets.server.fill(0)
-}
-
-/** Derives keying material from one of a connection's two exporter secrets (RFC 8446 §7.5). */
-export type KeyingMaterialExporter = Session['exportKeyingMaterial']
-
-/** An exporter that throws TLS_MISUSE once the connection is over. */
-export function exporter(
-  hs: HandshakeContext,
-  { hash }: CipherSuiteParameters,
-  exporterSecret: Uint8Array,
-): KeyingMaterialExporter {
-  return (label, context, length) => {
-    if (hs.isOver)
-      throw new TlsError('TLS_MISUSE', 'Keying material cannot be exported from a connection that is over')
-    return exportKeyingMaterial(hs.crypto, hash, exporterSecret, { label, context, length })
-  }
 }
 
 function owned(hs: HandshakeContext, { client, server }: TrafficSecrets): TrafficSecrets {

@@ -105,7 +105,7 @@ export class PostHandshake {
   wipe(): void {
     this.#readSecret.fill(0)
     this.#writeSecret.fill(0)
-    this.#established.exporterSecret.fill(0)
+    this.#established.exporter[Symbol.dispose]()
     this.#established.resumptionSecret.fill(0)
   }
 

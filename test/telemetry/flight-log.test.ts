@@ -35,6 +35,20 @@ test('HandshakeLog keeps the last 256 handshakes and the first, each findable by
   assert.equal(log.find(2), undefined)
 })
 
+test('HandshakeLog has records that made room let go of their events for good, except the first', () => {
+  const log = new HandshakeLog()
+  const records = Array.from({ length: 258 }, () => {
+    const record = log.begin(ORIGIN)
+    record.trace({ kind: 'transcript', atMs: 0 })
+    return record
+  })
+  for (const record of records) record.trace({ kind: 'transcript', atMs: 1 })
+  assert.deepEqual(
+    [0, 1, 2].map((index) => records[index]!.events.length),
+    [2, 0, 2],
+  )
+})
+
 test('HandshakeRecord is bounded, and tells a failure in the handshake from one after it', () => {
   const record = new HandshakeLog().begin(ORIGIN)
   for (let i = 0; i < 1_000; i++) record.trace({ kind: 'transcript', atMs: i })

@@ -3,13 +3,7 @@ import { expectFinished, sendFinished } from '../finished.ts'
 import type { Established, Handshake, HandshakeContext } from '../handshake.ts'
 import { encodeMessage } from '../messages/handshake-message.ts'
 import type { ClientOptions } from '../options.ts'
-import {
-  beginApplicationPhase,
-  beginEarlyPhase,
-  beginHandshakePhase,
-  endHandshakePhase,
-  exporter,
-} from '../phases.ts'
+import { beginApplicationPhase, beginEarlyPhase, beginHandshakePhase, endHandshakePhase } from '../phases.ts'
 import { HandshakeType } from '../registry.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
 import type { ClientTicket } from '../session/resumption.ts'
@@ -63,7 +57,11 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
       : { server: resumedServer(resumed), request: undefined }
   yield* expectFinished(hs, suite, handshake.secrets.server)
 
-  const { master, secrets, exporterSecret } = beginApplicationPhase(hs, handshake.stage, random)
+  const { master, secrets, exporter } = beginApplicationPhase(
+    hs,
+    { stage: handshake.stage, hash: suite.hash },
+    random,
+  )
   hs.protectReading(suite, secrets.server, 'application')
   if (earlyData) {
     hs.stopEarlyData()
@@ -86,7 +84,7 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
 
   return {
     suite,
-    exporterSecret,
+    exporter,
     resumptionSecret,
     readSecret: secrets.server,
     writeSecret: secrets.client,
@@ -105,7 +103,7 @@ export function* clientHandshake(hs: HandshakeContext, options: ClientOptions): 
       ...(alpn === undefined ? {} : { alpn }),
       ...(options.serverName === undefined ? {} : { serverName: options.serverName }),
       ...(credential === undefined ? {} : { credential }),
-      exportKeyingMaterial: exporter(hs, suite, exporterSecret),
+      exportKeyingMaterial: exporter.export,
     },
   }
 }

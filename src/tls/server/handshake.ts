@@ -13,13 +13,7 @@ import type { HandshakeMessage } from '../messages/handshake-message.ts'
 import { PSK_DHE_KE } from '../messages/pre-shared-key.ts'
 import { encodeServerHello } from '../messages/server-hello.ts'
 import type { ServerOptions } from '../options.ts'
-import {
-  beginApplicationPhase,
-  beginEarlyPhase,
-  beginHandshakePhase,
-  endHandshakePhase,
-  exporter,
-} from '../phases.ts'
+import { beginApplicationPhase, beginEarlyPhase, beginHandshakePhase, endHandshakePhase } from '../phases.ts'
 import { negotiationPolicy, plaintextLimit, type NegotiationPolicy } from '../policy.ts'
 import { MAX_PLAINTEXT_BYTES } from '../record/protection.ts'
 import { HandshakeType, NamedGroup, ProtocolVersion, type CertificateTypeName } from '../registry.ts'
@@ -83,7 +77,11 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
   if (proofs !== undefined)
     yield* authenticateSelf(hs, 'server', proofs.own, certificateTerms(hello, options))
   sendFinished(hs, suite, handshake.secrets.server)
-  const { master, secrets, exporterSecret } = beginApplicationPhase(hs, handshake.stage, hello.random)
+  const { master, secrets, exporter } = beginApplicationPhase(
+    hs,
+    { stage: handshake.stage, hash: suite.hash },
+    hello.random,
+  )
   hs.protectWriting(suite, secrets.server, 'application')
 
   if (early !== undefined) {
@@ -107,7 +105,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
 
   return {
     suite,
-    exporterSecret,
+    exporter,
     resumptionSecret,
     readSecret: secrets.client,
     writeSecret: secrets.server,
@@ -127,7 +125,7 @@ export function* serverHandshake(hs: HandshakeContext, options: ServerOptions): 
       ...(client === undefined ? {} : { peer: client.peer, peerSignatureScheme: client.scheme }),
       ...(alpn === undefined ? {} : { alpn }),
       ...(serverName === undefined ? {} : { serverName }),
-      exportKeyingMaterial: exporter(hs, suite, exporterSecret),
+      exportKeyingMaterial: exporter.export,
     },
   }
 }
