@@ -3,8 +3,8 @@
  * they are installed), two proxies of node:tls, or two `handfast proxy`. Rounds are interleaved and medians shown; only the ratios
  * mean anything on another machine.
  *
- * `node bench/run.bench.ts [--json FILE] [--svg FILE] [--rounds N] [--workload NAMES] [--pair NAMES] [--log-level LEVEL]
- * [--node-args=ARGS]`, with names separated by commas. A pair is meant by the start of its name.
+ * `node bench/run.bench.ts [--json FILE] [--svg FILE] [--rounds N] [--workload NAMES] [--pair NAMES] [--only NAMES]
+ * [--log-level LEVEL] [--node-args=ARGS]`, with names separated by commas. A pair is meant by the start of its name, with --only by the whole.
  */
 import { globSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -33,6 +33,8 @@ const { values: flags } = parseArgs({
     workload: { type: 'string' },
     /** Only these, and no micro benches. */
     pair: { type: 'string' },
+    /** Only pairs of exactly these names, separated by semicolons. */
+    only: { type: 'string' },
     /** What goes to Node before the proxies' script, such as --cpu-prof. */
     'node-args': { type: 'string', default: '' },
   },
@@ -70,7 +72,8 @@ async function startPairs(programs: AsyncDisposableStack): Promise<readonly Pair
     const controller = await startController(handfast)
     for (const variant of VARIANTS) pairs.push(await handfastPair(variant, controller, handfast))
   }
-  return pairs
+  const only = flags.only?.split(';')
+  return only === undefined ? pairs : pairs.filter(({ name }) => only.includes(name))
 }
 
 function isWanted(names: string | undefined, name: string): boolean {
