@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises'
+import * as nodeFiles from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../errors.ts'
 import { encodePem, readPem } from '../pki/pem.ts'
@@ -24,9 +24,9 @@ const AUTHORITY_FILE = /^((?:root|intermediate)(?:-[1-9]\d{0,8})?)\.pem$/
  */
 export class DirectoryCaStore implements CaStore {
   readonly #directory: string
-  readonly #files: FileOperations | undefined
+  readonly #files: FileOperations
 
-  private constructor(directory: string, files: FileOperations | undefined) {
+  private constructor(directory: string, files: FileOperations) {
     this.#directory = directory
     this.#files = files
   }
@@ -37,7 +37,7 @@ export class DirectoryCaStore implements CaStore {
    * @param files @default node:fs/promises
    * @throws CaError CA_STORE_PERMISSIONS, CA_STORE_IO
    */
-  static async open(directory: string, files?: FileOperations): Promise<DirectoryCaStore> {
+  static async open(directory: string, files: FileOperations = nodeFiles): Promise<DirectoryCaStore> {
     await makeDirectory(directory, SECRET_DIRECTORY_MODE)
     await refuseOpenDirectory(directory)
     return new DirectoryCaStore(directory, files)
@@ -64,8 +64,8 @@ export class DirectoryCaStore implements CaStore {
   async remove(slot: AuthoritySlot): Promise<void> {
     const path = this.#path(slot)
     try {
-      await rm(path, { force: true })
-      await syncDirectory(this.#directory)
+      await this.#files.rm(path, { force: true })
+      await syncDirectory(this.#directory, this.#files)
     } catch (error) {
       throw new CaError('CA_STORE_IO', `Cannot remove ${path}: ${messageOf(error)}`, { path, cause: error })
     }
@@ -73,7 +73,7 @@ export class DirectoryCaStore implements CaStore {
 
   async slots(): Promise<readonly AuthoritySlot[]> {
     try {
-      const names = await readdir(this.#directory)
+      const names = await nodeFiles.readdir(this.#directory)
       return names.map((name) => AUTHORITY_FILE.exec(name)?.[1]).filter(isSlot)
     } catch (error) {
       const path = this.#directory
@@ -90,10 +90,7 @@ export class DirectoryCaStore implements CaStore {
   }
 
   #write(path: string, content: string): Promise<void> {
-    return writeDurably(path, content, {
-      mode: SECRET_FILE_MODE,
-      ...(this.#files !== undefined && { files: this.#files }),
-    })
+    return writeDurably(path, content, { mode: SECRET_FILE_MODE, files: this.#files })
   }
 
   #path(slot: AuthoritySlot): string {

@@ -29,8 +29,9 @@ export class Cli {
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
     deadlineMs: number = DEADLINE_MS,
+    program: string = MAIN,
   ) {
-    this.child = spawn(process.execPath, [MAIN, ...args], {
+    this.child = spawn(process.execPath, [program, ...args], {
       env: { PATH: process.env['PATH'], ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })

@@ -15,6 +15,7 @@ import { TrustBundles } from '../../identity/trust-bundle.ts'
 import { NetError } from '../../net/errors.ts'
 import type { Listener, Transport } from '../../net/transport.ts'
 import type { Logger } from '../../telemetry/log.ts'
+import type { FileOperations } from '../../ca/durable-file.ts'
 import type { CertificateAuthority } from '../../ca/authority.ts'
 import { listenForAdmin } from './admin-socket.ts'
 import { demandedSigner, rotateHandler, rotationOf } from './rotation.ts'
@@ -29,6 +30,8 @@ export interface ControllerWorld {
   readonly crypto: CryptoProvider
   readonly transport: Transport
   readonly log: Logger
+  /** How the authority's files and the trust bundle are written. @default node:fs/promises */
+  readonly files?: FileOperations
 }
 
 /** A controller at work. */
@@ -49,7 +52,7 @@ export async function startController(
   config: ControllerConfig,
   world: ControllerWorld,
 ): Promise<RunningController> {
-  const { crypto, log } = world
+  const { crypto, log, files } = world
   const { trustDomain, policyPath: path } = config
   await using started = new AsyncDisposableStack()
   const load = (): Promise<LoadedPolicies> => loadPolicies({ path, crypto, trustDomain })
@@ -78,7 +81,7 @@ export async function startController(
   await identity.start()
 
   const board = new SnapshotBoard({ epoch: crypto.random(8).toHex(), state: meshState(authority, policies) })
-  const rotation = started.use(rotationOf({ authority, board, identity, config, crypto, log }))
+  const rotation = started.use(rotationOf({ authority, board, identity, config, crypto, log, files }))
   const watch =
     path === undefined ? undefined : started.use(watchPolicies(path, { load, loaded: policies, board, log }))
   const server = new ControlServer({ issuer, board, timers: systemTimers, log })

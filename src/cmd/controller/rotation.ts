@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { equalBytes } from '../../bytes/bytes.ts'
 import type { CertificateAuthority } from '../../ca/authority.ts'
-import { PUBLIC_FILE_MODE, writeDurably } from '../../ca/durable-file.ts'
+import { type FileOperations, PUBLIC_FILE_MODE, writeDurably } from '../../ca/durable-file.ts'
 import { demandsRenewal, signingAuthority } from '../../ca/rotation.ts'
 import { Rotator } from '../../ca/rotator.ts'
 import type { AuthorityFiles, ControllerConfig } from '../../config/controller-config.ts'
@@ -29,6 +29,7 @@ export interface RotationOptions {
   readonly config: ControllerConfig
   readonly crypto: CryptoProvider
   readonly log: Logger
+  readonly files?: FileOperations | undefined
 }
 
 /** The key whose certificates all shall have now, if an authority is being taken out of use. */
@@ -45,7 +46,7 @@ export interface RunningRotation extends Disposable {
 
 /** Rotates the authority of a running controller: every step reaches proxies, our own certificate and the trust bundle file. */
 export function rotationOf(options: RotationOptions): RunningRotation {
-  const { authority, board, identity, config, crypto, log } = options
+  const { authority, board, identity, config, crypto, log, files } = options
   const { authorities } = authority
   const startedAtMs = Date.now()
   let neededNumber = board.current.version.number
@@ -78,7 +79,7 @@ export function rotationOf(options: RotationOptions): RunningRotation {
     publish()
     if (signingAuthority(state) !== signer) identity.renewWithin(0)
     signer = signingAuthority(state)
-    await writeTrustBundle(config.stateDir, authority)
+    await writeTrustBundle(config.stateDir, authority, files)
   }
   const rotator = new Rotator({
     authorities,
@@ -129,9 +130,14 @@ export function rotationOf(options: RotationOptions): RunningRotation {
 }
 
 /** Writes what proxies need to trust the controller, for those that start. @throws CaError CA_STORE_IO */
-export function writeTrustBundle(stateDir: string, { bundle }: CertificateAuthority): Promise<void> {
+export function writeTrustBundle(
+  stateDir: string,
+  { bundle }: CertificateAuthority,
+  files?: FileOperations,
+): Promise<void> {
   return writeDurably(join(stateDir, STATE_FILES.trustBundle), encodeTrustBundlePem(bundle), {
     mode: PUBLIC_FILE_MODE,
+    ...(files !== undefined && { files }),
   })
 }
 

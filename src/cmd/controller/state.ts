@@ -3,7 +3,7 @@ import { CertificateAuthority } from '../../ca/authority.ts'
 import { lockDirectory } from '../../ca/directory-lock.ts'
 import { DirectoryCaStore } from '../../ca/directory-store.ts'
 import { DirectoryTokenStore } from '../../ca/directory-token-store.ts'
-import { makeDirectory } from '../../ca/durable-file.ts'
+import { type FileOperations, makeDirectory } from '../../ca/durable-file.ts'
 import type { AuthorityEvent } from '../../ca/generation.ts'
 import { Issuer } from '../../ca/issuer.ts'
 import { JoinTokenAttestor } from '../../ca/join-token-attestor.ts'
@@ -39,7 +39,15 @@ export interface ControllerState extends AsyncDisposable {
  */
 export async function openState(
   config: ControllerConfig,
-  { crypto, log }: { readonly crypto: CryptoProvider; readonly log: Logger },
+  {
+    crypto,
+    log,
+    files,
+  }: {
+    readonly crypto: CryptoProvider
+    readonly log: Logger
+    readonly files?: FileOperations | undefined
+  },
 ): Promise<ControllerState> {
   const { stateDir, trustDomain, svidTtlMs, maxSvidTtlMs, caTtlMs, attestation, limits } = config
   await using opened = new AsyncDisposableStack()
@@ -56,7 +64,7 @@ export async function openState(
   const tokens = await DirectoryTokenStore.open(join(stateDir, STATE_FILES.tokens))
   const authority = await CertificateAuthority.open(
     {
-      store: await DirectoryCaStore.open(join(stateDir, STATE_FILES.authorities)),
+      store: await DirectoryCaStore.open(join(stateDir, STATE_FILES.authorities), files),
       journal,
       crypto,
       trustDomain,
@@ -68,7 +76,7 @@ export async function openState(
     },
     { nowMs: Date.now() },
   )
-  await writeTrustBundle(stateDir, authority)
+  await writeTrustBundle(stateDir, authority, files)
 
   const maintain = async (): Promise<void> => {
     // Whoever keeps the log can tell with it whether the journal was cut short.
