@@ -4,6 +4,7 @@ import { utf8 } from '../../../src/bytes/bytes.ts'
 import { PolicyError } from '../../../src/authz/errors.ts'
 import { parsePolicies } from '../../../src/authz/parse.ts'
 import { normalizePath } from '../../../src/authz/path.ts'
+import { allResources } from '../../../src/authz/resources.ts'
 import { deserializePolicies, serializePolicies } from '../../../src/authz/serialize.ts'
 import { controllerConfigSchema } from '../../../src/config/controller-config.ts'
 import { ConfigError } from '../../../src/config/errors.ts'
@@ -114,7 +115,7 @@ const POLICY_YAML: FuzzTarget = {
       const text = serializePolicies(policies)
       if (serializePolicies(deserializePolicies(text)) !== text)
         throw new Violation('The policies are others after they were sent')
-      return `parsed: ${policies.length}`
+      return `parsed: ${allResources(policies).length}`
     }, ConfigError),
 }
 
@@ -186,7 +187,7 @@ const POLICY_JSON: FuzzTarget = {
       () => {
         const policies = deserializePolicies(text)
         if (serializePolicies(policies) !== text) throw new Violation('It was read as other policies')
-        return `read: ${policies.length}`
+        return `read: ${allResources(policies).length}`
       },
       PolicyError,
       ConfigError,
