@@ -32,18 +32,18 @@ interface LookUp {
 function onKey(
   field: 'values' | 'notValues',
   wanted: readonly string[],
-  { scope, values }: LookUp,
+  look: LookUp,
   context: RuleContext,
 ): Predicate {
   const matches = valueMatcher(wanted)
   const unknown = whenUnknown(context)
   return {
     field,
-    scope,
+    scope: look.scope,
     wanted,
-    got: (subject) => values(subject)?.join(', ') || undefined,
+    got: (subject) => look.values(subject)?.join(', ') || undefined,
     holds(subject) {
-      const present = values(subject)
+      const present = look.values(subject)
       return present === undefined ? unknown : present.some(matches) === (field === 'values')
     },
   }
@@ -90,9 +90,9 @@ function isPlain(value: unknown): value is string | number | boolean {
 function onExpression(text: string, context: RuleContext): Predicate {
   const compiled = compileExpression(text)
   if (compiled.kind === 'refused') throw new TypeError(`Not an expression: ${compiled.got}`)
-  const { reads, holds } = compiled.expression
+  const { expression } = compiled
   const unknown = whenUnknown(context)
-  const readsHttp = reads.variables.has('request')
+  const readsHttp = expression.reads.variables.has('request')
   return {
     field: 'expression',
     scope: readsHttp ? 'http' : 'connection',
@@ -101,7 +101,7 @@ function onExpression(text: string, context: RuleContext): Predicate {
     holds(subject) {
       if (readsHttp && subject.http === undefined) return unknown
       try {
-        return holds(subject)
+        return expression.holds(subject)
       } catch {
         return unknown
       }

@@ -91,7 +91,23 @@ function visit(node: ASTNode, found: Found, bound: ReadonlySet<string>): void {
     case 'map':
       for (const entry of node.args) each(entry, found, bound)
       return
-    default:
+    case '[]':
+    case '[?]':
+    case 'list':
+    case '?:':
+    case '||':
+    case '&&':
+    case '==':
+    case '!=':
+    case '<':
+    case '<=':
+    case '>':
+    case '>=':
+    case '+':
+    case '-':
+    case '*':
+    case '/':
+    case '%':
       each(node.args, found, bound)
   }
 }

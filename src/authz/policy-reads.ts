@@ -48,7 +48,7 @@ export function readsOf(policies: readonly AuthorizationPolicy[]): PolicyReads {
       expressions.some(({ variables }) => variables.has('connection')),
     headers: new Set([
       ...operations.flatMap(({ headers }) => headers?.map(({ name }) => name) ?? []),
-      ...expressions.flatMap(({ headers }) => [...headers]),
+      ...expressions.flatMap(({ headers }) => Array.from(headers)),
       ...(grpc ? ['content-type'] : []),
     ]),
     token:
@@ -58,6 +58,6 @@ export function readsOf(policies: readonly AuthorizationPolicy[]): PolicyReads {
       ) ||
       claims.length > 0 ||
       inExpressions('auth'),
-    claims: new Set([...claims, ...expressions.flatMap((reads) => [...reads.claims])]),
+    claims: new Set([...claims, ...expressions.flatMap((reads) => Array.from(reads.claims))]),
   }
 }

@@ -24,7 +24,7 @@ export function recordedRequest(
   workload: Workload,
   reads: PolicyReads,
 ): AuthorizationRequest {
-  const keepsHeaders = reads.headers.size > 0 && http?.headers !== undefined
+  const headers = reads.headers.size > 0 ? http?.headers : undefined
   return {
     principal,
     workload,
@@ -36,8 +36,8 @@ export function recordedRequest(
         method: http.method,
         path: http.path,
         ...(http.host !== undefined && { host: http.host }),
-        ...(keepsHeaders && {
-          headers: picked(http.headers!, (name) => reads.headers.has(name) && !isSecretHeader(name)),
+        ...(headers !== undefined && {
+          headers: picked(headers, (name) => reads.headers.has(name) && !isSecretHeader(name)),
         }),
       },
     }),

@@ -33,7 +33,7 @@ export function sourcePredicates(source: PolicySource, context: RuleContext): Pr
 }
 
 /** `namespace/name`: a service account without namespace is one of the policy's own. */
-export function qualifiedName(serviceAccount: string, { namespace }: Pick<RuleContext, 'namespace'>): string {
+function qualifiedName(serviceAccount: string, { namespace }: Pick<RuleContext, 'namespace'>): string {
   return serviceAccount.includes('/') ? serviceAccount : `${namespace}/${serviceAccount}`
 }
 

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import type * as z from 'zod'
 import { checked, nonEmptyList } from './fields.ts'
 
 /** The values that policy resources are written in; src/authz checks what only shows when they are put to use. */
