@@ -76,14 +76,22 @@ function inTurn(pairs: readonly Pair[], round: number): readonly Pair[] {
 }
 
 async function measureOnce(pair: Pair, workload: Workload): Promise<Measurement> {
+  const collectedBefore = await pair.collections?.()
   const before = cpuOfBoth(pair)
   const result = await load(pair, workload)
   const after = cpuOfBoth(pair)
+  const collected = await pair.collections?.()
   return {
     pair: pair.name,
     workload: workload.name,
     ...result,
     ...(before !== undefined && after !== undefined && { cpuSeconds: after - before }),
+    ...(collectedBefore &&
+      collected && {
+        collections: collected.count - collectedBefore.count,
+        collectionMs: collected.milliseconds - collectedBefore.milliseconds,
+        longCollections: collected.long - collectedBefore.long,
+      }),
   }
 }
 
@@ -102,6 +110,7 @@ async function hold(
   const args = [pair.port, mode, 0, count].map(String)
   await using program = new Program('load', [process.execPath, LOAD, ...args], 'pipe')
   const { held } = await program.line((line) => line['held'] !== undefined, HOLD_MS)
+  await pause(REST_MS)
   const after = memoryOfBoth(pair)!
   await program.finish()
   return { held: held as number, perConnectionKiB: (1024 * (after.privateMiB - before.privateMiB)) / count }

@@ -3,7 +3,16 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { WorkloadName } from '../load/workload.ts'
 import { freePort, Program, runToEnd } from '../support/program.ts'
-import { CATALOG, KINDS, TRUST_DOMAIN, WEB, workloadsOf, type Pair, type PairOptions } from './pair.ts'
+import {
+  CATALOG,
+  KINDS,
+  TRUST_DOMAIN,
+  WEB,
+  workloadsOf,
+  type Collections,
+  type Pair,
+  type PairOptions,
+} from './pair.ts'
 
 /** As it is shipped: to strip types at run time costs memory. */
 const MAIN = join(import.meta.dirname, '../../dist/cmd/main.js')
@@ -123,8 +132,33 @@ export async function handfastPair(
   return {
     name,
     port: entry,
-    proxies: [inbound, outbound],
+    proxies: [inbound.program, outbound.program],
     workloads,
+    collections: async () => {
+      const [a, b] = await Promise.all([collectionsOf(inbound), collectionsOf(outbound)])
+      return {
+        count: a.count + b.count,
+        milliseconds: a.milliseconds + b.milliseconds,
+        long: a.long + b.long,
+      }
+    },
+  }
+}
+
+/** A proxy at work. */
+interface RunningProxy {
+  readonly program: Program
+  readonly adminPort: number
+}
+
+async function collectionsOf({ adminPort }: RunningProxy): Promise<Collections> {
+  const response = await fetch(`http://127.0.0.1:${adminPort}/threads`)
+  const threads = (await response.json()) as readonly { readonly counters: Record<string, number> }[]
+  const sum = (name: string): number => threads.reduce((total, { counters }) => total + counters[name]!, 0)
+  return {
+    count: sum('collections'),
+    milliseconds: sum('collectionMicros') / 1000,
+    long: sum('longCollections'),
   }
 }
 
@@ -147,7 +181,7 @@ async function startProxy({
   transport,
   resumption,
   listeners,
-}: ProxyParts): Promise<Program> {
+}: ProxyParts): Promise<RunningProxy> {
   const { directory, programs, logLevel, nodeArgs } = options
   const token = join(directory, `${name}.token`)
   const config = join(directory, `${name}.yaml`)
@@ -174,7 +208,7 @@ spec:
     new Program(`handfast proxy ${name}`, [process.execPath, ...nodeArgs, MAIN, 'proxy', '--config', config]),
   )
   await ready(name, adminPort)
-  return program
+  return { program, adminPort }
 }
 
 async function ready(name: string, adminPort: number): Promise<void> {

@@ -10,6 +10,16 @@ export interface Pair {
   readonly proxies: readonly Program[]
   /** What it is measured with. */
   readonly workloads: readonly WorkloadName[]
+  /** How often the garbage collector has stopped what carries traffic so far; absent where there is no collector. */
+  readonly collections?: () => Promise<Collections>
+}
+
+/** Stops by the garbage collector, of both proxies together. */
+export interface Collections {
+  readonly count: number
+  readonly milliseconds: number
+  /** Of more than 10 ms. */
+  readonly long: number
 }
 
 /** What a kind of pair is started with. */

@@ -6,6 +6,10 @@ export interface Measurement extends LoadResult {
   readonly workload: WorkloadName
   /** Processor time of both proxies meanwhile; absent where it cannot be read. */
   readonly cpuSeconds?: number
+  /** Stops by the garbage collectors of both proxies meanwhile, how long they took together, and how many took more than 10 ms. */
+  readonly collections?: number
+  readonly collectionMs?: number
+  readonly longCollections?: number
 }
 
 /** The medians of one workload over one pair; ratios are to the first pair of that workload. */
@@ -21,6 +25,9 @@ export interface Row {
   /** Processor time of both proxies, in the workload's unit. */
   readonly cost?: number
   readonly costRatio?: number
+  /** Over all rounds: how long the garbage collector stopped the proxies, in milliseconds a second, and how often for more than 10 ms. */
+  readonly stoppedMsPerSecond?: number
+  readonly longStops?: number
 }
 
 /** What the proxies of a pair take, as the mean of the two. */
@@ -65,6 +72,18 @@ function rowOf({ name, speed, cost }: Workload, runs: readonly Measurement[]): R
     p99Ratio: 1,
     p999Ms: median(runs.map(({ p999Ms }) => p999Ms)),
     ...(costs.length > 0 && { cost: median(costs) }),
+    ...stopsOf(runs),
+  }
+}
+
+function stopsOf(runs: readonly Measurement[]): Pick<Row, 'stoppedMsPerSecond' | 'longStops'> {
+  const sum = (values: readonly (number | undefined)[]): number =>
+    values.reduce<number>((total, value) => total + (value ?? 0), 0)
+  if (runs[0]!.collections === undefined) return {}
+  return {
+    stoppedMsPerSecond:
+      sum(runs.map(({ collectionMs }) => collectionMs)) / sum(runs.map(({ seconds }) => seconds)),
+    longStops: sum(runs.map(({ longCollections }) => longCollections)),
   }
 }
 

@@ -40,12 +40,14 @@ function tableOf({ title, speed, cost, hasLatency }: Workload, rows: readonly Ro
     ...(speed === undefined ? [] : [speed.title, '×']),
     ...(hasLatency ? ['p50 ms', 'p99 ms', '×', 'p99.9 ms'] : []),
     ...(cost === undefined ? [] : [cost.title, '×']),
+    ...(hasLatency ? ['GC ms per s', 'stops > 10 ms'] : []),
   ]
   const body = rows.map((row) => [
     row.pair,
     ...(speed === undefined ? [] : [figure(row.speed), ratio(row.speedRatio)]),
     ...(hasLatency ? [figure(row.p50Ms), figure(row.p99Ms), ratio(row.p99Ratio), figure(row.p999Ms)] : []),
     ...(cost === undefined ? [] : [figure(row.cost), ratio(row.costRatio)]),
+    ...(hasLatency ? [figure(row.stoppedMsPerSecond), row.longStops?.toString() ?? ''] : []),
   ])
   return markdown(head, body)
 }

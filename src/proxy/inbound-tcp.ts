@@ -22,7 +22,7 @@ export async function serveTcp(
   const { connection, view } = client
   const { session } = connection
   const startedMs = performance.now()
-  const cancel = new AbortController()
+  let connecting: AbortController | undefined
   let app: Connection | undefined
   let cutBy: ProxyError | undefined
 
@@ -31,7 +31,7 @@ export async function serveTcp(
     judge: (newer) => distrust(tls, { session, view }, newer) ?? newlyDenied(services, newer, client),
     cut(reason) {
       cutBy = reason
-      cancel.abort()
+      connecting?.abort()
       connection.abort()
       app?.abort()
     },
@@ -67,15 +67,19 @@ export async function serveTcp(
       connection.abort()
       return nothing(stale)
     }
+    connecting = new AbortController()
     try {
       app = await transport.connect(listener.forward, {
         timeoutMs: CONNECT_TIMEOUT_MS,
-        signal: cancel.signal,
+        signal: connecting.signal,
       })
     } catch (thrown) {
       connection.abort()
       return nothing(asError(thrown))
     }
+    connecting = undefined
+    // Cut while the answer of the application was on its way here.
+    if (cutBy !== undefined) app.abort()
     return pump(decision, connection, app)
   }
 }

@@ -57,12 +57,12 @@ async function carryTcp(
 ): Promise<void> {
   const { live, tls, views, access } = services
   const startedMs = performance.now()
-  const cancel = new AbortController()
+  let opening: AbortController | undefined = new AbortController()
   let opened: OpenedPeer | undefined
   let cutBy: ProxyError | undefined
   const cut = (reason: ProxyError): void => {
     cutBy = reason
-    cancel.abort()
+    opening?.abort()
     app.abort()
     opened?.proven.connection.abort()
   }
@@ -89,7 +89,8 @@ async function carryTcp(
 
   async function carry(): Promise<PumpResult> {
     try {
-      opened = await openPeer(services, listener, cancel.signal)
+      opened = await openPeer(services, listener, opening!.signal)
+      opening = undefined
     } catch (thrown) {
       connecting()
       app.abort()

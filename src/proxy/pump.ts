@@ -1,6 +1,6 @@
 import { isPermit, type Permit } from '../authz/decide.ts'
 import type { HandfastError } from '../errors.ts'
-import type { Connection } from '../net/transport.ts'
+import type { Connection, ConnectionHandlers } from '../net/transport.ts'
 import { ProxyError } from './errors.ts'
 import { ProvenPeer } from './proven-peer.ts'
 
@@ -27,7 +27,9 @@ export async function pump(warrant: Warrant, client: Connection, server: Connect
     server.abort()
     throw new ProxyError('PROXY_UNPROVEN_PEER', 'The pump was given neither a permit nor a proven peer')
   }
-  const [requests, responses] = await Promise.all([carry(client, server), carry(server, client)])
+  const requests = new Direction(client, server)
+  const responses = new Direction(server, client)
+  await Promise.all([requests.done, responses.done])
   const error = requests.error ?? responses.error
   return {
     requestBytes: requests.bytes,
@@ -36,25 +38,42 @@ export async function pump(warrant: Warrant, client: Connection, server: Connect
   }
 }
 
-/** Attaches to `from` and carries what comes to `to`; resolves when `from` has closed. */
-function carry(
-  from: Connection,
-  to: Connection,
-): Promise<{ bytes: number; error: HandfastError | undefined }> {
-  return new Promise((resolve) => {
-    let bytes = 0
-    from.attach({
-      data(chunk) {
-        bytes += chunk.length
-        if (!to.write(chunk)) from.pause()
-      },
-      end: () => to.end(),
-      // What `from` can take again comes out of `to`.
-      drain: () => to.resume(),
-      closed(error) {
-        if (error !== undefined) to.abort()
-        resolve({ bytes, error })
-      },
-    })
-  })
+/** What comes out of `from` goes into `to`. */
+class Direction implements ConnectionHandlers {
+  readonly #from: Connection
+  readonly #to: Connection
+  readonly #closed: () => void
+  /** Resolves when `from` has closed. */
+  readonly done: Promise<void>
+  bytes = 0
+  error: HandfastError | undefined
+
+  constructor(from: Connection, to: Connection) {
+    this.#from = from
+    this.#to = to
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.done = promise
+    this.#closed = resolve
+    from.attach(this)
+  }
+
+  data(chunk: Uint8Array): void {
+    this.bytes += chunk.length
+    if (!this.#to.write(chunk)) this.#from.pause()
+  }
+
+  end(): void {
+    this.#to.end()
+  }
+
+  /** What `from` can take again comes out of `to`. */
+  drain(): void {
+    this.#to.resume()
+  }
+
+  closed(error?: HandfastError): void {
+    this.error = error
+    if (error !== undefined) this.#to.abort()
+    this.#closed()
+  }
 }

@@ -16,6 +16,10 @@ const COUNTERS = [
   'lostLines',
   /** Decisions that did not get into a flight log that somebody followed. */
   'lostDecisions',
+  /** How often the garbage collector stopped the thread, for how many microseconds in all, and how often for more than 10 ms. */
+  'collections',
+  'collectionMicros',
+  'longCollections',
 ] as const
 
 /** What a thread has under way, and no longer has when it has died. */

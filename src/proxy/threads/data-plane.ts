@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks'
 import type { Address } from '../../config/address.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { messageOf } from '../../errors.ts'
@@ -20,6 +21,7 @@ import type { TlsServices } from '../mutual-tls.ts'
 import type { SecureTransport } from '../secure-transport.ts'
 import type { ProxyServices } from '../services.ts'
 import { ProxyTickets } from '../tickets.ts'
+import { countCollections } from './collections.ts'
 import { CounterRow, Counters } from './counters.ts'
 import { LineSender } from './line-sender.ts'
 import type { Answers, FromThread, Question, ThreadOptions, ThreadPort, ToThread } from './messages.ts'
@@ -50,6 +52,9 @@ export interface DataPlane {
 /** How often a thread looks whether it is idle. */
 const IDLE_CHECK_MS = 2_000
 
+/** A thread that was busy for less of that time is idle, however many connections rest on it: a stop delays next to nobody. */
+const IDLE_UTILIZATION = 0.01
+
 /**
  * Carries traffic and does nothing else: listens, shakes hands, decides, pumps. What it needs to know comes over `port`, ready
  * for use; what it has to tell goes there.
@@ -64,12 +69,13 @@ export function runDataPlane(
   const { config } = options
   const listening = listenAll(services, options)
   const newId = services.newId
+  const stopCounting = countCollections(services.counters)
   const senders = { log: lines, flight }
 
   views.onChange((view) => live.rejudge(view))
   const stopWaiting = views.onChange(() => {
     stopWaiting()
-    releaseWhenIdle(live, world.releaseMemory)
+    releaseWhenIdle(world.releaseMemory)
   })
   listening.then(
     (listeners) => port.postMessage({ kind: 'listening', addresses: addressesOf(listeners) }),
@@ -104,6 +110,7 @@ export function runDataPlane(
   return { cut }
 
   function cut(): void {
+    stopCounting()
     live.cutAll(new ProxyError('PROXY_THREAD_FAILED', 'The thread that carried it has ended'))
     services.transport[Symbol.dispose]?.()
   }
@@ -137,6 +144,7 @@ export function runDataPlane(
     const cut = await live.drain(config.drainTimeoutMs)
     lines.flush()
     flight.flush()
+    stopCounting()
     port.postMessage({ kind: 'drained', cut })
     // The last sockets linger for their peers to read what they were told.
     port.unref()
@@ -144,10 +152,13 @@ export function runDataPlane(
 }
 
 /** What starting up and a burst of traffic leave behind, V8 would keep. */
-function releaseWhenIdle(live: LiveConnections, releaseMemory: (() => void) | undefined): void {
+function releaseWhenIdle(releaseMemory: (() => void) | undefined): void {
   if (releaseMemory === undefined) return
+  let before = performance.eventLoopUtilization()
   setInterval(() => {
-    if (live.size === 0) releaseMemory()
+    const now = performance.eventLoopUtilization()
+    if (performance.eventLoopUtilization(now, before).utilization < IDLE_UTILIZATION) releaseMemory()
+    before = performance.eventLoopUtilization()
   }, IDLE_CHECK_MS).unref()
 }
 

@@ -21,15 +21,25 @@ export const MAX_CIPHERTEXT_BYTES: number = MAX_PLAINTEXT_BYTES + 256
 /** What a protected record adds to its plaintext: header, content type and tag. */
 export const RECORD_OVERHEAD_BYTES: number = RECORD_HEADER_BYTES + 1 + AEAD_TAG_BYTES
 
-/** The per-record nonce: the sequence number, left-padded, XORed onto the IV (RFC 8446 §5.3). */
+/** The nonce of the record at hand: one thread seals or opens one record at a time. */
+const nonce = new Uint8Array(AEAD_NONCE_BYTES)
+
+/**
+ * The per-record nonce: the sequence number, left-padded, XORed onto the IV (RFC 8446 §5.3). Every connection has two of these
+ * for all its life, so they are numbers: an array of twelve bytes takes ten times its size.
+ */
 class Nonce {
-  readonly bytes: Uint8Array = new Uint8Array(AEAD_NONCE_BYTES)
-  readonly #iv: Uint8Array
+  #high: number
+  #middle: number
+  #low: number
   #sequence = 0
 
+  /** @param iv is wiped */
   constructor(iv: Uint8Array) {
-    this.#iv = iv
-    this.bytes.set(iv)
+    this.#high = readInt32(iv, 0)
+    this.#middle = readInt32(iv, 4)
+    this.#low = readInt32(iv, 8)
+    iv.fill(0)
   }
 
   /** How many records came before. */
@@ -37,19 +47,22 @@ class Nonce {
     return this.#sequence
   }
 
+  /** Of the next record, in memory that all connections share. */
+  bytes(): Uint8Array {
+    writeInt32(nonce, 0, this.#high)
+    writeInt32(nonce, 4, this.#middle ^ Math.floor(this.#sequence / 0x1_0000_0000))
+    writeInt32(nonce, 8, this.#low ^ this.#sequence)
+    return nonce
+  }
+
   /** Moves to the next record. The limits on key use stop every key long before 2^53. */
   advance(): void {
-    const sequence = ++this.#sequence
-    const high = Math.floor(sequence / 0x1_0000_0000)
-    for (let i = 0; i < 4; i++) {
-      this.bytes[8 + i] = this.#iv[8 + i]! ^ (sequence >>> (24 - 8 * i))
-      this.bytes[4 + i] = this.#iv[4 + i]! ^ (high >>> (24 - 8 * i))
-    }
+    this.#sequence++
   }
 
   wipe(): void {
-    this.#iv.fill(0)
-    this.bytes.fill(0)
+    this.#high = this.#middle = this.#low = 0
+    nonce.fill(0)
   }
 }
 
@@ -98,12 +111,12 @@ export class RecordSealer implements Disposable {
     let sealed: number
     if (padding === 0 && length >= COPY_BELOW_BYTES) {
       contentType[0] = type
-      sealed = this.#aead.seal(this.#nonce.bytes, header, plaintext, body, contentType)
+      sealed = this.#aead.seal(this.#nonce.bytes(), header, plaintext, body, contentType)
     } else {
       body.set(plaintext)
       body[length] = type
       body.fill(0, length + 1, innerBytes)
-      sealed = this.#aead.seal(this.#nonce.bytes, header, body.subarray(0, innerBytes), body)
+      sealed = this.#aead.seal(this.#nonce.bytes(), header, body.subarray(0, innerBytes), body)
     }
     this.#nonce.advance()
     return RECORD_HEADER_BYTES + sealed
@@ -151,7 +164,7 @@ export class RecordOpener implements Disposable {
     const fragment = record.subarray(RECORD_HEADER_BYTES)
     for (let i = 0; i < RECORD_HEADER_BYTES; i++) header[i] = record[i]!
     const opened =
-      fragment.length > AEAD_TAG_BYTES ? this.#aead.open(this.#nonce.bytes, header, fragment, output) : -1
+      fragment.length > AEAD_TAG_BYTES ? this.#aead.open(this.#nonce.bytes(), header, fragment, output) : -1
     if (opened < 0) {
       throw new TlsError(
         'TLS_BAD_RECORD_MAC',
@@ -191,4 +204,15 @@ export function writeHeader(
   output[2] = version
   output[3] = length >>> 8
   output[4] = length
+}
+
+function readInt32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
+}
+
+function writeInt32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24
+  bytes[at + 1] = value >>> 16
+  bytes[at + 2] = value >>> 8
+  bytes[at + 3] = value
 }
