@@ -1,15 +1,17 @@
+import { Writer } from '../bytes/writer.ts'
 import { HASH_BYTES, type CryptoProvider, type HashName } from './provider.ts'
 
 const NOTHING: Uint8Array = new Uint8Array(0)
 
-/** HKDF-Extract: a pseudorandom key of the hash's length (RFC 5869 §2.2). An empty salt is a salt of zeros. */
+/** HKDF-Extract: a pseudorandom key of the hash's length (RFC 5869 §2.2). */
 export function hkdfExtract(
   crypto: CryptoProvider,
   hash: HashName,
   salt: Uint8Array,
   inputKeyingMaterial: Uint8Array,
 ): Uint8Array {
-  return crypto.hmac(hash, salt.length === 0 ? new Uint8Array(HASH_BYTES[hash]) : salt, inputKeyingMaterial)
+  // HMAC fills its key up with zeros, so that no salt and a salt of zeros are the same.
+  return crypto.hmac(hash, salt, inputKeyingMaterial)
 }
 
 /**
@@ -27,41 +29,40 @@ export function hkdfExpand(
   const blockBytes = HASH_BYTES[hash]
   if (length > 255 * blockBytes)
     throw new RangeError(`HKDF-Expand yields at most ${255 * blockBytes} bytes, asked for ${length}`)
-  // All that TLS asks for but exported keying material fits one block.
-  if (length <= blockBytes) {
-    const block = expandedBlock(crypto, hash, pseudorandomKey, { before: NOTHING, info, counter: 1 })
-    if (length === blockBytes) return block
-    const output = block.slice(0, length)
-    block.fill(0)
-    return output
-  }
+  const first = crypto.hmac(hash, pseudorandomKey, blockInput(NOTHING, info, 1))
+  if (length === blockBytes) return first
   const output = new Uint8Array(length)
-  let block = NOTHING
+  let block = first
   for (let counter = 1, offset = 0; offset < length; counter++, offset += blockBytes) {
-    const next = expandedBlock(crypto, hash, pseudorandomKey, { before: block, info, counter })
-    block.fill(0)
-    block = next
-    output.set(block.subarray(0, Math.min(blockBytes, length - offset)), offset)
+    if (offset > 0) block = nextBlock(crypto, hash, pseudorandomKey, { block, info, counter })
+    const end = Math.min(offset + blockBytes, length)
+    for (let i = offset; i < end; i++) output[i] = block[i - offset]!
   }
   block.fill(0)
   return output
 }
 
-function expandedBlock(
+/** The block after `block`, which is wiped. */
+function nextBlock(
   crypto: CryptoProvider,
   hash: HashName,
   pseudorandomKey: Uint8Array,
   {
-    before,
+    block,
     info,
     counter,
-  }: { readonly before: Uint8Array; readonly info: Uint8Array; readonly counter: number },
+  }: { readonly block: Uint8Array; readonly info: Uint8Array; readonly counter: number },
 ): Uint8Array {
-  const input = new Uint8Array(before.length + info.length + 1)
-  input.set(before)
-  input.set(info, before.length)
-  input[input.length - 1] = counter
-  const block = crypto.hmac(hash, pseudorandomKey, input)
+  const input = blockInput(block, info, counter)
+  const next = crypto.hmac(hash, pseudorandomKey, input)
   input.fill(0)
-  return block
+  block.fill(0)
+  return next
 }
+
+/** What the block with this number is the HMAC of; in memory that the next call uses again, and that is to be wiped. */
+function blockInput(before: Uint8Array, info: Uint8Array, counter: number): Uint8Array {
+  return inputs.restart().bytes(before).bytes(info).uint8(counter).written
+}
+
+const inputs = new Writer()

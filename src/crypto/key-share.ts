@@ -37,12 +37,17 @@ export function refusingShare<T>(what: string, calculate: () => T): T {
   try {
     return calculate()
   } catch (cause) {
-    throw new CryptoError(
-      'CRYPTO_INVALID_KEY_SHARE',
-      `The peer's ${what} share is not a valid public value, or leads to a forbidden secret`,
-      { cause },
-    )
+    throw invalidShare(what, cause)
   }
+}
+
+/** For a share that leads nowhere. */
+export function invalidShare(what: string, cause?: unknown): CryptoError {
+  return new CryptoError(
+    'CRYPTO_INVALID_KEY_SHARE',
+    `The peer's ${what} share is not a valid public value, or leads to a forbidden secret`,
+    { cause },
+  )
 }
 
 /** `complete`, but the second call throws: an ephemeral key that is used twice is not one. */

@@ -40,7 +40,7 @@ export function answer(group: GroupName, peerShare: Uint8Array): CompletedKeyAgr
 }
 
 function beginDh(group: DhGroup): PendingKeyAgreement {
-  return group === 'x25519' ? beginX25519() : beginEcdh(group)
+  return group === 'x25519' ? beginX25519() : beginNist(group)
 }
 
 /** Raw keys in and out: of the ways to X25519 in node:crypto, the one without DER costs the least. */
@@ -53,7 +53,8 @@ function beginX25519(): PendingKeyAgreement {
   }
 }
 
-function beginEcdh(group: NistGroup): PendingKeyAgreement {
+/** On a curve of NIST's. */
+export function beginNist(group: NistGroup): PendingKeyAgreement {
   const ecdh = createECDH(ECDH_CURVES[group])
   const share = plainBytes(ecdh.generateKeys())
   return { group, share, complete: singleUse((peerShare) => ecdhSecret(group, ecdh, peerShare)) }

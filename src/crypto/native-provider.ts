@@ -1,7 +1,8 @@
 import { createHash, createHmac, hash, type Hash } from 'node:crypto'
 
 import { loadEvp, type Evp, type EvpProbe } from '../native/evp.ts'
-import { GROUPS } from './groups.ts'
+import { evpAgreements } from './evp-key-agreement.ts'
+import { answerBy, beginBy, GROUPS } from './groups.ts'
 import { NodeOpener, NodeSealer } from './native-aead.ts'
 import { answer, begin } from './native-key-agreement.ts'
 import { importNativeAgreementKey } from './native-static-keys.ts'
@@ -22,8 +23,8 @@ export interface NativeCryptoOptions {
 }
 
 /**
- * The provider on Node's own OpenSSL: node:crypto for keys, EVP directly for records, hashes and HMAC where its symbols
- * can be reached. There is one per process.
+ * The provider on Node's own OpenSSL: EVP directly for records, hashes, HMAC and most agreements where its symbols can be
+ * reached, node:crypto for all else. There is one per process.
  */
 export function nativeCrypto({ onFallback }: Pick<NativeCryptoOptions, 'onFallback'> = {}): CryptoProvider {
   shared ??= createNativeCrypto({ onFallback: (reason) => (untold = reason) })
@@ -50,8 +51,6 @@ export function createNativeCrypto({
     random: pooledRandom(),
     ...(found.kind === 'missing' ? NODE_PRIMITIVES : evpPrimitives(found.evp)),
     groups: GROUPS,
-    beginKeyAgreement: begin,
-    answerKeyAgreement: answer,
     importKeyAgreementKey: importNativeAgreementKey,
     importPublicKey: importNativePublicKey,
     importPrivateKey: importNativePrivateKey,
@@ -60,16 +59,22 @@ export function createNativeCrypto({
 }
 
 /** What costs several times less without node:crypto in between: a handshake makes some fifty calls of `hmac`. */
-type Primitives = Pick<CryptoProvider, 'hash' | 'digest' | 'hmac' | 'sealer' | 'opener'>
+type Primitives = Pick<
+  CryptoProvider,
+  'hash' | 'digest' | 'hmac' | 'sealer' | 'opener' | 'beginKeyAgreement' | 'answerKeyAgreement'
+>
 
 function evpPrimitives(evp: Evp): Primitives {
   const { hashes } = evp
+  const agreements = evpAgreements(evp.agreements)
   return {
     hash: (name) => hashes.begin(name),
     digest: (name, bytes) => hashes.digest(name, bytes),
     hmac: (name, key, message) => hashes.hmac(name, key, message),
     sealer: (aead, key) => evp.sealer(aead, key),
     opener: (aead, key) => evp.opener(aead, key),
+    beginKeyAgreement: (group) => beginBy(agreements, group),
+    answerKeyAgreement: (group, peerShare) => answerBy(agreements, group, peerShare),
   }
 }
 
@@ -79,6 +84,8 @@ const NODE_PRIMITIVES: Primitives = {
   hmac: (name, key, message) => plainBytes(createHmac(name, key).update(message).digest()),
   sealer: (aead, key) => new NodeSealer(aead, key),
   opener: (aead, key) => new NodeOpener(aead, key),
+  beginKeyAgreement: begin,
+  answerKeyAgreement: answer,
 }
 
 class NodeHash implements HashContext {

@@ -1,33 +1,49 @@
 import { checkOpenBounds, checkSealBounds } from './aead-bounds.ts'
 import { NativeError } from './errors.ts'
 import { EvpContext } from './evp-context.ts'
-import {
-  EVP_CTRL_AEAD_GET_TAG,
-  EVP_CTRL_AEAD_SET_TAG,
-  type EvpFunctions,
-  type Pointer,
-} from './evp-functions.ts'
+import { EVP_CTRL_AEAD_GET_TAG, EVP_CTRL_AEAD_SET_TAG, type EvpFunctions } from './evp-functions.ts'
+import { FixedMemory, type Address } from './fixed-memory.ts'
 
 const TAG_BYTES = 16
+const MAX_KEY_BYTES = 32
+const NONCE_BYTES = 12
 
-/** What an AEAD's functions write besides text. One thread runs one call at a time, so all contexts share them. */
-const written = new Int32Array(1)
-const tag = new Uint8Array(TAG_BYTES)
-/** An AEAD's final step writes no text, but wants an address. */
-const nothing = new Uint8Array(TAG_BYTES)
+/** A record's header has five bytes. What is longer is passed as it is. */
+const MAX_LAID_BYTES = 64
+
+/** OpenSSL's functions, and the memory for what they read and write besides text. */
+export class AeadWorkbench {
+  readonly functions: EvpFunctions
+  readonly key: FixedMemory = new FixedMemory(MAX_KEY_BYTES)
+  readonly nonce: FixedMemory = new FixedMemory(NONCE_BYTES)
+  readonly additionalData: FixedMemory = new FixedMemory(MAX_LAID_BYTES)
+  readonly tag: FixedMemory = new FixedMemory(TAG_BYTES)
+  /** How much was written, as a C int; nobody looks. */
+  readonly written: FixedMemory = new FixedMemory(Int32Array.BYTES_PER_ELEMENT)
+  /** An AEAD's final step writes no text, but wants an address. */
+  readonly nothing: FixedMemory = new FixedMemory(TAG_BYTES)
+
+  constructor(functions: EvpFunctions) {
+    this.functions = functions
+  }
+}
 
 /** One direction's sealing key in an OpenSSL context that is keyed once and given a new nonce per record. */
 export class EvpSealer implements Disposable {
-  readonly #functions: EvpFunctions
+  readonly #bench: AeadWorkbench
   readonly #context: EvpContext
 
   /** `key` must have the length that `cipher` demands. @throws NativeError NATIVE_FAILED */
-  constructor(functions: EvpFunctions, cipher: Pointer, key: Uint8Array) {
-    this.#functions = functions
-    this.#context = new EvpContext('The AEAD context', functions.newContext(), functions.freeContext)
-    if (functions.encryptInit(this.#context.address, cipher, null, key, null) === 1) return
+  constructor(bench: AeadWorkbench, cipher: Address, key: Uint8Array) {
+    const { functions: f, key: laid } = bench
+    this.#bench = bench
+    this.#context = new EvpContext('The AEAD context', f.newContext(), f.freeContext)
+    laid.bytes.set(key)
+    const isKeyed = f.encryptInit(this.#context.address, cipher, 0, laid.address, 0) === 1
+    laid.bytes.fill(0)
+    if (isKeyed) return
     this.#context.free()
-    throw failure(functions, 'EVP_EncryptInit_ex refused the key')
+    throw failure(f, 'EVP_EncryptInit_ex refused the key')
   }
 
   /**
@@ -46,25 +62,25 @@ export class EvpSealer implements Disposable {
     trailer?: Uint8Array,
   ): number {
     checkSealBounds(nonce, additionalData, plaintext, output, trailer)
-    const f = this.#functions
+    const { functions: f, nonce: laid, written, nothing, tag } = this.#bench
     const context = this.#context.address
     const { length } = plaintext
     const trailerBytes = trailer?.length ?? 0
+    laid.bytes.set(nonce)
     // An empty update is skipped: an empty array may have no address, and a null output means additional data.
     const sealed =
-      f.encryptInit(context, null, null, null, nonce) === 1 &&
-      (additionalData.length === 0 ||
-        f.encryptUpdate(context, null, written, additionalData, additionalData.length) === 1) &&
-      (length === 0 || f.encryptUpdate(context, output, written, plaintext, length) === 1) &&
+      f.encryptInit(context, 0, 0, 0, laid.address) === 1 &&
+      authenticate(this.#bench, f.encryptUpdate, context, additionalData) &&
+      (length === 0 || f.encryptUpdate(context, output, written.address, plaintext, length) === 1) &&
       (trailerBytes === 0 ||
-        f.encryptUpdate(context, output.subarray(length), written, trailer!, trailerBytes) === 1) &&
-      f.encryptFinal(context, nothing, written) === 1 &&
-      f.control(context, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, tag) === 1
+        f.encryptUpdate(context, output.subarray(length), written.address, trailer!, trailerBytes) === 1) &&
+      f.encryptFinal(context, nothing.address, written.address) === 1 &&
+      f.control(context, EVP_CTRL_AEAD_GET_TAG, TAG_BYTES, tag.address) === 1
     if (!sealed) {
       output.fill(0, 0, length + trailerBytes)
       throw failure(f, 'EVP refused to seal')
     }
-    output.set(tag, length + trailerBytes)
+    for (let i = 0; i < TAG_BYTES; i++) output[length + trailerBytes + i] = tag.bytes[i]!
     return length + trailerBytes + TAG_BYTES
   }
 
@@ -75,16 +91,20 @@ export class EvpSealer implements Disposable {
 
 /** One direction's opening key in an OpenSSL context that is keyed once and given a new nonce per record. */
 export class EvpOpener implements Disposable {
-  readonly #functions: EvpFunctions
+  readonly #bench: AeadWorkbench
   readonly #context: EvpContext
 
   /** `key` must have the length that `cipher` demands. @throws NativeError NATIVE_FAILED */
-  constructor(functions: EvpFunctions, cipher: Pointer, key: Uint8Array) {
-    this.#functions = functions
-    this.#context = new EvpContext('The AEAD context', functions.newContext(), functions.freeContext)
-    if (functions.decryptInit(this.#context.address, cipher, null, key, null) === 1) return
+  constructor(bench: AeadWorkbench, cipher: Address, key: Uint8Array) {
+    const { functions: f, key: laid } = bench
+    this.#bench = bench
+    this.#context = new EvpContext('The AEAD context', f.newContext(), f.freeContext)
+    laid.bytes.set(key)
+    const isKeyed = f.decryptInit(this.#context.address, cipher, 0, laid.address, 0) === 1
+    laid.bytes.fill(0)
+    if (isKeyed) return
     this.#context.free()
-    throw failure(functions, 'EVP_DecryptInit_ex refused the key')
+    throw failure(f, 'EVP_DecryptInit_ex refused the key')
   }
 
   /**
@@ -100,15 +120,15 @@ export class EvpOpener implements Disposable {
     const length = ciphertext.length - TAG_BYTES
     if (length < 0) return -1
     checkOpenBounds(nonce, additionalData, ciphertext, output)
-    const f = this.#functions
-    for (let i = 0; i < TAG_BYTES; i++) tag[i] = ciphertext[length + i]!
+    const { functions: f, nonce: laid, written, nothing, tag } = this.#bench
+    laid.bytes.set(nonce)
+    for (let i = 0; i < TAG_BYTES; i++) tag.bytes[i] = ciphertext[length + i]!
     const decrypted =
-      f.decryptInit(context, null, null, null, nonce) === 1 &&
-      (additionalData.length === 0 ||
-        f.decryptUpdate(context, null, written, additionalData, additionalData.length) === 1) &&
-      (length === 0 || f.decryptUpdate(context, output, written, ciphertext, length) === 1) &&
-      f.control(context, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag) === 1
-    if (decrypted && f.decryptFinal(context, nothing, written) === 1) return length
+      f.decryptInit(context, 0, 0, 0, laid.address) === 1 &&
+      authenticate(this.#bench, f.decryptUpdate, context, additionalData) &&
+      (length === 0 || f.decryptUpdate(context, output, written.address, ciphertext, length) === 1) &&
+      f.control(context, EVP_CTRL_AEAD_SET_TAG, TAG_BYTES, tag.address) === 1
+    if (decrypted && f.decryptFinal(context, nothing.address, written.address) === 1) return length
     output.fill(0, 0, length)
     if (!decrypted) throw failure(f, 'EVP refused to open')
     f.clearErrors()
@@ -118,6 +138,19 @@ export class EvpOpener implements Disposable {
   [Symbol.dispose](): void {
     this.#context.free()
   }
+}
+
+function authenticate(
+  { functions, additionalData: laid, written }: AeadWorkbench,
+  update: EvpFunctions['encryptUpdate'],
+  context: Address,
+  additionalData: Uint8Array,
+): boolean {
+  const { length } = additionalData
+  if (length === 0) return true
+  if (length > MAX_LAID_BYTES) return update(context, null, written.address, additionalData, length) === 1
+  laid.bytes.set(additionalData)
+  return functions.authenticate(context, 0, written.address, laid.address, length) === 1
 }
 
 /** OpenSSL's error queue belongs to the thread; what is left there would be taken for a later call's error. */

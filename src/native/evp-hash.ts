@@ -1,88 +1,109 @@
 import { utf8 } from '../bytes/bytes.ts'
 import { NativeError } from './errors.ts'
 import { EvpContext } from './evp-context.ts'
-import type { Pointer } from './evp-functions.ts'
-import { PARAMETER_UTF8_STRING, type EvpHashFunctions } from './evp-hash-functions.ts'
+import type { EvpHashFunctions } from './evp-hash-functions.ts'
+import { FixedMemory, type Address } from './fixed-memory.ts'
 
-/** The hashes, with OpenSSL's names, their output and the known answers for "abc" (FIPS 180-4's examples). */
+/** The hashes, with OpenSSL's names, their output, their block and the known answers for "abc" (FIPS 180-4's examples). */
 const HASHES = {
-  sha256: { fetched: 'SHA256', bytes: 32, answer: 'ba7816bf' },
-  sha384: { fetched: 'SHA384', bytes: 48, answer: 'cb00753f' },
-  sha512: { fetched: 'SHA512', bytes: 64, answer: 'ddaf35a1' },
+  sha256: { fetched: 'SHA256', bytes: 32, blockBytes: 64, answer: 'ba7816bf' },
+  sha384: { fetched: 'SHA384', bytes: 48, blockBytes: 128, answer: 'cb00753f' },
+  sha512: { fetched: 'SHA512', bytes: 64, blockBytes: 128, answer: 'ddaf35a1' },
 } as const
 
 export type EvpHashName = keyof typeof HASHES
 
-/**
- * Where small inputs are laid before a call, and outputs after it. Memory of a typed array of at most 64 bytes lies in
- * V8's moving heap, and asking for its address moves it out for good, which costs more than the hash does; copying
- * does not. One thread runs one call at a time, so all calls share it, and each wipes what it has used.
- */
+/** What is shorter is laid down before it is hashed. */
 const INPUT_BYTES = 512
-const input = new Uint8Array(INPUT_BYTES)
-/** No block is longer, and no key of ours either; longer ones are passed as they are. */
-const KEY_BYTES = 128
-const key = new Uint8Array(KEY_BYTES)
-/** The longest output, in memory that does not move: typed arrays of more than 64 bytes have theirs outside. */
-const output = new Uint8Array(128)
 
-/** One hash, and HMAC with it: what is kept of them for the life of the process. */
+/** HMAC's two pads (RFC 2104 §2). */
+const INNER_PAD = 0x36
+const OUTER_PAD = 0x5c
+
+const MAX_HASH_BYTES = 64
+
+/** One hash: what is kept of it for the life of the process. */
 interface Fetched {
-  readonly name: EvpHashName
-  readonly hash: Pointer
+  readonly hash: Address
   readonly bytes: number
-  /** For whole messages, and for reading a running hash. */
-  readonly scratch: Pointer
-  readonly mac: Pointer
+  readonly blockBytes: number
+  /** For whole messages, and for reading a running hash: begun anew each time, and wiped as it ends. */
+  readonly scratch: Address
+  /** The two inputs of HMAC: a block that holds the pad between two calls, and room for what follows it. */
+  readonly inner: FixedMemory
+  readonly outer: FixedMemory
+}
+
+/** OpenSSL's functions, and the memory in which inputs are laid down for them and their outputs are found. */
+interface Workbench {
+  readonly functions: EvpHashFunctions
+  readonly input: FixedMemory
+  readonly output: FixedMemory
 }
 
 /** Hashes and HMAC by the OpenSSL that Node itself carries, in contexts that are used again. */
 export class EvpHashes {
-  readonly #functions: EvpHashFunctions
+  readonly #bench: Workbench
   readonly #fetched: Readonly<Record<EvpHashName, Fetched>>
 
   /** @throws Error when OpenSSL does not offer them, or gives wrong answers */
   constructor(functions: EvpHashFunctions) {
-    this.#functions = functions
-    const mac = demanded(functions.fetchMac(null, 'HMAC', null), 'HMAC')
+    this.#bench = {
+      functions,
+      input: new FixedMemory(INPUT_BYTES),
+      output: new FixedMemory(MAX_HASH_BYTES),
+    }
     this.#fetched = {
-      sha256: fetchHash(functions, mac, 'sha256'),
-      sha384: fetchHash(functions, mac, 'sha384'),
-      sha512: fetchHash(functions, mac, 'sha512'),
+      sha256: fetchHash(functions, 'sha256'),
+      sha384: fetchHash(functions, 'sha384'),
+      sha512: fetchHash(functions, 'sha512'),
     }
     this.#checkKnownAnswers()
   }
 
   /** The hash of `bytes`. @throws NativeError NATIVE_FAILED */
   digest(name: EvpHashName, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-    const f = this.#functions
     const { hash, scratch, bytes: length } = this.#fetched[name]
-    check(f, f.hashInit(scratch, hash, null) === 1, 'EVP_DigestInit_ex2')
-    update(f, f.hashUpdate, scratch, bytes)
-    return finish(f, scratch, length)
+    const { functions: f } = this.#bench
+    check(f, f.hashInit(scratch, hash, 0) === 1, 'EVP_DigestInit_ex2')
+    update(this.#bench, scratch, bytes)
+    return finished(this.#bench, scratch, length)
   }
 
-  /** RFC 2104. @throws NativeError NATIVE_FAILED */
-  hmac(name: EvpHashName, secret: Uint8Array, message: Uint8Array): Uint8Array<ArrayBuffer> {
-    const f = this.#functions
-    const { mac, bytes } = this.#fetched[name]
-    // An empty array may have no address, and a null key means the one before: laid down, even no bytes have one.
-    const isSmall = secret.length <= KEY_BYTES
-    if (isSmall) key.set(secret)
-    check(f, f.macInit(mac, isSmall ? key : secret, secret.length, null) === 1, 'EVP_MAC_init')
-    update(f, f.macUpdate, mac, message)
-    check(f, f.macFinal(mac, output, null, bytes) === 1, 'EVP_MAC_final')
-    const answer = output.slice(0, bytes)
-    output.fill(0, 0, bytes)
-    // The context would keep what it made of the key until the next one comes: give it one that is no secret.
-    key.fill(0)
-    check(f, f.macInit(mac, key, bytes, null) === 1, 'EVP_MAC_init')
-    return answer
+  /** RFC 2104: a hash of the key and the message in a hash of the key. @throws NativeError NATIVE_FAILED */
+  hmac(name: EvpHashName, key: Uint8Array, message: Uint8Array): Uint8Array<ArrayBuffer> {
+    const { hash, scratch, bytes, blockBytes, inner, outer } = this.#fetched[name]
+    if (key.length > blockBytes) {
+      using hashed = new Wiped(this.digest(name, key))
+      return this.hmac(name, hashed.bytes, message)
+    }
+    const { functions: f, output } = this.#bench
+    const fits = message.length <= INPUT_BYTES
+    for (let i = 0; i < key.length; i++) {
+      inner.bytes[i] = key[i]! ^ INNER_PAD
+      outer.bytes[i] = key[i]! ^ OUTER_PAD
+    }
+    if (fits) inner.bytes.set(message, blockBytes)
+    const isHashed =
+      f.hashInit(scratch, hash, 0) === 1 &&
+      f.hashUpdate(scratch, inner.address, fits ? blockBytes + message.length : blockBytes) === 1 &&
+      (fits || f.hashUpdateArray(scratch, message, message.length) === 1) &&
+      f.hashFinal(scratch, outer.address + blockBytes, 0) === 1 &&
+      f.hashInit(scratch, hash, 0) === 1 &&
+      f.hashUpdate(scratch, outer.address, blockBytes + bytes) === 1 &&
+      f.hashFinal(scratch, output.address, 0) === 1
+    inner.bytes.fill(INNER_PAD, 0, key.length)
+    outer.bytes.fill(OUTER_PAD, 0, key.length)
+    if (fits) inner.bytes.fill(0, blockBytes, blockBytes + message.length)
+    outer.bytes.fill(0, blockBytes, blockBytes + bytes)
+    const mac = output.take(bytes)
+    check(f, isHashed, 'HMAC')
+    return mac
   }
 
   /** A hash that goes on. @throws NativeError NATIVE_FAILED */
   begin(name: EvpHashName): EvpHash {
-    return EvpHash.begin(this.#functions, this.#fetched[name])
+    return EvpHash.begin(this.#bench, this.#fetched[name])
   }
 
   /** A library with the same symbols is not yet the same library. */
@@ -104,45 +125,43 @@ export class EvpHashes {
 
 /** A running hash in a context of its own. */
 export class EvpHash implements Disposable {
-  readonly #functions: EvpHashFunctions
+  readonly #bench: Workbench
   readonly #fetched: Fetched
   readonly #context: EvpContext
 
-  private constructor(functions: EvpHashFunctions, fetched: Fetched) {
-    this.#functions = functions
+  private constructor(bench: Workbench, fetched: Fetched) {
+    const { functions } = bench
+    this.#bench = bench
     this.#fetched = fetched
     this.#context = new EvpContext('The hash context', functions.newHash(), functions.freeHash)
   }
 
   /** @throws NativeError NATIVE_FAILED */
-  static begin(functions: EvpHashFunctions, fetched: Fetched): EvpHash {
-    const begun = new EvpHash(functions, fetched)
-    check(
-      functions,
-      functions.hashInit(begun.#context.address, fetched.hash, null) === 1,
-      'EVP_DigestInit_ex2',
-    )
+  static begin(bench: Workbench, fetched: Fetched): EvpHash {
+    const begun = new EvpHash(bench, fetched)
+    const { functions: f } = bench
+    check(f, f.hashInit(begun.#context.address, fetched.hash, 0) === 1, 'EVP_DigestInit_ex2')
     return begun
   }
 
   /** @throws ReferenceError after disposal. @throws NativeError NATIVE_FAILED */
   update(bytes: Uint8Array): void {
-    update(this.#functions, this.#functions.hashUpdate, this.#context.address, bytes)
+    update(this.#bench, this.#context.address, bytes)
   }
 
   /** The hash of all so far. @throws ReferenceError after disposal. @throws NativeError NATIVE_FAILED */
   digest(): Uint8Array<ArrayBuffer> {
     const { scratch, bytes } = this.#fetched
-    const f = this.#functions
+    const { functions: f } = this.#bench
     check(f, f.copyHash(scratch, this.#context.address) === 1, 'EVP_MD_CTX_copy_ex')
-    return finish(f, scratch, bytes)
+    return finished(this.#bench, scratch, bytes)
   }
 
   /** One that goes on on its own. @throws ReferenceError after disposal. @throws NativeError NATIVE_FAILED */
   clone(): EvpHash {
-    const copy = new EvpHash(this.#functions, this.#fetched)
-    const copied = this.#functions.copyHash(copy.#context.address, this.#context.address) === 1
-    check(this.#functions, copied, 'EVP_MD_CTX_copy_ex')
+    const copy = new EvpHash(this.#bench, this.#fetched)
+    const { functions: f } = this.#bench
+    check(f, f.copyHash(copy.#context.address, this.#context.address) === 1, 'EVP_MD_CTX_copy_ex')
     return copy
   }
 
@@ -151,53 +170,61 @@ export class EvpHash implements Disposable {
   }
 }
 
-function fetchHash(functions: EvpHashFunctions, mac: Pointer, name: EvpHashName): Fetched {
-  const { fetched, bytes } = HASHES[name]
-  const context = demanded(functions.newMac(mac), 'memory for HMAC')
-  // OpenSSL copies the name while it is called.
-  const digest = { key: 'digest', data_type: PARAMETER_UTF8_STRING, data: cString(fetched) }
-  const parameters = [
-    { ...digest, data_size: fetched.length, return_size: 0 },
-    { key: null, data_type: 0, data: null, data_size: 0, return_size: 0 },
-  ]
-  if (functions.setMacParameters(context, parameters) !== 1)
-    throw new Error(`OpenSSL has no HMAC with ${fetched}`)
-  return {
-    name,
-    bytes,
-    hash: demanded(functions.fetchHash(null, fetched, null), fetched),
-    scratch: demanded(functions.newHash(), 'memory for hashes'),
-    mac: context,
+/** Bytes that are wiped at the end of a block. */
+class Wiped implements Disposable {
+  readonly bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+
+  [Symbol.dispose](): void {
+    this.bytes.fill(0)
   }
 }
 
-function cString(text: string): Uint8Array {
-  return utf8(`${text}\0`)
+function fetchHash(functions: EvpHashFunctions, name: EvpHashName): Fetched {
+  const { fetched, bytes, blockBytes } = HASHES[name]
+  return {
+    bytes,
+    blockBytes,
+    hash: demanded(functions.fetchHash(null, fetched, null), fetched),
+    scratch: demanded(functions.newHash(), 'memory for hashes'),
+    inner: paddedMemory(INNER_PAD, blockBytes, INPUT_BYTES),
+    outer: paddedMemory(OUTER_PAD, blockBytes, bytes),
+  }
 }
 
-function demanded(pointer: Pointer | null, what: string): Pointer {
-  if (pointer !== null) return pointer
+function paddedMemory(pad: number, blockBytes: number, more: number): FixedMemory {
+  const memory = new FixedMemory(blockBytes + more)
+  memory.bytes.fill(pad, 0, blockBytes)
+  return memory
+}
+
+function demanded(address: Address, what: string): Address {
+  if (address !== 0) return address
   throw new Error(`OpenSSL does not offer ${what}`)
 }
 
-type UpdateFunction = (context: Pointer, bytes: Uint8Array, length: number) => number
-
-function update(f: EvpHashFunctions, call: UpdateFunction, context: Pointer, bytes: Uint8Array): void {
+function update({ functions: f, input }: Workbench, context: Address, bytes: Uint8Array): void {
   const { length } = bytes
   if (length === 0) return
-  if (length > INPUT_BYTES) return check(f, call(context, bytes, length) === 1, 'An update')
-  input.set(bytes)
-  const updated = call(context, input, length) === 1
-  input.fill(0, 0, length)
-  check(f, updated, 'An update')
+  if (length > INPUT_BYTES)
+    return check(f, f.hashUpdateArray(context, bytes, length) === 1, 'EVP_DigestUpdate')
+  input.bytes.set(bytes)
+  const isUpdated = f.hashUpdate(context, input.address, length) === 1
+  input.bytes.fill(0, 0, length)
+  check(f, isUpdated, 'EVP_DigestUpdate')
 }
 
 /** Ends a whole message, or the copy of a running hash. */
-function finish(f: EvpHashFunctions, scratch: Pointer, bytes: number): Uint8Array<ArrayBuffer> {
-  check(f, f.hashFinal(scratch, output, null) === 1, 'EVP_DigestFinal_ex')
-  const answer = output.slice(0, bytes)
-  output.fill(0, 0, bytes)
-  return answer
+function finished(
+  { functions: f, output }: Workbench,
+  scratch: Address,
+  bytes: number,
+): Uint8Array<ArrayBuffer> {
+  check(f, f.hashFinal(scratch, output.address, 0) === 1, 'EVP_DigestFinal_ex')
+  return output.take(bytes)
 }
 
 /** OpenSSL's error queue belongs to the thread; what is left there would be taken for a later call's error. */

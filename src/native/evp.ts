@@ -1,8 +1,11 @@
 import { messageOf } from '../errors.ts'
-import { EvpOpener, EvpSealer } from './evp-aead.ts'
-import { bindEvpFunctions, type EvpFunctions, type Pointer } from './evp-functions.ts'
+import { AeadWorkbench, EvpOpener, EvpSealer } from './evp-aead.ts'
+import { EvpAgreements } from './evp-agreement.ts'
+import { bindEvpAgreementFunctions } from './evp-agreement-functions.ts'
+import { bindEvpFunctions, type EvpFunctions } from './evp-functions.ts'
 import { EvpHashes } from './evp-hash.ts'
 import { bindEvpHashFunctions } from './evp-hash-functions.ts'
+import type { Address } from './fixed-memory.ts'
 import { loadKoffi } from './koffi.ts'
 
 /** The AEADs, with OpenSSL's name, the key's length and the known answer that {@link loadEvp} asks for. */
@@ -25,28 +28,34 @@ export type EvpProbe =
   | { readonly kind: 'available'; readonly evp: Evp }
   | { readonly kind: 'missing'; readonly reason: string }
 
-/** Record protection and hashes by the OpenSSL that Node itself carries. Made by {@link loadEvp} only. */
+/** Record protection, hashes and key agreements by the OpenSSL that Node itself carries. Made by {@link loadEvp} only. */
 export class Evp {
   readonly hashes: EvpHashes
-  readonly #functions: EvpFunctions
-  readonly #ciphers: Readonly<Record<EvpAeadName, Pointer>>
+  readonly agreements: EvpAgreements
+  readonly #bench: AeadWorkbench
+  readonly #ciphers: Readonly<Record<EvpAeadName, Address>>
 
-  constructor(functions: EvpFunctions, ciphers: Readonly<Record<EvpAeadName, Pointer>>, hashes: EvpHashes) {
+  constructor(
+    functions: EvpFunctions,
+    ciphers: Readonly<Record<EvpAeadName, Address>>,
+    { hashes, agreements }: { readonly hashes: EvpHashes; readonly agreements: EvpAgreements },
+  ) {
     this.hashes = hashes
-    this.#functions = functions
+    this.agreements = agreements
+    this.#bench = new AeadWorkbench(functions)
     this.#ciphers = ciphers
   }
 
   /** @throws RangeError for a key of the wrong length. @throws NativeError NATIVE_FAILED */
   sealer(aead: EvpAeadName, key: Uint8Array): EvpSealer {
     checkKey(aead, key)
-    return new EvpSealer(this.#functions, this.#ciphers[aead], key)
+    return new EvpSealer(this.#bench, this.#ciphers[aead], key)
   }
 
   /** @throws RangeError for a key of the wrong length. @throws NativeError NATIVE_FAILED */
   opener(aead: EvpAeadName, key: Uint8Array): EvpOpener {
     checkKey(aead, key)
-    return new EvpOpener(this.#functions, this.#ciphers[aead], key)
+    return new EvpOpener(this.#bench, this.#ciphers[aead], key)
   }
 }
 
@@ -70,7 +79,10 @@ function probeEvp(): EvpProbe {
       'aes-256-gcm': fetchCipher(functions, 'aes-256-gcm'),
       'chacha20-poly1305': fetchCipher(functions, 'chacha20-poly1305'),
     }
-    const evp = new Evp(functions, ciphers, new EvpHashes(bindEvpHashFunctions(library)))
+    const evp = new Evp(functions, ciphers, {
+      hashes: new EvpHashes(bindEvpHashFunctions(library)),
+      agreements: new EvpAgreements(bindEvpAgreementFunctions(library)),
+    })
     checkKnownAnswers(evp)
     return { kind: 'available', evp }
   } catch (error) {
@@ -79,9 +91,9 @@ function probeEvp(): EvpProbe {
 }
 
 /** Fetched once and kept for the life of the process; an implicit fetch per context would cost more than the context. */
-function fetchCipher(functions: EvpFunctions, aead: EvpAeadName): Pointer {
+function fetchCipher(functions: EvpFunctions, aead: EvpAeadName): Address {
   const cipher = functions.fetchCipher(null, AEADS[aead].cipher, null)
-  if (cipher !== null) return cipher
+  if (cipher !== 0) return cipher
   functions.clearErrors()
   throw new Error(`OpenSSL does not offer ${AEADS[aead].cipher}`)
 }
