@@ -39,13 +39,16 @@ const SLAB_BYTES = 65_536
 /** What is larger gets memory of its own. */
 const MAX_PIECE_BYTES = 8192
 
+const NOTHING = new Uint8Array(0)
+
 let slab = new ArrayBuffer(SLAB_BYTES)
 let used = 0
 
 /** Zeros, given out once. Small pieces share their memory, which lives as long as any of them: it is for what passes. */
 export function passingBytes(length: number): Uint8Array<ArrayBuffer> {
   // A piece of nothing would keep the others' memory alive.
-  if (length === 0 || length > MAX_PIECE_BYTES) return new Uint8Array(length)
+  if (length === 0) return NOTHING
+  if (length > MAX_PIECE_BYTES) return new Uint8Array(length)
   if (used + length > SLAB_BYTES) {
     slab = new ArrayBuffer(SLAB_BYTES)
     used = 0

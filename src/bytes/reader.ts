@@ -12,19 +12,22 @@ export interface LengthBounds {
  * A cursor over big-endian bytes that cannot read past the end and cannot forget what is left.
  *
  * Every read names its field for the error. Sub-fields are read through closures by {@link vector8},
- * {@link vector16} and {@link vector24}, which insist that the closure consumes exactly its bytes.
+ * {@link vector16} and {@link vector24}, which insist that the closure consumes exactly its bytes: while it runs, the
+ * reader ends where they do.
  */
 export class Reader {
   readonly #bytes: Uint8Array
   #offset = 0
+  #end: number
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes
+    this.#end = bytes.length
   }
 
   /** Bytes not read yet. */
   get remaining(): number {
-    return this.#bytes.length - this.#offset
+    return this.#end - this.#offset
   }
 
   /** Bytes read so far. */
@@ -87,29 +90,40 @@ export class Reader {
   }
 
   /** Reads the contents behind a one-byte length with `read`, which must consume them all. @throws DecodeError */
-  vector8<T>(field: string, read: (contents: Reader) => T, bounds?: LengthBounds): T {
-    return readAll(this.bytes8(field, bounds), field, read)
+  vector8<T>(field: string, read: (contents: this) => T, bounds?: LengthBounds): T {
+    return this.#within(this.uint8(field), field, read, bounds)
   }
 
   /** Reads the contents behind a two-byte length with `read`, which must consume them all. @throws DecodeError */
-  vector16<T>(field: string, read: (contents: Reader) => T, bounds?: LengthBounds): T {
-    return readAll(this.bytes16(field, bounds), field, read)
+  vector16<T>(field: string, read: (contents: this) => T, bounds?: LengthBounds): T {
+    return this.#within(this.uint16(field), field, read, bounds)
   }
 
   /** Reads the contents behind a three-byte length with `read`, which must consume them all. @throws DecodeError */
-  vector24<T>(field: string, read: (contents: Reader) => T, bounds?: LengthBounds): T {
-    return readAll(this.bytes24(field, bounds), field, read)
+  vector24<T>(field: string, read: (contents: this) => T, bounds?: LengthBounds): T {
+    return this.#within(this.uint24(field), field, read, bounds)
   }
 
   /** Applies `read` until nothing is left. `read` must consume at least one byte each time. */
-  each<T>(read: (reader: Reader) => T): T[] {
+  each<T>(read: (reader: this) => T): T[] {
     const items: T[] = []
     while (this.remaining > 0) items.push(read(this))
     return items
   }
 
+  #within<T>(length: number, field: string, read: (contents: this) => T, bounds?: LengthBounds): T {
+    checkLength(length, field, bounds)
+    this.#need(length, field)
+    const outerEnd = this.#end
+    this.#end = this.#offset + length
+    const value = read(this)
+    checkEnd(this, field)
+    this.#end = outerEnd
+    return value
+  }
+
   #need(length: number, field: string): void {
-    if (this.remaining >= length) return
+    if (this.#end - this.#offset >= length) return
     throw new DecodeError('BYTES_TRUNCATED', `${field} needs ${length} bytes, but ${this.remaining} are left`)
   }
 }
@@ -122,11 +136,22 @@ export class Reader {
 export function readAll<T>(bytes: Uint8Array, field: string, read: (reader: Reader) => T): T {
   const reader = new Reader(bytes)
   const value = read(reader)
-  if (reader.remaining === 0) return value
-  throw new DecodeError('BYTES_TRAILING', `${field} has ${reader.remaining} bytes after its last field`)
+  checkEnd(reader, field)
+  return value
 }
 
-function checkLength(length: number, field: string, { min = 0, max = Infinity }: LengthBounds = {}): number {
+function checkEnd({ remaining }: Reader, field: string): void {
+  if (remaining === 0) return
+  throw new DecodeError('BYTES_TRAILING', `${field} has ${remaining} bytes after its last field`)
+}
+
+const ANY_LENGTH: LengthBounds = {}
+
+function checkLength(
+  length: number,
+  field: string,
+  { min = 0, max = Infinity }: LengthBounds = ANY_LENGTH,
+): number {
   if (length >= min && length <= max) return length
   throw new DecodeError('BYTES_LENGTH', `${field} has a length of ${length}, expected ${min} to ${max}`)
 }

@@ -5,6 +5,11 @@ const INITIAL_CAPACITY = 256
 
 const NOTHING = new Uint8Array(0)
 
+type PrefixBytes = 1 | 2 | 3
+
+/** What a prefix of so many bytes can say at most. */
+const MAX_LENGTH: Readonly<Record<PrefixBytes, number>> = { 1: 0xff, 2: 0xffff, 3: 0xff_ffff }
+
 /**
  * Builds big-endian bytes. Length prefixes are written by closures and patched afterwards, so that no
  * length is ever computed by hand.
@@ -50,6 +55,21 @@ export class Writer {
     return this
   }
 
+  /** The bytes behind their length in one byte. @throws RangeError when there are more than 255 */
+  bytes8(bytes: Uint8Array): this {
+    return this.#prefix(1, bytes.length).bytes(bytes)
+  }
+
+  /** The bytes behind their length in two bytes. @throws RangeError when there are more than 65,535 */
+  bytes16(bytes: Uint8Array): this {
+    return this.#prefix(2, bytes.length).bytes(bytes)
+  }
+
+  /** The bytes behind their length in three bytes. @throws RangeError when there are more than 2^24 - 1 */
+  bytes24(bytes: Uint8Array): this {
+    return this.#prefix(3, bytes.length).bytes(bytes)
+  }
+
   /** What `write` writes, behind its length in one byte. @throws RangeError when it is longer than 255 bytes */
   vector8(write: (contents: this) => void): this {
     return this.#vector(1, write)
@@ -84,19 +104,24 @@ export class Writer {
     return written
   }
 
-  #vector(prefixBytes: 1 | 2 | 3, write: (contents: this) => void): this {
+  #vector(prefixBytes: PrefixBytes, write: (contents: this) => void): this {
     const start = this.#length
     this.#reserve(prefixBytes)
     this.#length += prefixBytes
     write(this)
-    const length = this.#length - start - prefixBytes
-    if (length >= 2 ** (8 * prefixBytes)) {
+    const end = this.#length
+    this.#length = start
+    this.#prefix(prefixBytes, end - start - prefixBytes)
+    this.#length = end
+    return this
+  }
+
+  #prefix(prefixBytes: PrefixBytes, length: number): this {
+    if (length > MAX_LENGTH[prefixBytes]) {
       throw new RangeError(`A vector of ${length} bytes does not fit its ${prefixBytes}-byte length prefix`)
     }
-    for (let i = 0; i < prefixBytes; i++) {
-      this.#buffer[start + i] = length >>> (8 * (prefixBytes - 1 - i))
-    }
-    return this
+    if (prefixBytes === 1) return this.uint8(length)
+    return prefixBytes === 2 ? this.uint16(length) : this.uint24(length)
   }
 
   #reserve(extra: number): void {

@@ -6,7 +6,6 @@ import { parseCertificate } from '../pki/certificate.ts'
 import { ControlError } from './errors.ts'
 import {
   type IssueSvidResponse,
-  JwtAuthoritySchema,
   type Snapshot,
   SnapshotSchema,
   type TrustBundle as TrustBundleMessage,
@@ -18,9 +17,9 @@ import type { StateVersion, VersionedState } from './mesh-state.ts'
 /** Longer chains than verifiers accept are not read. */
 const MAX_CHAIN = 16
 
-/** Federation has tens of trust domains, rotation a few anchors and keys in each; others may have more (bundle-document.ts). */
+/** Federation has tens of trust domains, rotation a few anchors in each. */
 const MAX_BUNDLES = 256
-const MAX_ANCHORS = 256
+const MAX_ANCHORS = 32
 
 /** The message for a state. */
 export function encodeSnapshot({ version, bundles, signerKey, ...rest }: VersionedState): Snapshot {
@@ -50,14 +49,8 @@ export function decodeSnapshot(snapshot: Snapshot, version: StateVersion): Versi
 
 /** The messages for trust bundles. */
 export function encodeBundles(bundles: TrustBundles): TrustBundleMessage[] {
-  return Array.from(bundles, ({ trustDomain, anchors, jwtAuthorities }) =>
-    create(TrustBundleSchema, {
-      trustDomain,
-      anchors: anchors.map(({ der }) => der),
-      jwtAuthorities: jwtAuthorities.map(({ keyId, spki }) =>
-        create(JwtAuthoritySchema, { keyId, publicKey: spki }),
-      ),
-    }),
+  return Array.from(bundles, ({ trustDomain, anchors }) =>
+    create(TrustBundleSchema, { trustDomain, anchors: anchors.map(({ der }) => der) }),
   )
 }
 
@@ -87,14 +80,10 @@ function decodeBundles(messages: readonly TrustBundleMessage[]): TrustBundles {
     'trust bundle',
     () =>
       new TrustBundles(
-        messages.map(({ trustDomain, anchors, jwtAuthorities }) => {
-          for (const { length } of [anchors, jwtAuthorities])
-            if (length > MAX_ANCHORS) throw new RangeError(`${trustDomain} has ${length} anchors or keys`)
-          return trustBundle(
-            trustDomain,
-            anchors.map(parseCertificate),
-            jwtAuthorities.map(({ keyId, publicKey }) => ({ keyId, spki: publicKey })),
-          )
+        messages.map(({ trustDomain, anchors }) => {
+          if (anchors.length > MAX_ANCHORS)
+            throw new RangeError(`${trustDomain} has ${anchors.length} anchors`)
+          return trustBundle(trustDomain, anchors.map(parseCertificate))
         }),
       ),
   )

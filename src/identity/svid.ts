@@ -38,6 +38,17 @@ export function parseX509Svid(chain: readonly Certificate[], key: PrivateKey): X
  * @throws IdentityError
  */
 export function svidIdentity(leaf: Certificate): SpiffeId {
+  const known = identities.get(leaf)
+  if (known !== undefined) return known
+  const id = claimedIdentity(leaf)
+  identities.set(leaf, id)
+  return id
+}
+
+/** Those of certificates that are in use, which do not change: peers are judged again and again. */
+const identities = new WeakMap<Certificate, SpiffeId>()
+
+function claimedIdentity(leaf: Certificate): SpiffeId {
   const { uris } = leaf.subjectAltNames
   const [uri] = uris
   if (uri === undefined) throw refused('IDENTITY_MISSING', leaf, 'has no URI, hence no SPIFFE ID')

@@ -329,7 +329,7 @@ export class TlsConnection implements Disposable {
       message !== undefined;
       message = this.#takePostHandshake()
     ) {
-      this.#trace(messageEvent('received', message, protection, this.#nowMs))
+      this.#options.trace?.(messageEvent('received', message, protection, this.#nowMs))
       this.#postHandshake!.receive(message, this.#assembler.isEmpty)
       this.#writer.flush()
     }

@@ -37,6 +37,9 @@ const LABEL = {
 
 const NOTHING = new Uint8Array(0)
 
+/** What stands where there is no input to the chain. */
+const ZEROS = { sha256: new Uint8Array(32), sha384: new Uint8Array(48), sha512: new Uint8Array(64) } as const
+
 /** The secrets of both directions in one phase. */
 export interface TrafficSecrets {
   readonly client: Uint8Array
@@ -45,8 +48,7 @@ export interface TrafficSecrets {
 
 /** Before any key agreement: from a pre-shared key, or from nothing. The key is not wiped. */
 export function earlyStage(crypto: CryptoProvider, hash: HashName, preSharedKey?: Uint8Array): EarlyStage {
-  const input = preSharedKey ?? new Uint8Array(HASH_BYTES[hash])
-  return new EarlyStage(crypto, hash, hkdfExtract(crypto, hash, NOTHING, input))
+  return new EarlyStage(crypto, hash, hkdfExtract(crypto, hash, NOTHING, preSharedKey ?? ZEROS[hash]))
 }
 
 /** Where a pre-shared key comes from: its binders differ, so that one cannot pass for the other. */
@@ -75,7 +77,7 @@ class Stage {
 
   /** Mixes new input into the chain and wipes this stage. */
   protected advance(input: Uint8Array): Uint8Array {
-    const salt = this.derive(LABEL.derived, this.crypto.digest(this.hash, NOTHING))
+    const salt = this.derive(LABEL.derived, hashOfNothing(this.crypto, this.hash))
     const next = hkdfExtract(this.crypto, this.hash, salt, input)
     salt.fill(0)
     this.#secret.fill(0)
@@ -95,7 +97,7 @@ class Stage {
 export class EarlyStage extends Stage {
   /** The key of the Finished-like MAC that binds a pre-shared key to a ClientHello (RFC 8446 §4.2.11.2, RFC 9258 §5.2). */
   binderKey(origin: PreSharedKeyOrigin): Uint8Array {
-    return this.derive(BINDER_LABEL[origin], this.crypto.digest(this.hash, NOTHING))
+    return this.derive(BINDER_LABEL[origin], hashOfNothing(this.crypto, this.hash))
   }
 
   /** The secret that protects early data, from the transcript up to ClientHello. */
@@ -127,7 +129,7 @@ export class HandshakeStage extends Stage {
 
   /** Goes on to the master secret, and wipes this stage. */
   master(): MasterStage {
-    return new MasterStage(this.crypto, this.hash, this.advance(new Uint8Array(HASH_BYTES[this.hash])))
+    return new MasterStage(this.crypto, this.hash, this.advance(ZEROS[this.hash]))
   }
 }
 
@@ -151,6 +153,13 @@ export class MasterStage extends Stage {
   }
 }
 
+/** The transcript hash before any message; the same each time, whoever computes it. */
+function hashOfNothing(crypto: CryptoProvider, hash: HashName): Uint8Array {
+  return (hashesOfNothing[hash] ??= crypto.digest(hash, NOTHING))
+}
+
+const hashesOfNothing: Partial<Record<HashName, Uint8Array>> = {}
+
 /** HKDF-Expand-Label of RFC 8446 §7.1. */
 export function hkdfExpandLabel(
   crypto: CryptoProvider,
@@ -163,8 +172,8 @@ export function hkdfExpandLabel(
   const info = labelWriter
     .restart()
     .uint16(length)
-    .vector8((text) => text.bytes(encodedLabels.get(label) ?? encodeLabel(label)))
-    .vector8((hashed) => hashed.bytes(context))
+    .bytes8(encodedLabels.get(label) ?? encodeLabel(label))
+    .bytes8(context)
   return hkdfExpand(crypto, hash, secret, info.written, length)
 }
 
@@ -217,7 +226,7 @@ export function exportKeyingMaterial(
   exporterSecret: Uint8Array,
   request: { readonly label: string; readonly context: Uint8Array; readonly length: number },
 ): Uint8Array {
-  const none = crypto.digest(hash, NOTHING)
+  const none = hashOfNothing(crypto, hash)
   const secret = hkdfExpandLabel(crypto, hash, exporterSecret, request.label, none, HASH_BYTES[hash])
   const context = crypto.digest(hash, request.context)
   const material = hkdfExpandLabel(crypto, hash, secret, LABEL.exporter, context, request.length)

@@ -44,12 +44,7 @@ export class Transcript implements Disposable {
   restart(hash: HashName, helloHash: Uint8Array): void {
     this[Symbol.dispose]()
     this.#context = this.#crypto.hash(hash)
-    this.add(
-      new Writer()
-        .uint8(HandshakeType.message_hash)
-        .vector24((body) => body.bytes(helloHash))
-        .finish(),
-    )
+    this.add(new Writer().uint8(HandshakeType.message_hash).bytes24(helloHash).finish())
   }
 
   /** What the hash would be with `more` at the end; before it is fixed, under any hash. */

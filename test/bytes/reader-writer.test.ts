@@ -7,16 +7,25 @@ import { Writer } from '../../src/bytes/writer.ts'
 
 test('Writer patches nested length prefixes of every width', () => {
   const bytes = new Writer()
-    .vector24((outer) =>
-      outer.uint8(1).vector16((inner) => inner.vector8((text) => text.bytes(new Uint8Array(3)))),
-    )
+    .vector24((outer) => outer.uint8(1).vector16((inner) => inner.bytes8(new Uint8Array(3))))
     .finish()
   assert.equal(toHex(bytes), '000007' + '01' + '0004' + '03' + '000000')
 })
 
+test('Writer puts the length before bytes, in as many bytes as asked for', () => {
+  const bytes = Uint8Array.of(1, 2)
+  assert.equal(
+    toHex(new Writer().bytes8(bytes).bytes16(bytes).bytes24(bytes).finish()),
+    '020102' + '00020102' + '0000020102',
+  )
+})
+
 test('Writer refuses contents that do not fit their prefix', () => {
+  const tooLong = new Uint8Array(2 ** 24)
+  assert.throws(() => new Writer().bytes24(tooLong), RangeError)
   assert.throws(() => new Writer().vector8((contents) => contents.bytes(new Uint8Array(256))), RangeError)
-  assert.throws(() => new Writer().vector16((contents) => contents.bytes(new Uint8Array(65_536))), RangeError)
+  assert.throws(() => new Writer().bytes8(new Uint8Array(256)), RangeError)
+  assert.throws(() => new Writer().bytes16(new Uint8Array(65_536)), RangeError)
 })
 
 test('Reader reads what Writer wrote, and every truncation is a DecodeError', () => {
@@ -44,7 +53,7 @@ test('Reader reads what Writer wrote, and every truncation is a DecodeError', ()
         .uint16(value.medium)
         .uint24(value.large)
         .uint32(value.huge)
-        .vector16((list) => value.items.forEach((item) => list.vector8((contents) => contents.bytes(item))))
+        .vector16((list) => value.items.forEach((item) => list.bytes8(item)))
         .finish()
       assert.deepEqual(readAll(bytes, 'sample', read), value)
       for (let length = 0; length < bytes.length; length++) {
@@ -55,6 +64,22 @@ test('Reader reads what Writer wrote, and every truncation is a DecodeError', ()
       })
     }),
   )
+})
+
+test('Reader gives a vector its bytes and no others', () => {
+  const bytes = Uint8Array.of(0, 2, 8, 9, 7)
+  const reader = new Reader(bytes)
+  reader.vector16('outer', (contents) => {
+    assert.equal(contents.remaining, 2)
+    assert.throws(() => contents.bytes(3, 'too much'), { code: 'BYTES_TRUNCATED' })
+    contents.rest()
+  })
+  assert.equal(reader.uint8('after'), 7)
+  assert.throws(() => new Reader(bytes).vector16('outer', (contents) => contents.uint8('first')), {
+    code: 'BYTES_TRAILING',
+  })
+  const tooLong = Uint8Array.of(0, 3, 1, 2)
+  assert.throws(() => new Reader(tooLong).vector16('outer', () => undefined), { code: 'BYTES_TRUNCATED' })
 })
 
 test('Reader names the field whose length is out of bounds', () => {

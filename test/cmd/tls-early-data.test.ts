@@ -131,7 +131,7 @@ test('tls connect sends early data again when the clocks disagree about the age 
     const shown = reader.bytes8('shown')
     const ticket = decodeClientTicket(reader.bytes24('ticket'))
     const older = encodeClientTicket({ ...ticket, receivedAtMs: ticket.receivedAtMs - 120_000 })
-    return new Writer().vector8((digest) => digest.bytes(shown)).vector24((contents) => contents.bytes(older))
+    return new Writer().bytes8(shown).bytes24(older)
   })
   await writeFile(kept.sessions, encodePem('HANDFAST SESSION', aged.finish()))
   assert.deepEqual(await visit(kept), ['peer_declined', 'ticket_age_skew'])

@@ -63,7 +63,7 @@ const unknownExtensions: fc.Arbitrary<readonly RawExtension[]> = fc.uniqueArray(
 function encodeExtensions(list: readonly RawExtension[]): Uint8Array<ArrayBuffer> {
   return new Writer()
     .vector16((body) => {
-      for (const { type, contents } of list) body.uint16(type).vector16((data) => data.bytes(contents))
+      for (const { type, contents } of list) body.uint16(type).bytes16(contents)
     })
     .finish()
 }

@@ -16,11 +16,7 @@ const RECORD_HEADER_BYTES = 5
 
 /** A record without protection. */
 export function plainRecord(type: number, fragment: Uint8Array, version = 0x0303): Uint8Array<ArrayBuffer> {
-  return new Writer()
-    .uint8(type)
-    .uint16(version)
-    .vector16((contents) => contents.bytes(fragment))
-    .finish()
+  return new Writer().uint8(type).uint16(version).bytes16(fragment).finish()
 }
 
 /** The whole records of a stream, each a copy with its header. */

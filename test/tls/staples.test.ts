@@ -16,7 +16,7 @@ const workloads = await mintWorkloads()
 
 /** A SignedCertificateTimestampList of one. */
 function timestamps(text: string): Uint8Array {
-  return new Writer().vector16((list) => list.vector16((item) => item.bytes(utf8(text)))).finish()
+  return new Writer().vector16((list) => list.bytes16(utf8(text))).finish()
 }
 
 function stapled(credential: Credential, text: string): Credential {

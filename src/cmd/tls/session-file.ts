@@ -146,10 +146,7 @@ function writeSessions({ path }: NamedFile, sessions: readonly KeptSession[]): v
 }
 
 function encodeSession({ shown, ticket }: KeptSession): Uint8Array {
-  return new Writer(2048)
-    .vector8((digest) => digest.bytes(shown))
-    .vector24((contents) => contents.bytes(encodeClientTicket(ticket)))
-    .finish()
+  return new Writer(2048).bytes8(shown).bytes24(encodeClientTicket(ticket)).finish()
 }
 
 /** One block of the file. @throws DecodeError, CertificateError, TlsError */

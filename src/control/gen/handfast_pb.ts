@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file handfast.proto.
  */
 export const file_handfast: GenFile = /*@__PURE__*/
-  fileDesc("Cg5oYW5kZmFzdC5wcm90bxILaGFuZGZhc3QudjEivAEKEElzc3VlU3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhQKCmpvaW5fdG9rZW4YAiABKAlIABIUCgpvaWRjX3Rva2VuGAMgASgJSAASHwoVc2VydmljZV9hY2NvdW50X3Rva2VuGAQgASgJSAASLwoLY2xpZW50X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGZvcl93b3JrbG9hZBgGIAEoCEIHCgVwcm9vZiLyAQoRSXNzdWVTdmlkUmVzcG9uc2USGQoRY2VydGlmaWNhdGVfY2hhaW4YASADKAwSLwoNdHJ1c3RfYnVuZGxlcxgCIAMoCzIYLmhhbmRmYXN0LnYxLlRydXN0QnVuZGxlEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3NlcnZlcl90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCg1jbGllbnRfYmVoaW5kGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uImgKC1RydXN0QnVuZGxlEhQKDHRydXN0X2RvbWFpbhgBIAEoCRIPCgdhbmNob3JzGAIgAygMEjIKD2p3dF9hdXRob3JpdGllcxgDIAMoCzIZLmhhbmRmYXN0LnYxLkp3dEF1dGhvcml0eSIyCgxKd3RBdXRob3JpdHkSDgoGa2V5X2lkGAEgASgJEhIKCnB1YmxpY19rZXkYAiABKAwiJwoTSXNzdWVKd3RTdmlkUmVxdWVzdBIQCghhdWRpZW5jZRgBIAMoCSJVChRJc3N1ZUp3dFN2aWRSZXNwb25zZRINCgV0b2tlbhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKKAQoPU25hcHNob3RSZXF1ZXN0EisKCXN1YnNjcmliZRgBIAEoCzIWLmhhbmRmYXN0LnYxLlN1YnNjcmliZUgAEh8KA2FjaxgCIAEoCzIQLmhhbmRmYXN0LnYxLkFja0gAEiEKBG5hY2sYAyABKAsyES5oYW5kZmFzdC52MS5OYWNrSABCBgoEa2luZCJICglTdWJzY3JpYmUSDAoEbm9kZRgBIAEoCRItCgdjdXJyZW50GAIgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uIjQKA0FjaxItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uIkUKBE5hY2sSLQoHdmVyc2lvbhgBIAEoCzIcLmhhbmRmYXN0LnYxLlNuYXBzaG90VmVyc2lvbhIOCgZyZWFzb24YAiABKAkiMAoPU25hcHNob3RWZXJzaW9uEg0KBWVwb2NoGAEgASgJEg4KBm51bWJlchgCIAEoDSKpAQoIU25hcHNob3QSLQoHdmVyc2lvbhgBIAEoCzIcLmhhbmRmYXN0LnYxLlNuYXBzaG90VmVyc2lvbhIvCg10cnVzdF9idW5kbGVzGAIgAygLMhguaGFuZGZhc3QudjEuVHJ1c3RCdW5kbGUSEAoIcG9saWNpZXMYAyABKAwSFwoPcG9saWN5X3JldmlzaW9uGAQgASgJEhIKCnNpZ25lcl9rZXkYBSABKAwytQEKEkNlcnRpZmljYXRlU2VydmljZRJKCglJc3N1ZVN2aWQSHS5oYW5kZmFzdC52MS5Jc3N1ZVN2aWRSZXF1ZXN0Gh4uaGFuZGZhc3QudjEuSXNzdWVTdmlkUmVzcG9uc2USUwoMSXNzdWVKd3RTdmlkEiAuaGFuZGZhc3QudjEuSXNzdWVKd3RTdmlkUmVxdWVzdBohLmhhbmRmYXN0LnYxLklzc3VlSnd0U3ZpZFJlc3BvbnNlMl0KD1NuYXBzaG90U2VydmljZRJKCg9TdHJlYW1TbmFwc2hvdHMSHC5oYW5kZmFzdC52MS5TbmFwc2hvdFJlcXVlc3QaFS5oYW5kZmFzdC52MS5TbmFwc2hvdCgBMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Cg5oYW5kZmFzdC5wcm90bxILaGFuZGZhc3QudjEivAEKEElzc3VlU3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhQKCmpvaW5fdG9rZW4YAiABKAlIABIUCgpvaWRjX3Rva2VuGAMgASgJSAASHwoVc2VydmljZV9hY2NvdW50X3Rva2VuGAQgASgJSAASLwoLY2xpZW50X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGZvcl93b3JrbG9hZBgGIAEoCEIHCgVwcm9vZiLyAQoRSXNzdWVTdmlkUmVzcG9uc2USGQoRY2VydGlmaWNhdGVfY2hhaW4YASADKAwSLwoNdHJ1c3RfYnVuZGxlcxgCIAMoCzIYLmhhbmRmYXN0LnYxLlRydXN0QnVuZGxlEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3NlcnZlcl90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCg1jbGllbnRfYmVoaW5kGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjQKC1RydXN0QnVuZGxlEhQKDHRydXN0X2RvbWFpbhgBIAEoCRIPCgdhbmNob3JzGAIgAygMIooBCg9TbmFwc2hvdFJlcXVlc3QSKwoJc3Vic2NyaWJlGAEgASgLMhYuaGFuZGZhc3QudjEuU3Vic2NyaWJlSAASHwoDYWNrGAIgASgLMhAuaGFuZGZhc3QudjEuQWNrSAASIQoEbmFjaxgDIAEoCzIRLmhhbmRmYXN0LnYxLk5hY2tIAEIGCgRraW5kIkgKCVN1YnNjcmliZRIMCgRub2RlGAEgASgJEi0KB2N1cnJlbnQYAiABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24iNAoDQWNrEi0KB3ZlcnNpb24YASABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24iRQoETmFjaxItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uEg4KBnJlYXNvbhgCIAEoCSIwCg9TbmFwc2hvdFZlcnNpb24SDQoFZXBvY2gYASABKAkSDgoGbnVtYmVyGAIgASgNIqkBCghTbmFwc2hvdBItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uEi8KDXRydXN0X2J1bmRsZXMYAiADKAsyGC5oYW5kZmFzdC52MS5UcnVzdEJ1bmRsZRIQCghwb2xpY2llcxgDIAEoDBIXCg9wb2xpY3lfcmV2aXNpb24YBCABKAkSEgoKc2lnbmVyX2tleRgFIAEoDDJgChJDZXJ0aWZpY2F0ZVNlcnZpY2USSgoJSXNzdWVTdmlkEh0uaGFuZGZhc3QudjEuSXNzdWVTdmlkUmVxdWVzdBoeLmhhbmRmYXN0LnYxLklzc3VlU3ZpZFJlc3BvbnNlMl0KD1NuYXBzaG90U2VydmljZRJKCg9TdHJlYW1TbmFwc2hvdHMSHC5oYW5kZmFzdC52MS5TbmFwc2hvdFJlcXVlc3QaFS5oYW5kZmFzdC52MS5TbmFwc2hvdCgBMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message handfast.v1.IssueSvidRequest
@@ -125,7 +125,7 @@ export const IssueSvidResponseSchema: GenMessage<IssueSvidResponse> = /*@__PURE_
   messageDesc(file_handfast, 1);
 
 /**
- * What one trust domain's identities are verified with. Those of different domains are never mixed.
+ * The anchors of one trust domain. Those of different domains are never mixed.
  *
  * @generated from message handfast.v1.TrustBundle
  */
@@ -141,13 +141,6 @@ export type TrustBundle = Message<"handfast.v1.TrustBundle"> & {
    * @generated from field: repeated bytes anchors = 2;
    */
   anchors: Uint8Array[];
-
-  /**
-   * What the trust domain's JWT-SVIDs are signed with.
-   *
-   * @generated from field: repeated handfast.v1.JwtAuthority jwt_authorities = 3;
-   */
-  jwtAuthorities: JwtAuthority[];
 };
 
 /**
@@ -156,75 +149,6 @@ export type TrustBundle = Message<"handfast.v1.TrustBundle"> & {
  */
 export const TrustBundleSchema: GenMessage<TrustBundle> = /*@__PURE__*/
   messageDesc(file_handfast, 2);
-
-/**
- * @generated from message handfast.v1.JwtAuthority
- */
-export type JwtAuthority = Message<"handfast.v1.JwtAuthority"> & {
-  /**
-   * Tokens name it so.
-   *
-   * @generated from field: string key_id = 1;
-   */
-  keyId: string;
-
-  /**
-   * SubjectPublicKeyInfo, DER.
-   *
-   * @generated from field: bytes public_key = 2;
-   */
-  publicKey: Uint8Array;
-};
-
-/**
- * Describes the message handfast.v1.JwtAuthority.
- * Use `create(JwtAuthoritySchema)` to create a new message.
- */
-export const JwtAuthoritySchema: GenMessage<JwtAuthority> = /*@__PURE__*/
-  messageDesc(file_handfast, 3);
-
-/**
- * @generated from message handfast.v1.IssueJwtSvidRequest
- */
-export type IssueJwtSvidRequest = Message<"handfast.v1.IssueJwtSvidRequest"> & {
-  /**
-   * Whom the token shall be for; at least one.
-   *
-   * @generated from field: repeated string audience = 1;
-   */
-  audience: string[];
-};
-
-/**
- * Describes the message handfast.v1.IssueJwtSvidRequest.
- * Use `create(IssueJwtSvidRequestSchema)` to create a new message.
- */
-export const IssueJwtSvidRequestSchema: GenMessage<IssueJwtSvidRequest> = /*@__PURE__*/
-  messageDesc(file_handfast, 4);
-
-/**
- * @generated from message handfast.v1.IssueJwtSvidResponse
- */
-export type IssueJwtSvidResponse = Message<"handfast.v1.IssueJwtSvidResponse"> & {
-  /**
-   * A JWS in its compact form.
-   *
-   * @generated from field: string token = 1;
-   */
-  token: string;
-
-  /**
-   * @generated from field: google.protobuf.Timestamp expires_at = 2;
-   */
-  expiresAt?: Timestamp | undefined;
-};
-
-/**
- * Describes the message handfast.v1.IssueJwtSvidResponse.
- * Use `create(IssueJwtSvidResponseSchema)` to create a new message.
- */
-export const IssueJwtSvidResponseSchema: GenMessage<IssueJwtSvidResponse> = /*@__PURE__*/
-  messageDesc(file_handfast, 5);
 
 /**
  * @generated from message handfast.v1.SnapshotRequest
@@ -259,7 +183,7 @@ export type SnapshotRequest = Message<"handfast.v1.SnapshotRequest"> & {
  * Use `create(SnapshotRequestSchema)` to create a new message.
  */
 export const SnapshotRequestSchema: GenMessage<SnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_handfast, 6);
+  messageDesc(file_handfast, 3);
 
 /**
  * @generated from message handfast.v1.Subscribe
@@ -285,7 +209,7 @@ export type Subscribe = Message<"handfast.v1.Subscribe"> & {
  * Use `create(SubscribeSchema)` to create a new message.
  */
 export const SubscribeSchema: GenMessage<Subscribe> = /*@__PURE__*/
-  messageDesc(file_handfast, 7);
+  messageDesc(file_handfast, 4);
 
 /**
  * The subscriber now runs on this snapshot.
@@ -304,7 +228,7 @@ export type Ack = Message<"handfast.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_handfast, 8);
+  messageDesc(file_handfast, 5);
 
 /**
  * The subscriber refuses this snapshot and stays on the one it had.
@@ -328,7 +252,7 @@ export type Nack = Message<"handfast.v1.Nack"> & {
  * Use `create(NackSchema)` to create a new message.
  */
 export const NackSchema: GenMessage<Nack> = /*@__PURE__*/
-  messageDesc(file_handfast, 9);
+  messageDesc(file_handfast, 6);
 
 /**
  * Numbers grow by one within an epoch; each start of a controller is an epoch of its own.
@@ -352,7 +276,7 @@ export type SnapshotVersion = Message<"handfast.v1.SnapshotVersion"> & {
  * Use `create(SnapshotVersionSchema)` to create a new message.
  */
 export const SnapshotVersionSchema: GenMessage<SnapshotVersion> = /*@__PURE__*/
-  messageDesc(file_handfast, 10);
+  messageDesc(file_handfast, 7);
 
 /**
  * The whole state, never a difference. A slow subscriber is given only the newest.
@@ -396,10 +320,10 @@ export type Snapshot = Message<"handfast.v1.Snapshot"> & {
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
-  messageDesc(file_handfast, 11);
+  messageDesc(file_handfast, 8);
 
 /**
- * Issues SVIDs.
+ * Issues X.509-SVIDs.
  *
  * @generated from service handfast.v1.CertificateService
  */
@@ -413,16 +337,6 @@ export const CertificateService: GenService<{
     methodKind: "unary";
     input: typeof IssueSvidRequestSchema;
     output: typeof IssueSvidResponseSchema;
-  },
-  /**
-   * Signs a JWT-SVID for the workload whose certificate the connection shows.
-   *
-   * @generated from rpc handfast.v1.CertificateService.IssueJwtSvid
-   */
-  issueJwtSvid: {
-    methodKind: "unary";
-    input: typeof IssueJwtSvidRequestSchema;
-    output: typeof IssueJwtSvidResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_handfast, 0);

@@ -24,7 +24,7 @@ export class ViewPacker {
         policy: {
           revision: view.policy.revision,
           trustDomain: view.policy.trustDomain,
-          resources: view.policy.selectedFor(workloadOf(view.svid.id)),
+          policies: view.policy.selectedFor(workloadOf(view.svid.id)),
         },
       }),
     }
@@ -47,7 +47,7 @@ export function adoptView(
   const rules =
     policy === undefined
       ? current?.policy
-      : new PolicySet(policy.resources, { revision: policy.revision, trustDomain: policy.trustDomain, newId })
+      : new PolicySet(policy.policies, { revision: policy.revision, trustDomain: policy.trustDomain, newId })
   if (trusted === undefined || rules === undefined)
     throw new TypeError('The first view of the mesh came without bundles or without policy')
   views.publish({ svid: own, bundles: trusted, policy: rules })
@@ -57,14 +57,11 @@ function packSvid({ chain, key }: X509Svid): PackedSvid {
   return { chain: chain.map(({ der }) => Uint8Array.from(der)), key: lendNativeKey(key) }
 }
 
-/** What connections are verified with; keys for JWT-SVIDs stay where those are asked for. */
 function packBundles(bundles: TrustBundles): PackedBundle[] {
-  return Array.from(bundles)
-    .filter(({ anchors }) => anchors.length > 0)
-    .map(({ trustDomain, anchors }) => ({
-      trustDomain,
-      anchors: anchors.map(({ der }) => Uint8Array.from(der)),
-    }))
+  return Array.from(bundles, ({ trustDomain, anchors }) => ({
+    trustDomain,
+    anchors: anchors.map(({ der }) => Uint8Array.from(der)),
+  }))
 }
 
 /** The current one where it is the same, so that nothing that rests on it is taken to have changed. */

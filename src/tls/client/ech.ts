@@ -11,12 +11,7 @@ import type { EchOuter } from '../ech/extension.ts'
 import { encodeInnerHello } from '../ech/inner-hello.ts'
 import { TlsError } from '../errors.ts'
 import type { HandshakeContext } from '../handshake.ts'
-import {
-  decodeClientHello,
-  encodeClientHello,
-  RANDOM_BYTES,
-  type ClientHello,
-} from '../messages/client-hello.ts'
+import { encodeClientHello, RANDOM_BYTES, type ClientHello } from '../messages/client-hello.ts'
 import { Extensions } from '../messages/extensions.ts'
 import { asMessage } from '../messages/handshake-message.ts'
 import type { OfferedPsks } from '../messages/pre-shared-key.ts'
@@ -24,6 +19,7 @@ import type { HelloRetryRequest, ServerHello } from '../messages/server-hello.ts
 import type { ClientEch } from '../options.ts'
 import { ExtensionType, type CipherSuiteParameters } from '../registry.ts'
 import type { Transcript } from '../transcript.ts'
+import { asSent, type EncodedHello } from './encoded-hello.ts'
 
 /** What a client does about ECH. */
 export type EchPlan =
@@ -141,12 +137,13 @@ export function innerHello(
 export function sendEncryptedHello(
   hs: HandshakeContext,
   sealing: EchSealing,
-  { outer, inner }: { readonly outer: ClientHello; readonly inner: Uint8Array },
+  { outer, inner: { hello, message } }: { readonly outer: ClientHello; readonly inner: EncodedHello },
 ): { readonly hello: ClientHello; readonly outer: ClientHello; readonly outerBytes: Uint8Array } {
-  const hello = decodeClientHello(asMessage(inner).body)
   hs.trace({ kind: 'inner_hello', direction: 'sent', details: describeClientHello(hello), atMs: hs.nowMs })
-  const sent = hs.send(encodeClientHello(seal(hs.crypto, sealing, outer, hello)), inner)
-  return { hello, outer: decodeClientHello(sent.body), outerBytes: sent.bytes }
+  const sealed = seal(hs.crypto, sealing, outer, hello)
+  const encoded = encodeClientHello(sealed)
+  const sent = hs.send(encoded, message)
+  return { hello, outer: asSent({ hello: sealed, message: encoded }, sent), outerBytes: sent.bytes }
 }
 
 /** RFC 9849 §6.1.1. */

@@ -4,7 +4,7 @@ import type { GroupName, PendingKeyAgreement } from '../../crypto/provider.ts'
 import { checkCredentials } from '../credentials.ts'
 import { TlsError } from '../errors.ts'
 import type { Handshake, HandshakeContext } from '../handshake.ts'
-import { decodeClientHello, RANDOM_BYTES, type ClientHello } from '../messages/client-hello.ts'
+import { RANDOM_BYTES, type ClientHello } from '../messages/client-hello.ts'
 import { Extensions } from '../messages/extensions.ts'
 import type { HandshakeMessage } from '../messages/handshake-message.ts'
 import { PSK_DHE_KE } from '../messages/pre-shared-key.ts'
@@ -32,6 +32,7 @@ import { drawGrease, greaseExtensions, type Grease } from './grease.ts'
 import type { EarlyDataOutcome } from '../session/early-data.ts'
 import { Transcript } from '../transcript.ts'
 import { offerCertificates } from './certificate-offers.ts'
+import { asSent } from './encoded-hello.ts'
 import {
   acceptsCertificates,
   boundHello,
@@ -205,7 +206,8 @@ export function sendSecondClientHello(
 
 /** Sends a ClientHello, bound to the keys that it offers. Yields it as it went out. */
 function sendHello(hs: HandshakeContext, hello: ClientHello, psks: readonly OfferedPsk[]): ClientHello {
-  return decodeClientHello(hs.send(boundHello(hs, hello, psks)).body)
+  const bound = boundHello(hs, hello, psks)
+  return asSent(bound, hs.send(bound.message))
 }
 
 function earlyDataFor(

@@ -4,7 +4,7 @@ import { settled, type Handshake, type HandshakeContext } from '../handshake.ts'
 import { earlyStage } from '../key-schedule.ts'
 import { encodeClientHello, type ClientHello } from '../messages/client-hello.ts'
 import { Extensions } from '../messages/extensions.ts'
-import { bindersLength, type OfferedPsks } from '../messages/pre-shared-key.ts'
+import { bindersLength, encodeBinders, type OfferedPsks } from '../messages/pre-shared-key.ts'
 import type { ClientOptions } from '../options.ts'
 import type { NegotiationPolicy } from '../policy.ts'
 import { pskBinder, type BindingKey } from '../psk-binder.ts'
@@ -20,6 +20,7 @@ import {
 import type { ClientTicket } from '../session/resumption.ts'
 import type { TicketRefusal } from '../session/ticket-refusal.ts'
 import { judgeAgain } from '../still-accepted.ts'
+import type { EncodedHello } from './encoded-hello.ts'
 
 interface Offered extends BindingKey {
   /** As it stands in the ClientHello. */
@@ -84,23 +85,20 @@ export function prunedPsks(
   return psks.filter((psk) => psk.hash === hash)
 }
 
-/** A ClientHello message that offers the keys, each bound to it, if there are any. */
+/** A ClientHello that offers the keys, each bound to it, if there are any. */
 export function boundHello(
   hs: HandshakeContext,
   hello: ClientHello,
   psks: readonly OfferedPsk[],
-): Uint8Array {
-  if (psks.length === 0) return encodeClientHello(hello)
-  const unbound = unboundPsks(hs, psks)
-  const message = encodeWith(hello, unbound)
-  const truncated = message.subarray(0, message.length - bindersLength(unbound))
-  const binders = psks.map((psk) => pskBinder(hs, psk, truncated))
-  return encodeWith(hello, { ...unbound, binders })
-}
-
-function encodeWith(hello: ClientHello, psks: OfferedPsks): Uint8Array {
-  const extensions = Extensions.from(hello.extensions).add('pre_shared_key', psks)
-  return encodeClientHello({ ...hello, extensions })
+): EncodedHello {
+  if (psks.length === 0) return { hello, message: encodeClientHello(hello) }
+  const offered = unboundPsks(hs, psks)
+  const extensions = Extensions.from(hello.extensions).add('pre_shared_key', offered)
+  const message = encodeClientHello({ ...hello, extensions })
+  const truncated = message.subarray(0, message.length - bindersLength(offered))
+  for (const [index, psk] of psks.entries()) offered.binders[index]!.set(pskBinder(hs, psk, truncated))
+  message.set(encodeBinders(offered), truncated.length)
+  return { hello: { ...hello, extensions }, message }
 }
 
 /** The extension with zeros in place of the binders. */

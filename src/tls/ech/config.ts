@@ -70,10 +70,7 @@ function readConfig(reader: Reader): EchConfig | undefined {
   const version = reader.uint16('version')
   const contents = reader.bytes16('ECHConfigContents')
   if (version !== VERSION) return undefined
-  const encoded = new Writer()
-    .uint16(version)
-    .vector16((body) => body.bytes(contents))
-    .finish()
+  const encoded = new Writer().uint16(version).bytes16(contents).finish()
   return { encoded, ...readAll(contents, 'ECHConfigContents', readContents) }
 }
 
@@ -175,16 +172,13 @@ export function makeEchConfig(
   const contents = new Writer()
     .uint8(configId)
     .uint16(kem)
-    .vector16((publicKey) => publicKey.bytes(key.share))
+    .bytes16(key.share)
     .vector16((list) => suites.forEach(({ kdf, aead }) => list.uint16(kdf).uint16(aead)))
     .uint8(maximumNameLength)
-    .vector8((name) => name.bytes(utf8(publicName)))
+    .bytes8(utf8(publicName))
     .vector16(() => undefined)
     .finish()
-  const encoded = new Writer()
-    .uint16(VERSION)
-    .vector16((body) => body.bytes(contents))
-    .finish()
+  const encoded = new Writer().uint16(VERSION).bytes16(contents).finish()
   return { config: decodeEchConfig(encoded), key, scalar }
 }
 

@@ -1,6 +1,5 @@
 /** The encrypted_client_hello extension in each of its forms (RFC 9849 §5). */
 import { readAll, type Reader } from '../../bytes/reader.ts'
-import { Writer } from '../../bytes/writer.ts'
 import { TlsError } from '../errors.ts'
 import type { Codec } from '../messages/extension-codecs.ts'
 import { decodeEchConfigList } from './config.ts'
@@ -33,17 +32,16 @@ export type EchClientHello = EchOuter | EchInner
 /** In a ClientHello. */
 export const echClientHello: Codec<EchClientHello> = {
   read: (contents) => readAll(contents, 'encrypted_client_hello', readClientHello),
-  write(value) {
-    const writer = new Writer()
-    if (value.kind === 'inner') return writer.uint8(TYPE_INNER).finish()
-    return writer
-      .uint8(TYPE_OUTER)
-      .uint16(value.kdf)
-      .uint16(value.aead)
-      .uint8(value.configId)
-      .vector16((enc) => enc.bytes(value.enc))
-      .vector16((payload) => payload.bytes(value.payload))
-      .finish()
+  write(writer, value) {
+    if (value.kind === 'inner') writer.uint8(TYPE_INNER)
+    else
+      writer
+        .uint8(TYPE_OUTER)
+        .uint16(value.kdf)
+        .uint16(value.aead)
+        .uint8(value.configId)
+        .bytes16(value.enc)
+        .bytes16(value.payload)
   },
 }
 
@@ -71,7 +69,7 @@ export const echConfirmation: Codec<Uint8Array> = {
     readAll(contents, 'encrypted_client_hello', (reader) =>
       reader.bytes(ECH_CONFIRMATION_BYTES, 'confirmation').slice(),
     ),
-  write: (value) => value,
+  write: (writer, value) => writer.bytes(value),
 }
 
 /** In EncryptedExtensions: configs to try again with, as an ECHConfigList whose syntax is checked. */
@@ -80,5 +78,5 @@ export const echRetryConfigs: Codec<Uint8Array> = {
     decodeEchConfigList(contents)
     return contents.slice()
   },
-  write: (value) => value,
+  write: (writer, value) => writer.bytes(value),
 }

@@ -107,9 +107,9 @@ function restore(reader: Reader, outer: ClientHello): Uint8Array {
   return encodeMessage(HandshakeType.client_hello, (body) => {
     body.uint16(reader.uint16('legacy_version')).bytes(reader.bytes(RANDOM_BYTES, 'random'))
     reader.bytes8('legacy_session_id', { max: 0 })
-    body.vector8((id) => id.bytes(outer.sessionId))
-    body.vector16((suites) => suites.bytes(reader.bytes16('cipher_suites')))
-    body.vector8((methods) => methods.bytes(reader.bytes8('legacy_compression_methods')))
+    body.bytes8(outer.sessionId)
+    body.bytes16(reader.bytes16('cipher_suites'))
+    body.bytes8(reader.bytes8('legacy_compression_methods'))
     body.vector16((extensions) =>
       reader.vector16('extensions', (list) => expand(list, outer.extensions, extensions)),
     )
@@ -125,7 +125,7 @@ function expand(list: Reader, outer: Extensions<'client_hello'>, output: Writer)
     const type = list.uint16('extension_type')
     const contents = list.bytes16('extension_data')
     if (type !== ExtensionType.ech_outer_extensions) {
-      output.uint16(type).vector16((body) => body.bytes(contents))
+      output.uint16(type).bytes16(contents)
       continue
     }
     for (const referred of readOuterTypes(contents)) {
@@ -135,7 +135,7 @@ function expand(list: Reader, outer: Extensions<'client_hello'>, output: Writer)
           `ech_outer_extensions refers to ${name}, which the outer ClientHello does not offer there`,
         )
       }
-      output.uint16(referred).vector16((body) => body.bytes(outer.contents(referred)!))
+      output.uint16(referred).bytes16(outer.contents(referred)!)
     }
   }
 }

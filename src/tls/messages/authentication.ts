@@ -24,7 +24,7 @@ export function decodeCertificateRequest(body: Uint8Array): CertificateRequest {
 
 export function encodeCertificateRequest({ context, extensions }: CertificateRequest): Uint8Array {
   return encodeMessage(HandshakeType.certificate_request, (body) => {
-    body.vector8((contents) => contents.bytes(context))
+    body.bytes8(context)
     extensions.write(body)
   })
 }
@@ -71,10 +71,10 @@ export function decodeCertificate(
 
 export function encodeCertificate({ context, entries }: CertificateMessage): Uint8Array {
   return encodeMessage(HandshakeType.certificate, (body) => {
-    body.vector8((contents) => contents.bytes(context))
+    body.bytes8(context)
     body.vector24((list) => {
       for (const { certificate, extensions } of entries) {
-        list.vector24((der) => der.bytes(certificate))
+        list.bytes24(certificate)
         extensions.write(list)
       }
     })
@@ -95,7 +95,5 @@ export function decodeCertificateVerify(body: Uint8Array): CertificateVerify {
 }
 
 export function encodeCertificateVerify({ scheme, signature }: CertificateVerify): Uint8Array {
-  return encodeMessage(HandshakeType.certificate_verify, (body) =>
-    body.uint16(scheme).vector16((contents) => contents.bytes(signature)),
-  )
+  return encodeMessage(HandshakeType.certificate_verify, (body) => body.uint16(scheme).bytes16(signature))
 }

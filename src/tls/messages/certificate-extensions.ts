@@ -46,7 +46,7 @@ export const ocspStatus: Codec<Uint8Array> = codec(
       )
     return reader.bytes24('ocsp_response', { min: 1 }).slice()
   },
-  (writer, response) => writer.uint8(OCSP).vector24((contents) => contents.bytes(response)),
+  (writer, response) => writer.uint8(OCSP).bytes24(response),
 )
 
 /** A SignedCertificateTimestampList of at least one entry, which is not looked into (RFC 6962 §3.3). */
@@ -59,7 +59,7 @@ export const timestampList: Codec<Uint8Array> = {
     )
     return contents.slice()
   },
-  write: (value) => value,
+  write: (writer, value) => writer.bytes(value),
 }
 
 /** Compression algorithms by preference; none twice (RFC 8879 §3). */
@@ -88,6 +88,6 @@ export function certificateTypeList(name: string): Codec<readonly number[]> {
         `${name} lists nothing beside X.509, which goes without saying (RFC 7250 §4.1)`,
       )
     },
-    (writer, types) => writer.vector8((list) => list.bytes(Uint8Array.from(types))),
+    (writer, types) => writer.bytes8(Uint8Array.from(types)),
   )
 }

@@ -45,9 +45,9 @@ export function decodeClientHello(body: Uint8Array): ClientHello {
 export function encodeClientHello(hello: ClientHello): Uint8Array {
   return encodeMessage(HandshakeType.client_hello, (body) => {
     body.uint16(hello.legacyVersion).bytes(hello.random)
-    body.vector8((id) => id.bytes(hello.sessionId))
+    body.bytes8(hello.sessionId)
     body.vector16((list) => hello.cipherSuites.forEach((suite) => list.uint16(suite)))
-    body.vector8((list) => list.bytes(hello.compressionMethods))
+    body.bytes8(hello.compressionMethods)
     hello.extensions.write(body)
   })
 }

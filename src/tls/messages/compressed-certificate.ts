@@ -25,9 +25,6 @@ export function encodeCompressedCertificate({
   compressed,
 }: CompressedCertificate): Uint8Array {
   return encodeMessage(HandshakeType.compressed_certificate, (body) =>
-    body
-      .uint16(algorithm)
-      .uint24(uncompressedLength)
-      .vector24((contents) => contents.bytes(compressed)),
+    body.uint16(algorithm).uint24(uncompressedLength).bytes24(compressed),
   )
 }

@@ -1,13 +1,13 @@
 /** The contents of extensions, each as a pair of functions that read all of the bytes and write them again. */
 import { readAll, type LengthBounds, type Reader } from '../../bytes/reader.ts'
-import { Writer } from '../../bytes/writer.ts'
+import type { Writer } from '../../bytes/writer.ts'
 import { TlsError } from '../errors.ts'
 
 /** Reads and writes one form of one extension's contents. */
 export interface Codec<T> {
   /** @throws DecodeError, TlsError */
   read(contents: Uint8Array): T
-  write(value: T): Uint8Array
+  write(writer: Writer, value: T): void
 }
 
 export interface KeyShareEntry {
@@ -21,14 +21,7 @@ export function codec<T>(
   read: (reader: Reader) => T,
   write: (writer: Writer, value: T) => void,
 ): Codec<T> {
-  return {
-    read: (contents) => readAll(contents, name, read),
-    write: (value) => {
-      const writer = new Writer()
-      write(writer, value)
-      return writer.finish()
-    },
-  }
+  return { read: (contents) => readAll(contents, name, read), write }
 }
 
 /** An extension whose presence is all it says. */
@@ -59,12 +52,15 @@ export const flagSet: Codec<ReadonlySet<number>> = codec(
   (writer, flags) => {
     const bytes = new Uint8Array(1 + (Math.max(...flags) >>> 3))
     for (const number of flags) bytes[number >>> 3]! |= 1 << (number & 7)
-    writer.vector8((list) => list.bytes(bytes))
+    writer.bytes8(bytes)
   },
 )
 
 /** Contents that are not looked into. */
-export const opaque: Codec<Uint8Array> = { read: (contents) => contents, write: (value) => value }
+export const opaque: Codec<Uint8Array> = {
+  read: (contents) => contents,
+  write: (writer, value) => writer.bytes(value),
+}
 
 /** One one-byte number. */
 export function uint8(name: string): Codec<number> {
@@ -105,14 +101,14 @@ export const versionList: Codec<readonly number[]> = codec(
 export const byteList: Codec<readonly number[]> = codec(
   'psk_key_exchange_modes',
   (reader) => Array.from(reader.bytes8('ke_modes', { min: 1 })),
-  (writer, values) => writer.vector8((list) => list.bytes(Uint8Array.from(values))),
+  (writer, values) => writer.bytes8(Uint8Array.from(values)),
 )
 
 /** RFC 8446 §4.2.2. */
 export const cookie: Codec<Uint8Array> = codec(
   'cookie',
   (reader) => reader.bytes16('cookie', { min: 1 }),
-  (writer, value) => writer.vector16((contents) => contents.bytes(value)),
+  (writer, value) => writer.bytes16(value),
 )
 
 const HOST_NAME = 0
@@ -130,10 +126,7 @@ export const serverName: Codec<string> = codec(
       }
       return String.fromCharCode(...name)
     }),
-  (writer, name) =>
-    writer.vector16((list) =>
-      list.uint8(HOST_NAME).vector16((contents) => contents.bytes(new TextEncoder().encode(name))),
-    ),
+  (writer, name) => writer.vector16((list) => list.uint8(HOST_NAME).bytes16(new TextEncoder().encode(name))),
 )
 
 /** Protocol names by preference (RFC 7301 §3.1). */
@@ -148,9 +141,7 @@ export const protocolList: Codec<readonly string[]> = codec(
       },
     ),
   (writer, names) =>
-    writer.vector16((list) =>
-      names.forEach((name) => list.vector8((contents) => contents.bytes(Buffer.from(name, 'latin1')))),
-    ),
+    writer.vector16((list) => names.forEach((name) => list.bytes8(Buffer.from(name, 'latin1')))),
 )
 
 /** The key shares of a ClientHello, by preference; none is legal and asks for a HelloRetryRequest (RFC 8446 §4.2.8). */
@@ -172,8 +163,7 @@ export const nameList: Codec<readonly Uint8Array[]> = codec(
       (list) => list.each((item) => item.bytes16('distinguished_name', { min: 1 })),
       { min: 3 },
     ),
-  (writer, names) =>
-    writer.vector16((list) => names.forEach((name) => list.vector16((contents) => contents.bytes(name)))),
+  (writer, names) => writer.vector16((list) => names.forEach((name) => list.bytes16(name))),
 )
 
 function readKeyShare(reader: Reader): KeyShareEntry {
@@ -182,7 +172,7 @@ function readKeyShare(reader: Reader): KeyShareEntry {
 }
 
 function writeKeyShare(writer: Writer, { group, share }: KeyShareEntry): void {
-  writer.uint16(group).vector16((contents) => contents.bytes(share))
+  writer.uint16(group).bytes16(share)
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -3,7 +3,7 @@
  * ones are caught here and nowhere else; unknown ones survive as bytes.
  */
 import type { Reader } from '../../bytes/reader.ts'
-import type { Writer } from '../../bytes/writer.ts'
+import { Writer } from '../../bytes/writer.ts'
 import { echClientHello, echConfirmation, echRetryConfigs, type EchClientHello } from '../ech/extension.ts'
 import { TlsError } from '../errors.ts'
 import { ExtensionType, nameOf } from '../registry.ts'
@@ -191,8 +191,10 @@ type ValueIn<
 > = Message extends keyof ExtensionValues[Name] ? ExtensionValues[Name][Message] : never
 
 interface Extension {
-  readonly type: number
-  readonly contents: Uint8Array
+  /** As they were read; absent for what is still to be written. */
+  readonly contents: Uint8Array | undefined
+  /** Of what is known. */
+  readonly codec: Codec<unknown> | undefined
   /** What the contents say, when the extension is known. */
   readonly value: unknown
 }
@@ -248,20 +250,23 @@ export class Extensions<Message extends ExtendedMessage> {
 
   /** The contents as bytes, known or not. */
   contents(type: number): Uint8Array | undefined {
-    return this.#items.get(type)?.contents
+    const item = this.#items.get(type)
+    if (item === undefined || item.contents !== undefined) return item?.contents
+    const writer = new Writer()
+    writeContents(writer, item)
+    return writer.finish()
   }
 
   /** Adds a known extension, or replaces it in its place. */
   add<Name extends NamesIn<Message>>(name: Name, value: ValueIn<Message, Name>): this {
     const type = ExtensionType[name]
-    const codec = codecOf(type, this.#message)!
-    this.#items.set(type, { type, contents: codec.write(value), value })
+    this.#items.set(type, { contents: undefined, codec: codecOf(type, this.#message)!, value })
     return this
   }
 
   /** Adds an extension that no table knows. */
   addUnknown(type: number, contents: Uint8Array): this {
-    this.#items.set(type, { type, contents, value: undefined })
+    this.#items.set(type, { contents, codec: undefined, value: undefined })
     return this
   }
 
@@ -280,8 +285,8 @@ export class Extensions<Message extends ExtendedMessage> {
 
   write(writer: Writer): void {
     writer.vector16((list) => {
-      for (const { type, contents } of this.#items.values()) {
-        list.uint16(type).vector16((body) => body.bytes(contents))
+      for (const [type, item] of this.#items) {
+        list.uint16(type).vector16((body) => writeContents(body, item))
       }
     })
   }
@@ -314,8 +319,13 @@ export class Extensions<Message extends ExtendedMessage> {
         `${nameOf(ExtensionType, type)} belongs to older versions and may not stand in ${this.#message} (RFC 8446 §4.2)`,
       )
     }
-    this.#items.set(type, { type, contents, value: codec?.read(contents) })
+    this.#items.set(type, { contents, codec, value: codec?.read(contents) })
   }
+}
+
+function writeContents(writer: Writer, { contents, codec, value }: Extension): void {
+  if (contents === undefined) codec!.write(writer, value)
+  else writer.bytes(contents)
 }
 
 type Places = Readonly<Partial<Record<ExtendedMessage, Codec<unknown>>>>

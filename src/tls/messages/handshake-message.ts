@@ -6,6 +6,8 @@ import { HandshakeType, nameOf } from '../registry.ts'
 /** Type and length (RFC 8446 §4). */
 const HEADER_BYTES = 4
 
+const NOTHING = new Uint8Array(0)
+
 /**
  * The longest message accepted, unless the options say otherwise. The protocol allows 2^24 - 1; chains of ten certificates fit in 64 KiB many
  * times over, and nobody may make us hold more before they are verified.
@@ -32,7 +34,7 @@ export function asMessage(bytes: Uint8Array): HandshakeMessage {
 
 /** Joins the fragments that records carry into messages. */
 export class MessageAssembler {
-  #buffer = new Uint8Array(0)
+  #buffer: Uint8Array<ArrayBuffer> = NOTHING
   readonly #maxMessageBytes: number
   #start = 0
   #end = 0
@@ -55,22 +57,26 @@ export class MessageAssembler {
 
   /** The next whole message, if there is one. @throws TlsError TLS_MESSAGE_TOO_LONG */
   take(): HandshakeMessage | undefined {
-    const pending = this.#buffer.subarray(this.#start, this.#end)
-    if (pending.length < HEADER_BYTES) return undefined
-    const length = (pending[1]! << 16) | (pending[2]! << 8) | pending[3]!
+    const pendingBytes = this.#end - this.#start
+    if (pendingBytes < HEADER_BYTES) return undefined
+    const [buffer, start] = [this.#buffer, this.#start]
+    const length = (buffer[start + 1]! << 16) | (buffer[start + 2]! << 8) | buffer[start + 3]!
     if (length > this.#maxMessageBytes) {
-      const type = nameOf(HandshakeType, pending[0]!)
+      const type = nameOf(HandshakeType, buffer[start]!)
       throw new TlsError(
         'TLS_MESSAGE_TOO_LONG',
         `${type} announces ${length} bytes, at most ${this.#maxMessageBytes} are accepted`,
       )
     }
-    const end = HEADER_BYTES + length
-    if (pending.length < end) return undefined
-    this.#start += end
+    const messageBytes = HEADER_BYTES + length
+    if (pendingBytes < messageBytes) return undefined
+    this.#start += messageBytes
     // A connection at rest holds no memory for messages.
-    if (this.isEmpty) this.#makeRoom(0)
-    return asMessage(pending.subarray(0, end))
+    if (this.isEmpty) {
+      this.#buffer = NOTHING
+      this.#start = this.#end = 0
+    }
+    return asMessage(buffer.subarray(start, start + messageBytes))
   }
 
   /**

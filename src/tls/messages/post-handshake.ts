@@ -34,8 +34,8 @@ export function maxEarlyDataOf(extensions: NewSessionTicket['extensions']): numb
 export function encodeNewSessionTicket(message: NewSessionTicket): Uint8Array {
   return encodeMessage(HandshakeType.new_session_ticket, (body) => {
     body.uint32(message.lifetimeSeconds).uint32(message.ageAdd)
-    body.vector8((nonce) => nonce.bytes(message.nonce))
-    body.vector16((ticket) => ticket.bytes(message.ticket))
+    body.bytes8(message.nonce)
+    body.bytes16(message.ticket)
     message.extensions.write(body)
   })
 }

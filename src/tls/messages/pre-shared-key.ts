@@ -43,15 +43,25 @@ export const offeredPsks: Codec<OfferedPsks> = {
         `pre_shared_key has ${identities.length} identities and ${binders.length} binders`,
       )
     }),
-  write: ({ identities, binders }) =>
-    new Writer()
-      .vector16((list) => {
-        for (const { identity, obfuscatedAge } of identities) {
-          list.vector16((contents) => contents.bytes(identity)).uint32(obfuscatedAge)
-        }
-      })
-      .vector16((list) => binders.forEach((binder) => list.vector8((contents) => contents.bytes(binder))))
-      .finish(),
+  write: (writer, { identities, binders }) => {
+    writer.vector16((list) => {
+      for (const { identity, obfuscatedAge } of identities) list.bytes16(identity).uint32(obfuscatedAge)
+    })
+    writeBinders(writer, binders)
+  },
+}
+
+function writeBinders(writer: Writer, binders: readonly Uint8Array[]): void {
+  writer.vector16((list) => {
+    for (const binder of binders) list.bytes8(binder)
+  })
+}
+
+/** The end of a ClientHello that offers keys: what its binders do not cover. */
+export function encodeBinders({ binders }: Pick<OfferedPsks, 'binders'>): Uint8Array {
+  const writer = new Writer()
+  writeBinders(writer, binders)
+  return writer.finish()
 }
 
 /** How many bytes at the end of a ClientHello the binders take, which therefore do not cover them. */

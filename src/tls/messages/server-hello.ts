@@ -84,7 +84,7 @@ export function selectedVersion(hello: ServerHello | HelloRetryRequest): number 
 export function encodeServerHello(hello: ServerHello | HelloRetryRequest): Uint8Array {
   return encodeMessage(HandshakeType.server_hello, (body) => {
     body.uint16(hello.legacyVersion).bytes(hello.random)
-    body.vector8((id) => id.bytes(hello.sessionId))
+    body.bytes8(hello.sessionId)
     body.uint16(hello.cipherSuite).uint8(hello.compressionMethod)
     hello.extensions.write(body)
   })

@@ -152,16 +152,16 @@ export class RecordOpener implements Disposable {
    * Opens one record.
    *
    * @param record with its header
+   * @param fragment what is behind the header
    * @param output takes the plaintext, and with it the content type, the padding and room for the tag; it may be the record
    *   behind its header, but may not overlap it otherwise
    * @returns the length of the plaintext
    * @throws TlsError TLS_BAD_RECORD_MAC, TLS_RECORD_OVERFLOW, TLS_UNEXPECTED_MESSAGE, TLS_KEY_LIMIT
    */
-  open(record: Uint8Array, output: Uint8Array): number {
+  open(record: Uint8Array, fragment: Uint8Array, output: Uint8Array): number {
     if (this.#nonce.sequence >= this.#limit) {
       throw new TlsError('TLS_KEY_LIMIT', `The peer has sealed ${this.#limit} records under one key`)
     }
-    const fragment = record.subarray(RECORD_HEADER_BYTES)
     for (let i = 0; i < RECORD_HEADER_BYTES; i++) header[i] = record[i]!
     const opened =
       fragment.length > AEAD_TAG_BYTES ? this.#aead.open(this.#nonce.bytes(), header, fragment, output) : -1

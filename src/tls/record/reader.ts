@@ -168,7 +168,7 @@ export class RecordReader implements Disposable {
       )
     }
     if (this.#protection === 'application') {
-      this.#gather(this.#opener, record)
+      this.#gather(this.#opener, record, fragment)
       return
     }
     const length = this.#open(this.#opener, record, fragment)
@@ -178,20 +178,22 @@ export class RecordReader implements Disposable {
   }
 
   /** Opens the record behind what is gathered already. Whatever is not application data comes after it, and alone. */
-  #gather(opener: RecordOpener, record: Uint8Array): void {
+  #gather(opener: RecordOpener, record: Uint8Array, fragment: Uint8Array): void {
     if (this.#gatheredBytes + record.length > SCRATCH_BYTES) {
       this.#deliverGathered()
       if (this.#stopped) return
     }
     const gathered = (this.#gathered ??= borrowScratch(SCRATCH_BYTES))
     const start = this.#gatheredBytes
-    const length = opener.open(record, start === 0 ? gathered : gathered.subarray(start))
+    const length = opener.open(record, fragment, start === 0 ? gathered : gathered.subarray(start))
     this.#checkOpened(record, length)
     if (opener.contentType === ContentType.application_data && length > 0) {
       this.#idleRecords = this.#alerts = 0
       this.#gatheredBytes += length
       return
     }
+    // With nothing before it, it may stay where it is: whoever takes it copies it at once.
+    if (start === 0) return this.#dispatch(opener.contentType, gathered.subarray(0, length), 'application')
     const content = gathered.slice(start, start + length)
     this.#deliverGathered()
     if (!this.#stopped) this.#dispatch(opener.contentType, content, 'application')
@@ -222,9 +224,9 @@ export class RecordReader implements Disposable {
   /** Opens a record in place. @returns the length of what it held, undefined for a record that is skipped */
   #open(opener: RecordOpener, record: Uint8Array, fragment: Uint8Array): number | undefined {
     const mayBeEarlyData = this.#skippableBytes > 0 && record[0] === ContentType.application_data
-    if (!mayBeEarlyData) return opener.open(record, fragment)
+    if (!mayBeEarlyData) return opener.open(record, fragment, fragment)
     try {
-      return opener.open(record, fragment)
+      return opener.open(record, fragment, fragment)
     } catch (thrown) {
       const isForeign = thrown instanceof TlsError && thrown.code === 'TLS_BAD_RECORD_MAC'
       if (isForeign && this.#skip(fragment)) return undefined

@@ -25,11 +25,7 @@ export function sealCookie(
   key: Uint8Array,
   { suite, group, helloHash }: RetryState,
 ): Uint8Array {
-  const state = new Writer()
-    .uint16(suite.code)
-    .uint16(NamedGroup[group])
-    .vector8((hash) => hash.bytes(helloHash))
-    .finish()
+  const state = new Writer().uint16(suite.code).uint16(NamedGroup[group]).bytes8(helloHash).finish()
   return new Writer()
     .bytes(state)
     .bytes(crypto.hmac(MAC_HASH, key, state))

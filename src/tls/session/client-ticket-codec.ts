@@ -10,7 +10,7 @@ const LAYOUT = 2
 /** A client's ticket as bytes, to keep it beyond the process. They are as secret as the ticket's key. */
 export function encodeClientTicket(ticket: ClientTicket): Uint8Array {
   const writer = new Writer(2048).uint8(LAYOUT)
-  writer.vector16((contents) => contents.bytes(ticket.ticket))
+  writer.bytes16(ticket.ticket)
   writeTime(writer, ticket.receivedAtMs)
   writeTime(writer, ticket.expiresAtMs)
   writeResumptionState(writer, ticket)

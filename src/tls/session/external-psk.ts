@@ -52,8 +52,8 @@ const NOTHING = new Uint8Array(0)
 /** The ImportedIdentity of a key for suites of `targetHash` (RFC 9258 §5.1). */
 export function importedIdentity({ identity, context }: ExternalPsk, targetHash: TargetHash): Uint8Array {
   return new Writer()
-    .vector16((external) => external.bytes(identity))
-    .vector16((shared) => shared.bytes(context ?? NOTHING))
+    .bytes16(identity)
+    .bytes16(context ?? NOTHING)
     .uint16(ProtocolVersion.tls13)
     .uint16(TARGET_KDF[targetHash])
     .finish()

@@ -10,15 +10,15 @@ const NOTHING = new Uint8Array(0)
 
 export function writeResumptionState(writer: Writer, state: ResumptionState): void {
   writer.uint16(CIPHER_SUITES.find(({ name }) => name === state.cipherSuite)!.code)
-  writer.vector8((secret) => secret.bytes(state.preSharedKey))
+  writer.bytes8(state.preSharedKey)
   writer.uint32(state.ageAdd).uint32(state.maxEarlyDataBytes)
   writeText(writer, state.serverName)
   writeText(writer, state.alpn)
   writer.uint16(SIGNATURE_SCHEMES.find(({ name }) => name === state.peerSignatureScheme)?.code ?? 0)
   writer.uint8(CertificateType[state.serverCertificateType ?? 'X509'])
   // An identity has one byte at least.
-  writer.vector16((identity) => identity.bytes(state.externalPsk ?? NOTHING))
-  writer.vector8((tag) => tag.bytes(state.externalPskTag ?? NOTHING))
+  writer.bytes16(state.externalPsk ?? NOTHING)
+  writer.bytes8(state.externalPskTag ?? NOTHING)
   writer.vector24((peer) => {
     if (state.peer !== undefined) writePeer(peer, state.peer)
   })
@@ -78,8 +78,8 @@ export function readTime(reader: Reader): number {
 function writePeer(writer: Writer, { name, expiresAtMs, path, rawPublicKey }: VerifiedPeer): void {
   writeText(writer, name)
   writeTime(writer, expiresAtMs)
-  writer.vector16((spki) => spki.bytes(rawPublicKey ?? NOTHING))
-  for (const { der } of path) writer.vector24((certificate) => certificate.bytes(der))
+  writer.bytes16(rawPublicKey ?? NOTHING)
+  for (const { der } of path) writer.bytes24(der)
 }
 
 function readPeer(reader: Reader, readCertificate: (der: Uint8Array) => Certificate): VerifiedPeer {
@@ -92,7 +92,7 @@ function readPeer(reader: Reader, readCertificate: (der: Uint8Array) => Certific
 
 function writeText(writer: Writer, text: string | undefined): void {
   writer.uint8(text === undefined ? 0 : 1)
-  if (text !== undefined) writer.vector16((contents) => contents.bytes(Buffer.from(text, 'utf8')))
+  if (text !== undefined) writer.bytes16(Buffer.from(text, 'utf8'))
 }
 
 function readText(reader: Reader): string | undefined {

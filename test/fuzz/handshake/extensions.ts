@@ -23,8 +23,7 @@ export function changeExtensions(
     change(extensions)
     const list = new Writer()
       .vector16((entries) => {
-        for (const { type, contents } of extensions)
-          entries.uint16(type).vector16((data) => data.bytes(contents))
+        for (const { type, contents } of extensions) entries.uint16(type).bytes16(contents)
       })
       .finish()
     return messageOf(message[0]!, wrap(concat(body.subarray(0, start), list, body.subarray(end))))
@@ -119,7 +118,7 @@ function locate(type: number, body: Uint8Array): Place {
         wrap: (changed) =>
           new Writer(changed.length)
             .bytes(changed.subarray(0, entries))
-            .vector24((list) => list.bytes(changed.subarray(entries + 3)))
+            .bytes24(changed.subarray(entries + 3))
             .finish(),
       }
     }

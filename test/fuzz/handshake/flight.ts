@@ -97,10 +97,7 @@ function sealRecord({ type, mark, content }: OpenedRecord): Uint8Array {
 
 /** A message with this type and body, its length right. */
 export function messageOf(type: number, body: Uint8Array): Uint8Array {
-  return new Writer(body.length + MESSAGE_HEADER_BYTES)
-    .uint8(type)
-    .vector24((contents) => contents.bytes(body))
-    .finish()
+  return new Writer(body.length + MESSAGE_HEADER_BYTES).uint8(type).bytes24(body).finish()
 }
 
 /** What stands behind the header. */

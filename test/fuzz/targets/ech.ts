@@ -14,6 +14,7 @@ import { TlsError } from '../../../src/tls/errors.ts'
 import { encodeClientHello, type ClientHello } from '../../../src/tls/messages/client-hello.ts'
 import { Extensions } from '../../../src/tls/messages/extensions.ts'
 import { magnitude, outcomeOf, Violation, type FuzzTarget } from '../target.ts'
+import { written } from '../../support/codecs.ts'
 
 /** What Encrypted ClientHello reads of strangers, on either side of the encryption. */
 export function echTargets(): readonly FuzzTarget[] {
@@ -55,12 +56,12 @@ const OUTER_EXTENSION: EchClientHello = {
 function extensionTarget(): FuzzTarget {
   return {
     name: 'ech-extension',
-    seeds: [echClientHello.write(OUTER_EXTENSION), echClientHello.write({ kind: 'inner' })],
+    seeds: [written(echClientHello, OUTER_EXTENSION), written(echClientHello, { kind: 'inner' })],
     run: (input) =>
       outcomeOf(
         () => {
           const extension = echClientHello.read(input)
-          if (!equalBytes(echClientHello.write(extension), input))
+          if (!equalBytes(written(echClientHello, extension), input))
             throw new Violation('The extension has two encodings')
           return extension.kind
         },

@@ -97,10 +97,7 @@ function clientTicketTarget(tickets: readonly ClientTicket[]): FuzzTarget {
 function sessionFileTarget(tickets: readonly ClientTicket[]): FuzzTarget {
   const label = 'HANDFAST SESSION'
   const blocks = tickets.map((ticket) => {
-    const session = new Writer()
-      .vector8((shown) => shown.bytes(new Uint8Array(32)))
-      .vector24((contents) => contents.bytes(encodeClientTicket(ticket)))
-      .finish()
+    const session = new Writer().bytes8(new Uint8Array(32)).bytes24(encodeClientTicket(ticket)).finish()
     return encodePem(label, session)
   })
   return {

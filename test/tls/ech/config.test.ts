@@ -48,18 +48,13 @@ function config({
   const contents = new Writer()
     .uint8(1)
     .uint16(kem)
-    .vector16((key) => key.bytes(made.config.publicKey))
+    .bytes16(made.config.publicKey)
     .vector16((list) => suites.forEach(([kdf, aead]) => list.uint16(kdf).uint16(aead)))
     .uint8(0)
-    .vector8((name) => name.bytes(Buffer.from(publicName, 'latin1')))
+    .bytes8(Buffer.from(publicName, 'latin1'))
     .vector16((list) => extensions.forEach((type) => list.uint16(type).vector16((body) => body.uint8(1))))
     .finish()
-  return decodeEchConfig(
-    new Writer()
-      .uint16(version)
-      .vector16((body) => body.bytes(contents))
-      .finish(),
-  )
+  return decodeEchConfig(new Writer().uint16(version).bytes16(contents).finish())
 }
 
 test('makeEchConfig makes what decodeEchConfig reads, with a key that importEchKey takes', () => {
@@ -132,9 +127,7 @@ test('decodeEchConfigList refuses a list cut anywhere, or with more behind it', 
   const { encoded } = made.config
   for (let length = 0; length < encoded.length - 4; length++) {
     const cut = new Writer()
-      .vector16((whole) =>
-        whole.uint16(0xfe0d).vector16((body) => body.bytes(encoded.subarray(4, 4 + length))),
-      )
+      .vector16((whole) => whole.uint16(0xfe0d).bytes16(encoded.subarray(4, 4 + length)))
       .finish()
     assert.throws(() => decodeEchConfigList(cut), DecodeError)
   }

@@ -15,6 +15,7 @@ import { TlsError } from '../../../src/tls/errors.ts'
 import { encodeClientHello, type ClientHello } from '../../../src/tls/messages/client-hello.ts'
 import { Extensions } from '../../../src/tls/messages/extensions.ts'
 import { asMessage } from '../../../src/tls/messages/handshake-message.ts'
+import { written } from '../../support/codecs.ts'
 
 const ECH_OUTER_EXTENSIONS = 0xfd00
 const KEY_SHARE = 51
@@ -216,7 +217,7 @@ const anyExtension: fc.Arbitrary<EchClientHello> = fc.oneof(
 test('echClientHello reads what it writes, and refuses it cut anywhere or with more behind it', () => {
   fc.assert(
     fc.property(anyExtension, (extension) => {
-      const contents = echClientHello.write(extension)
+      const contents = written(echClientHello, extension)
       assert.deepEqual(echClientHello.read(contents), extension)
       for (let length = 0; length < contents.length; length++)
         assert.throws(() => echClientHello.read(contents.subarray(0, length)), DecodeError)
@@ -231,7 +232,7 @@ test('echClientHello refuses types that do not exist', () => {
 
 test('echConfirmation has eight bytes', () => {
   const confirmation = new Uint8Array(ECH_CONFIRMATION_BYTES).fill(3)
-  assert.deepEqual(echConfirmation.read(echConfirmation.write(confirmation)), confirmation)
+  assert.deepEqual(echConfirmation.read(written(echConfirmation, confirmation)), confirmation)
   assert.throws(() => echConfirmation.read(confirmation.subarray(1)), DecodeError)
   assert.throws(() => echConfirmation.read(concat(confirmation, Uint8Array.of(0))), DecodeError)
 })

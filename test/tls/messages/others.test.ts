@@ -75,8 +75,8 @@ const CODECS: Readonly<Record<string, CodecUnderTest<never>>> = {
     encode: (ticket) =>
       encodeMessage(HandshakeType.new_session_ticket, (body) => {
         body.uint32(ticket.lifetimeSeconds).uint32(ticket.ageAdd)
-        body.vector8((nonce) => nonce.bytes(ticket.nonce))
-        body.vector16((contents) => contents.bytes(ticket.ticket))
+        body.bytes8(ticket.nonce)
+        body.bytes16(ticket.ticket)
         ticket.extensions.write(body)
       }),
     decode: decodeNewSessionTicket,

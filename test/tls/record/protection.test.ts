@@ -50,7 +50,7 @@ function sealInner(inner: Uint8Array, suite = SUITE): Uint8Array<ArrayBuffer> {
 /** Opens in place. */
 function open(opener: RecordOpener, record: Uint8Array): Uint8Array {
   const fragment = record.subarray(RECORD_HEADER_BYTES)
-  return fragment.subarray(0, opener.open(record, fragment))
+  return fragment.subarray(0, opener.open(record, fragment, fragment))
 }
 
 function opened(record: Uint8Array, suite = SUITE): { type: number; text: string } {
