@@ -25,6 +25,8 @@ export interface AttestedCaller {
   readonly proof: string
   /** The serial number of the certificate that proved it, which a new one takes the place of; hexadecimal. */
   readonly renews?: string
+  /** Or that a new one is held beside, by the workload of whoever proved itself with it; hexadecimal. */
+  readonly beside?: string
 }
 
 /** Turns evidence into a proven identity. */

@@ -163,6 +163,7 @@ export class CertificateAuthority {
       proof: caller.proof,
       serialNumber: leaf.serialNumber,
       ...(caller.renews !== undefined && { renews: caller.renews }),
+      ...(caller.beside !== undefined && { beside: caller.beside }),
       notAfter: new Date(leaf.notAfterMs).toISOString(),
       certificateSha256: sha256(leaf.der),
       publicKeySha256: sha256(leaf.publicKey.spki),

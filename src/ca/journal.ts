@@ -14,6 +14,8 @@ interface IssuedEntry {
   readonly serialNumber: string
   /** The serial number of the certificate that proved the caller, which this one takes the place of; hexadecimal. */
   readonly renews?: string
+  /** The serial number of the proxy's certificate beside which its workload holds this one; hexadecimal. */
+  readonly beside?: string
   /** RFC 3339, UTC. */
   readonly notAfter: string
   /** SHA-256 of the certificate's DER, hexadecimal. */

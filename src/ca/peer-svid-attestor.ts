@@ -18,7 +18,8 @@ export class PeerSvidAttestor implements Attestor<'peer-svid'> {
         `The certificate of ${id.toString()} expired at ${ended}; connect again`,
       )
     }
-    if (forWorkload === true) return { id, proof: `peer-svid:${serialNumber} for its workload` }
+    if (forWorkload === true)
+      return { id, proof: `peer-svid:${serialNumber} for its workload`, beside: serialNumber }
     return { id, proof: 'peer-svid', renews: serialNumber }
   }
 }

@@ -10,6 +10,8 @@ export interface RecordedCertificate {
   readonly serialNumber: string
   /** The serial number of the one that it takes the place of. */
   readonly renews?: string
+  /** The serial number of the proxy's beside which its workload holds it. */
+  readonly beside?: string
   readonly issuedAtMs: number
   readonly expiresAtMs: number
 }
@@ -62,15 +64,22 @@ function parse(line: string): Readonly<Record<string, unknown>> | undefined {
 }
 
 function certificateOf(
-  { kind, spiffeId, proof, serialNumber, renews, notAfter }: Readonly<Record<string, unknown>>,
+  { kind, spiffeId, proof, serialNumber, renews, beside, notAfter }: Readonly<Record<string, unknown>>,
   issuedAtMs: number,
 ): RecordedCertificate | undefined {
   const expiresAtMs = Date.parse(String(notAfter))
   if (kind !== 'issued' || Number.isNaN(expiresAtMs)) return undefined
   if (typeof spiffeId !== 'string' || typeof proof !== 'string' || typeof serialNumber !== 'string')
     return undefined
-  const predecessor = typeof renews === 'string' ? { renews } : {}
-  return { spiffeId, proof, serialNumber, ...predecessor, issuedAtMs, expiresAtMs }
+  return {
+    spiffeId,
+    proof,
+    serialNumber,
+    ...(typeof renews === 'string' && { renews }),
+    ...(typeof beside === 'string' && { beside }),
+    issuedAtMs,
+    expiresAtMs,
+  }
 }
 
 /** The whole lines of a file, the last one first; what follows the last line feed is none. */

@@ -57,7 +57,7 @@ export function outageBudget(
   { nowMs, aliveMs = nowMs }: OutageBudgetOptions,
 ): OutageBudget {
   const issued = journals.flatMap((journal) => journal.issued).filter(({ proof }) => proof !== OWN_PROOF)
-  const renewed = new Set(issued.map(({ renews }) => renews))
+  const renewed = renewedSerials(issued)
   const issuedAtMs = new Map(issued.map(({ serialNumber, issuedAtMs: ms }) => [serialNumber, ms]))
   const shown = new Set(connected.map(({ peer }) => peer.serialNumber))
 
@@ -95,4 +95,38 @@ export function outageBudget(
       overdue: begunMs !== undefined && aliveMs > overdueFromMs({ issuedAtMs: begunMs, expiresAtMs }),
     }
   }
+}
+
+/** The certificates in whose place there are others. */
+function renewedSerials(issued: readonly RecordedCertificate[]): ReadonlySet<string> {
+  const predecessors = new Map<string, string>()
+  for (const { serialNumber, renews } of issued)
+    if (renews !== undefined) predecessors.set(serialNumber, renews)
+  const renewed = new Set(predecessors.values())
+  /** The newest that each proxy's workload was given, by the proxy's first certificate. */
+  const newest = new Map<string, RecordedCertificate>()
+  for (const certificate of issued) {
+    if (certificate.beside === undefined) continue
+    const proxy = firstOf(certificate.beside, predecessors)
+    const other = newest.get(proxy)
+    const [older, newer] =
+      other === undefined || other.issuedAtMs < certificate.issuedAtMs
+        ? [other, certificate]
+        : [certificate, other]
+    if (older !== undefined) renewed.add(older.serialNumber)
+    newest.set(proxy, newer)
+  }
+  return renewed
+}
+
+/** The oldest certificate that one goes back to, as far as the journal was read. */
+function firstOf(serialNumber: string, predecessors: ReadonlyMap<string, string>): string {
+  let first = serialNumber
+  // As many steps as there can be, whatever a damaged journal says.
+  for (let steps = predecessors.size; steps > 0; steps--) {
+    const before = predecessors.get(first)
+    if (before === undefined) break
+    first = before
+  }
+  return first
 }

@@ -78,6 +78,26 @@ test('outageBudget leaves out what was renewed, has ended, or is the controller 
   assert.equal(outageBudget([], [], { nowMs: NOW_MS }).first, undefined)
 })
 
+test('outageBudget counts the newest that the workload of a proxy holds beside it', () => {
+  const { inUse } = outageBudget(
+    [
+      journal(
+        issued('w', 2, { beside: 'p4' }),
+        issued('p', 4, { renews: 'p34' }),
+        issued('w', 33, { beside: 'p34' }),
+        issued('p', 34),
+        issued('other', 31, { beside: 'q31' }),
+      ),
+    ],
+    [],
+    { nowMs: NOW_MS },
+  )
+  assert.deepEqual(
+    inUse.map(({ serialNumber }) => serialNumber),
+    ['other31', 'p4', 'w2'],
+  )
+})
+
 test('outageBudget believes what a connected proxy shows before what the journal says', () => {
   const old = issued('a', 35)
   const unknown = issued('z', 10)
