@@ -69,11 +69,15 @@ const DEFAULT_CONNECTIONS = 16_384
 /** Half a second of full handshakes on one core: whoever comes behind them still meets any sensible deadline. */
 const DEFAULT_HANDSHAKES = 1_024
 
+/** Three are plenty; a list without end would be tried without end. */
+const MAX_CONTROLLERS = 16
+
 /** The `spec` of a proxy.yaml, with every default filled in. */
 export interface ProxyConfig {
   readonly trustDomain: string
   readonly controller: {
-    readonly address: Address
+    /** Of its replicas; a name may stand for several. At least one. */
+    readonly addresses: readonly Address[]
     /** PEM certificates that the controller's own certificate must lead to. */
     readonly trustBundleFile: string
     /** The SPIFFE ID that the controller must prove. */
@@ -120,7 +124,12 @@ const inboundListener = mapping({
 const spec = mapping({
   trustDomain: trustDomain.optional(),
   controller: mapping({
-    address,
+    address: address.optional(),
+    addresses: z
+      .array(address, { error: 'a list of addresses' })
+      .min(1, { error: 'at least one address' })
+      .max(MAX_CONTROLLERS, { error: `at most ${MAX_CONTROLLERS} addresses` })
+      .optional(),
     trustBundleFile: filePath,
     spiffeId: spiffeId.optional(),
     joinTokenFile: filePath.optional(),
@@ -148,7 +157,7 @@ const spec = mapping({
 /** The schema of a proxy.yaml (docs/configuration.md). */
 export const proxyConfigSchema: z.ZodType<ProxyConfig> = envelope(
   'ProxyConfig',
-  spec.superRefine(checkToken).superRefine(checkListeners).transform(complete),
+  spec.superRefine(checkToken).superRefine(checkAddresses).superRefine(checkListeners).transform(complete),
 )
 
 function checkToken({ controller }: z.output<typeof spec>, context: z.RefinementCtx): void {
@@ -160,6 +169,17 @@ function checkToken({ controller }: z.output<typeof spec>, context: z.Refinement
     path: ['controller', given.at(-1) ?? 'joinTokenFile'],
     message: `one of ${fields.join(', ')}`,
     params: { got: given.length === 0 ? 'none' : given.join(' and ') },
+  })
+}
+
+function checkAddresses({ controller }: z.output<typeof spec>, context: z.RefinementCtx): void {
+  const { address: one, addresses: several } = controller
+  if ((one === undefined) !== (several === undefined)) return
+  context.addIssue({
+    code: 'custom',
+    path: ['controller', 'address'],
+    message: 'either address or addresses',
+    params: { got: one === undefined ? 'none' : 'both' },
   })
 }
 
@@ -208,7 +228,8 @@ function refuseRepeats(
 }
 
 function complete(raw: z.output<typeof spec>, context: z.RefinementCtx): ProxyConfig {
-  const { handshakeTimeout, drainTimeout, trustDomain: named, controller, ...rest } = raw
+  const { handshakeTimeout, drainTimeout, trustDomain: named, ...rest } = raw
+  const { address: one, addresses = one === undefined ? [] : [one], ...controller } = raw.controller
   const expectedId = controller.spiffeId
   const domain = named ?? (expectedId === undefined ? undefined : trustDomainOf(expectedId))
   if (domain === undefined) {
@@ -230,7 +251,7 @@ function complete(raw: z.output<typeof spec>, context: z.RefinementCtx): ProxyCo
   return {
     ...rest,
     trustDomain: domain,
-    controller: { ...controller, spiffeId: expectedId ?? controllerId(domain) },
+    controller: { ...controller, addresses, spiffeId: expectedId ?? controllerId(domain) },
     handshakeTimeoutMs: handshakeTimeout,
     drainTimeoutMs: drainTimeout,
   }

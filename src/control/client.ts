@@ -9,10 +9,12 @@ import {
   IssueSvidRequestSchema,
   type IssueSvidResponse,
 } from './gen/handfast_pb.ts'
+import { ControlError } from './errors.ts'
 import { methodDefinition } from './grpc-service.ts'
 import { controlErrorOf } from './grpc-status.ts'
 import { SecureChannelCredentials, type SecureSocket } from './secure-channel.ts'
 import { decodeIssuedSvid } from './message-codec.ts'
+import { ReplicaChoice } from './replica-choice.ts'
 import { SnapshotSubscription, type SubscribeOptions } from './snapshot-subscription.ts'
 import type { Timers } from './timers.ts'
 
@@ -61,8 +63,8 @@ export interface IssueRequest {
 }
 
 export interface ControlClientOptions {
-  /** `host:port`. */
-  readonly address: string
+  /** Of the controller's replicas, each `host:port`; one or more. */
+  readonly addresses: readonly string[]
   readonly secure: SecureSocket
   readonly timers: Timers
   /** Uniform in [0, 1). */
@@ -75,18 +77,33 @@ export interface ControlClientOptions {
  */
 export class ControlClient {
   readonly #options: ControlClientOptions
+  readonly #replicas: ReplicaChoice
 
   constructor(options: ControlClientOptions) {
     this.#options = options
+    this.#replicas = new ReplicaChoice(options.addresses, options.random)
   }
 
   /**
-   * Asks once for a certificate.
+   * Asks for a certificate: one replica after the other, until one answers or all have been asked.
    *
    * @throws ControlError CONTROL_UNAVAILABLE, CONTROL_DEADLINE, CONTROL_REFUSED, CONTROL_PROTOCOL
    */
   async issueSvid(request: IssueRequest): Promise<IssuedSvid> {
-    const { address, secure, timers } = this.#options
+    for (let left = this.#replicas.count; ; left--) {
+      const { address } = this.#replicas
+      try {
+        return await this.#issueSvid(request, address)
+      } catch (error) {
+        if (!isAway(error)) throw error
+        this.#replicas.leave(address)
+        if (left <= 1) throw error
+      }
+    }
+  }
+
+  async #issueSvid(request: IssueRequest, address: string): Promise<IssuedSvid> {
+    const { secure, timers } = this.#options
     const proof = proofOf(request)
     const credentials = new SecureChannelCredentials(secure, proof.case === undefined)
     const client = new Client(address, credentials, CHANNEL_OPTIONS)
@@ -117,13 +134,23 @@ export class ControlClient {
 
   /** Follows the controller's state, from now until the subscription is disposed of. It takes an SVID to be let in. */
   subscribe(options: SubscribeOptions): SnapshotSubscription {
-    const { address, secure, timers, random } = this.#options
+    const { secure, timers, random } = this.#options
+    const replicas = this.#replicas
     const connect = () => {
+      const { address } = replicas
       const credentials = new SecureChannelCredentials(secure, true)
-      return { client: new Client(address, credentials, CHANNEL_OPTIONS), credentials }
+      return { client: new Client(address, credentials, CHANNEL_OPTIONS), credentials, address }
     }
-    return new SnapshotSubscription({ ...options, connect, timers, random })
+    return new SnapshotSubscription({ ...options, connect, replicas, timers, random })
   }
+}
+
+/** Whether another replica may answer what this one did not. */
+function isAway(error: unknown): boolean {
+  return (
+    error instanceof ControlError &&
+    (error.code === 'CONTROL_UNAVAILABLE' || error.code === 'CONTROL_DEADLINE')
+  )
 }
 
 function proofOf({ joinToken, oidcToken, serviceAccountToken }: IssueRequest): IssueSvidRequest['proof'] {

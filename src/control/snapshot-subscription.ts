@@ -12,6 +12,7 @@ import {
 import { methodDefinition } from './grpc-service.ts'
 import { controlErrorOf } from './grpc-status.ts'
 import type { StateVersion, VersionedState } from './mesh-state.ts'
+import type { ReplicaChoice } from './replica-choice.ts'
 import type { SecureChannelCredentials } from './secure-channel.ts'
 import { decodeSnapshot, decodeVersion } from './message-codec.ts'
 import type { Timers } from './timers.ts'
@@ -35,10 +36,13 @@ export interface SubscribeOptions {
 interface Channel {
   readonly client: Client
   readonly credentials: SecureChannelCredentials
+  /** Which replica it leads to. */
+  readonly address: string
 }
 
 interface SubscriptionOptions extends SubscribeOptions {
   readonly connect: () => Channel
+  readonly replicas: ReplicaChoice
   readonly timers: Timers
   readonly random: () => number
 }
@@ -48,6 +52,8 @@ export class SnapshotSubscription implements Disposable {
   readonly #options: SubscriptionOptions
   readonly #backoff: Backoff
   #applied: StateVersion | undefined
+  /** Since a state has come. */
+  #failures = 0
   #applying: Promise<unknown> = Promise.resolve()
   #hangUp = (): void => {}
   #cancelRetry = (): void => {}
@@ -79,8 +85,8 @@ export class SnapshotSubscription implements Disposable {
   }
 
   #connect(): void {
-    const { connect, node } = this.#options
-    const { client, credentials } = connect()
+    const { connect, replicas, node } = this.#options
+    const { client, credentials, address } = connect()
     const stream = client.makeBidiStreamRequest(
       STREAM_SNAPSHOTS.path,
       STREAM_SNAPSHOTS.requestSerialize,
@@ -95,7 +101,9 @@ export class SnapshotSubscription implements Disposable {
       return true
     }
     const failed = (error: ControlError): void => {
-      if (end()) this.#retry(error)
+      if (!end()) return
+      replicas.leave(address)
+      this.#retry(error)
     }
     this.#hangUp = end
 
@@ -129,6 +137,7 @@ export class SnapshotSubscription implements Disposable {
   async #apply(snapshot: Snapshot): Promise<SnapshotRequest> {
     const version = decodeVersion(snapshot)
     this.#backoff.reset()
+    this.#failures = 0
     try {
       await this.#options.apply(decodeSnapshot(snapshot, version))
     } catch (error) {
@@ -142,7 +151,8 @@ export class SnapshotSubscription implements Disposable {
 
   #retry(error: ControlError): void {
     if (this.#disposed) return
-    const retryInMs = this.#backoff.next()
+    const { replicas } = this.#options
+    const retryInMs = replicas.retryDelayMs(++this.#failures, this.#backoff)
     this.#cancelRetry = this.#options.timers.after(retryInMs, () => this.#connect())
     this.#options.onEvent?.({ kind: 'disconnected', error, retryInMs })
   }

@@ -38,7 +38,7 @@ test('proxyConfigSchema fills in every default', () => {
   assert.deepEqual(parseYaml(text, { file: 'p.yaml', schema: proxyConfigSchema }), {
     trustDomain: 'td',
     controller: {
-      address: { host: 'c', port: 15_012 },
+      addresses: [{ host: 'c', port: 15_012 }],
       trustBundleFile: 'root.pem',
       joinTokenFile: 'token',
       spiffeId: 'spiffe://td/ns/handfast-system/sa/controller',
@@ -256,6 +256,21 @@ test('proxyConfigSchema wants one proof, and no more', () => {
   const text = `${PROXY_HEAD}spec: { trustDomain: td, ${controller(', serviceAccountTokenFile: t')}, inbound: ${INBOUND} }`
   const config = parseYaml(text, { file: 'p.yaml', schema: proxyConfigSchema })
   assert.equal(config.controller.serviceAccountTokenFile, 't')
+})
+
+test('proxyConfigSchema takes one address of the controller or several, and not both', () => {
+  const problems = (fields: string): string[] =>
+    proxyProblems([
+      'trustDomain: td',
+      `controller: { ${fields}trustBundleFile: root.pem, joinTokenFile: t }`,
+      `inbound: ${INBOUND}`,
+    ]).map((line) => line.replace(/^\S+ /, ''))
+  assert.deepEqual(problems('addresses: ["c:1", "10.0.0.1:2"], '), [])
+  const either = 'spec.controller.address: expected either address or addresses, got'
+  assert.deepEqual(problems(''), [`${either} none`])
+  assert.deepEqual(problems('address: "c:1", addresses: ["c:1"], '), [`${either} both`])
+  assert.match(problems('addresses: [], ')[0]!, /spec.controller.addresses: expected at least one address/)
+  assert.match(problems('addresses: [foo], ')[0]!, /spec.controller.addresses\[0\]: expected host:port/)
 })
 
 test('controllerConfigSchema refuses lifetimes out of bounds or proportion', () => {

@@ -15,7 +15,13 @@ import { methodDefinition } from '../../src/control/grpc-service.ts'
 import type { VersionedState } from '../../src/control/mesh-state.ts'
 import { SecureChannelCredentials } from '../../src/control/secure-channel.ts'
 import type { SubscriptionEvent } from '../../src/control/snapshot-subscription.ts'
-import { type ControlPlane, clientOf, proxySecurity, startControlPlane } from '../support/control-plane.ts'
+import {
+  anyCsr,
+  type ControlPlane,
+  clientOf,
+  proxySecurity,
+  startControlPlane,
+} from '../support/control-plane.ts'
 import { WEB } from '../support/memory-ca.ts'
 import { ManualTimers } from '../support/manual-timers.ts'
 
@@ -162,6 +168,34 @@ test('SnapshotSubscription tries again with growing delays for as long as nobody
   await until(() => events.length === 6, 'attempt 6')
   subscription[Symbol.dispose]()
   assert.deepEqual(timers.delaysMs, [], 'it stops when told to')
+})
+
+test('SnapshotSubscription and ControlClient.issueSvid go to another replica when theirs stops, and get the whole state anew', async (t) => {
+  const first = await startControlPlane(t)
+  const second = await startControlPlane(t, { ca: first.ca, epoch: 'second' })
+  const svid = await first.svid(WEB)
+  const timers = new ManualTimers(Date.now())
+  const client = clientOf(first, { credential: () => svid, timers, others: [second.address] })
+  const { states, events, subscription } = subscribe(t, client)
+  await until(() => states.length === 1, 'the first state')
+  await first.stop()
+  await until(() => events.length === 2, 'the loss of the first')
+  const event = events[1]!
+  assert.ok(event.kind === 'disconnected')
+  assert.equal(event.retryInMs, 0, 'another has not been tried yet')
+  timers.advance(event.retryInMs)
+  await until(() => second.board.subscribers[0]?.ackedNumber === 1, 'the acknowledgement to the second')
+  assert.deepEqual(subscription.applied, { epoch: 'second', number: 1 })
+  assert.deepEqual(
+    states.map(({ version }) => version.epoch),
+    ['first', 'second'],
+  )
+
+  await client.issueSvid({ csr: anyCsr() })
+  const apart = clientOf(first, { credential: () => svid, others: [second.address] })
+  await apart.issueSvid({ csr: anyCsr() })
+  await second.stop()
+  await assert.rejects(apart.issueSvid({ csr: anyCsr() }), { code: 'CONTROL_UNAVAILABLE' })
 })
 
 test('SnapshotSubscription.reconnect shows the certificate that there is by then', async (t) => {

@@ -114,9 +114,23 @@ export function proxySecurity(
 /** A client of the plane; without an SVID it stays anonymous. */
 export function clientOf(
   { address, bundles }: Pick<ControlPlane, 'address' | 'bundles'>,
-  { credential, timers = systemTimers }: { credential?: () => X509Svid | undefined; timers?: Timers } = {},
+  {
+    credential,
+    timers = systemTimers,
+    others = [],
+  }: {
+    readonly credential?: () => X509Svid | undefined
+    readonly timers?: Timers
+    /** Further addresses of the controller. */
+    readonly others?: readonly string[]
+  } = {},
 ): ControlClient {
-  return new ControlClient({ address, secure: proxySecurity(bundles, credential), timers, random: () => 0 })
+  return new ControlClient({
+    addresses: [address, ...others],
+    secure: proxySecurity(bundles, credential),
+    timers,
+    random: () => 0,
+  })
 }
 
 function fixedIdentity(svid: X509Svid, bundles: TrustBundles): IdentitySource {

@@ -106,7 +106,7 @@ export async function proxyOf(t: TestContext, options: TestProxyOptions): Promis
   const config: ProxyConfig = {
     trustDomain: TRUST_DOMAIN,
     controller: {
-      address: { host: '127.0.0.1', port: 15_012 },
+      addresses: [{ host: '127.0.0.1', port: 15_012 }],
       trustBundleFile: 'bundle.pem',
       spiffeId: idOf('controller'),
       joinTokenFile: 'token',

@@ -56,7 +56,7 @@ export class MeshLink implements Disposable {
     this.#options = options
     const { settings, crypto, views, queue } = options
     this.#client = new ControlClient({
-      address: formatAddress(settings.config.controller.address),
+      addresses: settings.config.controller.addresses.map(formatAddress),
       secure: this.#secureSocket(),
       timers: systemTimers,
       random: Math.random,
