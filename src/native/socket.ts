@@ -147,15 +147,9 @@ export class Socket implements Disposable {
     return this.#system.getsockname(this.fd, addressBytes, length) < 0 ? undefined : decoded()
   }
 
-  /**
-   * Where the other side meant to connect before the packet filter redirected it here; undefined where nothing did.
-   *
-   * @param isIpv6 whether the connection really is IPv6, and not IPv4 on a dual-stack socket
-   */
+  /** {@link originalDestination} of this socket. */
   originalDestination(isIpv6: boolean): Address | undefined {
-    const [level, name] = isIpv6 ? IP6T_SO_ORIGINAL_DST : SO_ORIGINAL_DST
-    length[0] = addressBytes.length
-    return this.#system.getsockopt(this.fd, level, name, addressBytes, length) < 0 ? undefined : decoded()
+    return originalDestination(this.#system, this.fd, isIpv6)
   }
 
   /** Closes in order: what was sent is delivered. Idempotent. */
@@ -182,6 +176,18 @@ export class Socket implements Disposable {
   #result(returned: number): number {
     return returned < 0 ? -this.#system.errno() : returned
   }
+}
+
+/**
+ * Where the other side of a connection meant to go before the packet filter redirected it here; undefined where nothing did.
+ *
+ * @param fd whoever owns it
+ * @param isIpv6 whether the connection really is IPv6, and not IPv4 on a dual-stack socket
+ */
+export function originalDestination(system: SocketSystem, fd: number, isIpv6: boolean): Address | undefined {
+  const [level, name] = isIpv6 ? IP6T_SO_ORIGINAL_DST : SO_ORIGINAL_DST
+  length[0] = addressBytes.length
+  return system.getsockopt(fd, level, name, addressBytes, length) < 0 ? undefined : decoded()
 }
 
 /** Closes a descriptor that has no owner any more; a connection is reset. */

@@ -7,6 +7,7 @@ import type { Connection, ConnectionHandlers } from './transport.ts'
 export class NodeConnection implements Connection {
   readonly local: Address
   readonly remote: Address
+  readonly originalDestination: Address | undefined
   readonly #socket: Socket
   #handlers: ConnectionHandlers | undefined
   #error: NetError | undefined
@@ -15,8 +16,9 @@ export class NodeConnection implements Connection {
   #aborted = false
   #closed = false
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, originalDestination?: Address) {
     this.#socket = socket
+    this.originalDestination = originalDestination
     // Read now: after a reset the socket has forgotten them.
     this.local = { host: plainHost(socket.localAddress), port: socket.localPort ?? 0 }
     this.remote = { host: plainHost(socket.remoteAddress), port: socket.remotePort ?? 0 }
@@ -84,6 +86,7 @@ export class NodeConnection implements Connection {
 }
 
 /** A dual-stack socket shows IPv4 peers as ::ffff:a.b.c.d. */
-function plainHost(host: string | undefined): string {
+/** An IPv4 address that a socket of both families has spelt as IPv6, as itself; nothing for what has no address any more. */
+export function plainHost(host: string | undefined): string {
   return host === undefined ? '' : host.replace(/^::ffff:(?=\d+\.)/, '')
 }

@@ -1,7 +1,9 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { formatAddress, type Address } from '../config/address.ts'
+import { originalDestination } from '../native/socket.ts'
+import { loadSockets } from '../native/sockets.ts'
 import { netError, NetError } from './errors.ts'
-import { NodeConnection } from './node-connection.ts'
+import { NodeConnection, plainHost } from './node-connection.ts'
 import { BACKLOG, KEEP_ALIVE_MS } from './tcp.ts'
 import {
   DEFAULT_MAX_CONNECTIONS,
@@ -29,7 +31,12 @@ export const nodeTransport: Transport = { name: 'node', listen, connect: connect
 async function listen(
   address: Address,
   accept: (connection: Connection) => void,
-  { onError, maxConnections = DEFAULT_MAX_CONNECTIONS, sharesPort = false }: ListenOptions = {},
+  {
+    onError,
+    maxConnections = DEFAULT_MAX_CONNECTIONS,
+    sharesPort = false,
+    isRedirected = false,
+  }: ListenOptions = {},
 ): Promise<Listener> {
   const doing = `Listen on ${formatAddress(address)}`
   let open = 0
@@ -39,7 +46,7 @@ async function listen(
     hasReported = false
     open++
     socket.once('close', () => open--)
-    accept(new NodeConnection(socket))
+    accept(new NodeConnection(socket, isRedirected ? destinationOf(socket) : undefined))
   })
   server.maxConnections = maxConnections
   await new Promise<void>((resolve, reject) => {
@@ -77,6 +84,15 @@ async function listen(
     hasReported = true
     onError?.(error)
   }
+}
+
+/** Node does not tell; the kernel does, where there are native calls to ask it. */
+function destinationOf(socket: Socket): Address | undefined {
+  const probe = loadSockets()
+  // The one way to a descriptor that Node owns; it is as old as Node, though nowhere documented.
+  const { fd } = (socket as Socket & { readonly _handle?: { readonly fd?: number } })._handle ?? {}
+  if (probe.kind === 'missing' || fd === undefined || fd < 0) return undefined
+  return originalDestination(probe.sockets.system, fd, plainHost(socket.localAddress).includes(':'))
 }
 
 function connectTo(address: Address, { timeoutMs, signal }: ConnectOptions): Promise<Connection> {

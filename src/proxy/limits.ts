@@ -15,8 +15,11 @@ export const CLIENT_IDLE_MS = 30_000
 /** How long a client's connection may be without a request. */
 export const SERVER_IDLE_MS = 75_000
 
-/** Unused connections kept to one server. */
-export const MAX_IDLE_CONNECTIONS = 64
+/**
+ * Unused connections kept to one server: more than most workloads have requests under way, since whatever a burst needs beyond it
+ * costs handshakes again and again. Each takes some 20 KB.
+ */
+export const MAX_IDLE_CONNECTIONS = 512
 
 /** What is left of a connection that we have ended: the client gets so long to read and to end its half. */
 export const PARTING_MS = 1_000
