@@ -1,3 +1,4 @@
+import type { Revocations } from '../identity/revocations.ts'
 import type { TrustBundles } from '../identity/trust-bundle.ts'
 
 /** All that a controller tells its proxies. Immutable. */
@@ -12,6 +13,8 @@ export interface MeshState {
    * @default certificates are renewed when it is time
    */
   readonly signerKey?: Uint8Array | undefined
+  /** What is no longer accepted. @default nothing is revoked */
+  readonly revocations?: Revocations | undefined
 }
 
 /** Which state, of which run of a controller. */

@@ -1,11 +1,15 @@
 import { create } from '@bufbuild/protobuf'
 import { type Timestamp, timestampMs } from '@bufbuild/protobuf/wkt'
 import { messageOf } from '../errors.ts'
+import { MAX_REVOCATIONS, plainSerialNumber, Revocations } from '../identity/revocations.ts'
 import { trustBundle, TrustBundles } from '../identity/trust-bundle.ts'
+import { SpiffeId } from '../identity/spiffe-id.ts'
 import { parseCertificate } from '../pki/certificate.ts'
 import { ControlError } from './errors.ts'
 import {
   type IssueSvidResponse,
+  type Revocations as RevocationsMessage,
+  RevocationsSchema,
   type Snapshot,
   SnapshotSchema,
   type TrustBundle as TrustBundleMessage,
@@ -21,8 +25,19 @@ const MAX_CHAIN = 16
 const MAX_BUNDLES = 256
 const MAX_ANCHORS = 32
 
+/** RFC 5280 §4.1.2.2. */
+const MAX_SERIAL_BYTES = 20
+
+const SHA256_BYTES = 32
+
 /** The message for a state. */
-export function encodeSnapshot({ version, bundles, signerKey, ...rest }: VersionedState): Snapshot {
+export function encodeSnapshot({
+  version,
+  bundles,
+  signerKey,
+  revocations,
+  ...rest
+}: VersionedState): Snapshot {
   const { policies, policyRevision } = rest
   return create(SnapshotSchema, {
     version,
@@ -30,6 +45,7 @@ export function encodeSnapshot({ version, bundles, signerKey, ...rest }: Version
     policies,
     policyRevision,
     ...(signerKey !== undefined && { signerKey }),
+    ...(revocations !== undefined && { revocations: encodeRevocations(revocations) }),
   })
 }
 
@@ -42,9 +58,50 @@ export function decodeVersion({ version }: Snapshot): StateVersion {
 
 /** The state in a snapshot. @throws ControlError CONTROL_PROTOCOL */
 export function decodeSnapshot(snapshot: Snapshot, version: StateVersion): VersionedState {
-  const { trustBundles, policies, policyRevision, signerKey } = snapshot
-  const state = { version, bundles: decodeBundles(trustBundles), policies, policyRevision }
-  return signerKey.length === 0 ? state : { ...state, signerKey }
+  const { trustBundles, policies, policyRevision, signerKey, revocations } = snapshot
+  return {
+    version,
+    bundles: decodeBundles(trustBundles),
+    policies,
+    policyRevision,
+    ...(signerKey.length > 0 && { signerKey }),
+    ...(revocations !== undefined && { revocations: decodeRevocations(revocations) }),
+  }
+}
+
+function encodeRevocations({ list }: Revocations): RevocationsMessage {
+  const { revision, trustDomain, serialNumbers, spiffeIds, issuerKeys } = list
+  return create(RevocationsSchema, {
+    revision: BigInt(revision),
+    trustDomain,
+    serialNumbers: serialNumbers.map((hex) => Uint8Array.fromHex(hex.length % 2 === 0 ? hex : `0${hex}`)),
+    spiffeIds: [...spiffeIds],
+    issuerKeys: issuerKeys.map((hex) => Uint8Array.fromHex(hex)),
+  })
+}
+
+function decodeRevocations(message: RevocationsMessage): Revocations {
+  const { revision, trustDomain, serialNumbers, spiffeIds, issuerKeys } = message
+  const count = serialNumbers.length + spiffeIds.length + issuerKeys.length
+  if (count > MAX_REVOCATIONS) throw new ControlError('CONTROL_PROTOCOL', `${count} revocations came`)
+  if (revision > BigInt(Number.MAX_SAFE_INTEGER))
+    throw new ControlError('CONTROL_PROTOCOL', `Revocations came with the revision ${revision}`)
+  return readable(
+    'list of revocations',
+    () =>
+      new Revocations({
+        revision: Number(revision),
+        trustDomain,
+        serialNumbers: serialNumbers.map((bytes) => plainSerialNumber(hexOf(bytes, 1, MAX_SERIAL_BYTES))),
+        spiffeIds: spiffeIds.map((text) => SpiffeId.parse(text).toString()),
+        issuerKeys: issuerKeys.map((bytes) => hexOf(bytes, SHA256_BYTES, SHA256_BYTES)),
+      }),
+  )
+}
+
+function hexOf(bytes: Uint8Array, minBytes: number, maxBytes: number): string {
+  if (bytes.length >= minBytes && bytes.length <= maxBytes) return bytes.toHex()
+  throw new RangeError(`an entry has ${bytes.length} bytes`)
 }
 
 /** The messages for trust bundles. */

@@ -37,7 +37,8 @@ const MEANINGS: Readonly<Partial<Record<AlertName, AlertMeaning>>> = {
   },
   certificate_revoked: {
     meaning: 'our certificate has been revoked',
-    remedy: 'Find out why it was revoked, then request a new one.',
+    remedy:
+      'Find out why it was revoked, in a mesh by handfast ca revoke list at the controller; then request a new one.',
     stage: 3,
   },
   certificate_expired: {

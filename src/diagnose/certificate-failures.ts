@@ -37,6 +37,14 @@ export const PKI_FAILURES: Readonly<Record<PkiErrorCode, FailureEntry>> = {
     remedy: 'Compare the clocks of this machine and the issuer (NTP).',
     stage: 3,
   },
+  PKI_REVOKED: {
+    title: 'The certificate of the peer has been revoked',
+    explanation:
+      'An operator has declared this certificate, the identity in it or an authority above it void, before its time was over. It may be in the wrong hands.',
+    remedy:
+      'Ask the controller who revoked it, when and why: handfast ca revoke list. A workload whose certificate was revoked gets another with its token; an identity stays out until handfast ca unrevoke.',
+    stage: 3,
+  },
   PKI_UNKNOWN_ISSUER: {
     title: 'The issuer is not trusted, or a certificate is missing in between',
     explanation:

@@ -6,6 +6,7 @@ import { validatePath } from '../pki/path.ts'
 import { recheckPath } from '../pki/recheck.ts'
 import type { CertificateVerifier, VerificationContext, VerifiedPeer } from '../pki/verifier.ts'
 import { IdentityError } from './errors.ts'
+import type { Revocations } from './revocations.ts'
 import type { SpiffeId } from './spiffe-id.ts'
 import { svidIdentity } from './svid.ts'
 import type { TrustBundles } from './trust-bundle.ts'
@@ -16,6 +17,8 @@ export interface SvidVerifierOptions {
   readonly crypto: CryptoProvider
   /** Who the peer must be; a function may allow several. @default anyone of a trust domain that has a bundle */
   readonly expected?: SpiffeId | ((id: SpiffeId) => boolean)
+  /** What is no longer accepted, asked anew for each handshake. @default nothing is revoked */
+  readonly revocations?: (() => Revocations) | undefined
   /** Remembers which chains were found valid. @default each is verified anew */
   readonly certificates?: CertificateMemory | undefined
 }
@@ -30,6 +33,7 @@ export function svidVerifier({
   bundles,
   crypto,
   expected,
+  revocations,
   certificates,
 }: SvidVerifierOptions): CertificateVerifier {
   return {
@@ -44,13 +48,16 @@ export function svidVerifier({
       const usage = peerRole === 'server' ? 'serverAuth' : 'clientAuth'
       const options = { anchors, nowMs, crypto, usage } as const
       const { path, expiresAtMs } = certificates?.validate(chain, options) ?? validatePath(chain, options)
+      const name = id.toString()
+      revocations?.().check({ name, path }, crypto)
       checkExpected(id, leaf, expected)
-      return { name: id.toString(), expiresAtMs, path }
+      return { name, expiresAtMs, path }
     },
     reverify({ path }: VerifiedPeer, { nowMs }: VerificationContext): void {
       const leaf = path[0]!
       const id = svidIdentity(leaf)
       recheckPath(path, { anchors: anchorsFor(id, leaf, bundles()), nowMs })
+      revocations?.().check({ name: id.toString(), path }, crypto)
       checkExpected(id, leaf, expected)
     },
   }

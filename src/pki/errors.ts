@@ -8,6 +8,7 @@ export const PKI_ERROR_CODES = {
   PKI_UNSUPPORTED: 'A certificate or key uses an algorithm or a feature that is not accepted',
   PKI_EXPIRED: 'A certificate on the path is past its notAfter',
   PKI_NOT_YET_VALID: 'A certificate on the path is before its notBefore',
+  PKI_REVOKED: 'The certificate, the identity that it proves, or an authority above it has been revoked',
   PKI_UNKNOWN_ISSUER: 'No presented certificate and no trust anchor issued this certificate',
   PKI_UNTRUSTED_ROOT: 'The presented chain is complete, but ends in a root that is not a trust anchor',
   PKI_BAD_SIGNATURE: 'A signature does not verify with the key that should have made it',

@@ -7,6 +7,7 @@ export const PROXY_ERROR_CODES = {
   PROXY_DENIED: 'Policy does not allow the connection or the request',
   PROXY_NO_LONGER_ALLOWED: 'A change of policy denies what was allowed when the connection began',
   PROXY_NO_LONGER_TRUSTED: "A change of trust bundles no longer covers the peer's certificate",
+  PROXY_PEER_REVOKED: "The peer's certificate, its identity or an authority above it was revoked meanwhile",
   PROXY_CERTIFICATE_ENDED: 'A certificate that the connection was made with has reached its end',
   PROXY_DRAINED: 'The proxy was stopping and the connection did not finish in time',
   PROXY_HANDSHAKE_LATE: 'So many handshakes were under way that this one could not begin in time',

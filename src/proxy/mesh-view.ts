@@ -1,4 +1,5 @@
 import type { PolicySet } from '../authz/policy-set.ts'
+import { Revocations } from '../identity/revocations.ts'
 import type { X509Svid } from '../identity/svid.ts'
 import type { TrustBundles } from '../identity/trust-bundle.ts'
 
@@ -9,6 +10,8 @@ export interface MeshView {
   readonly policy: PolicySet
   /** Of the controller's state that the policy came with; threads that carry traffic are not told. */
   readonly stateNumber?: number
+  /** What is no longer accepted of those whom the bundles vouch for. */
+  readonly revocations: Revocations
   /** Grows with every change of certificate or bundles. */
   readonly identityVersion: number
 }
@@ -21,6 +24,7 @@ export class MeshViews {
   #bundles: TrustBundles | undefined
   #policy: PolicySet | undefined
   #stateNumber: number | undefined
+  #revocations: Revocations = Revocations.NONE
   #identityVersion = 0
   #renewals = 0
 
@@ -39,6 +43,11 @@ export class MeshViews {
     return this.#svid
   }
 
+  /** What is revoked, as far as is known, even while policy is missing. */
+  get revocations(): Revocations {
+    return this.#revocations
+  }
+
   /** The current view, if its certificate is still valid: nothing may be begun with an expired one. */
   usable(nowMs: number): MeshView | undefined {
     return this.#view !== undefined && nowMs <= this.#view.svid.expiresAtMs ? this.#view : undefined
@@ -49,18 +58,24 @@ export class MeshViews {
     this.#changed()
   }
 
-  /** @param stateNumber of the controller's state that it came with. @default unknown */
-  publishPolicy(policy: PolicySet, stateNumber?: number): void {
+  /** Policy, and what comes with it. @param with.revocations @default as they were */
+  publishPolicy(
+    policy: PolicySet,
+    {
+      stateNumber,
+      revocations = this.#revocations,
+    }: Partial<Pick<MeshView, 'stateNumber' | 'revocations'>> = {},
+  ): void {
     this.#policy = policy
     this.#stateNumber = stateNumber
+    this.#revocations = revocations
     this.#changed()
   }
 
   /** All parts at once, where they come together. */
-  publish({ policy, ...identity }: Omit<MeshView, 'identityVersion' | 'stateNumber'>): void {
+  publish({ policy, revocations, ...identity }: Omit<MeshView, 'identityVersion' | 'stateNumber'>): void {
     this.#setIdentity(identity)
-    this.#policy = policy
-    this.#changed()
+    this.publishPolicy(policy, { revocations })
   }
 
   /** The view after the next change. */
@@ -94,6 +109,7 @@ export class MeshViews {
       bundles: this.#bundles,
       policy: this.#policy,
       ...(this.#stateNumber !== undefined && { stateNumber: this.#stateNumber }),
+      revocations: this.#revocations,
       identityVersion: this.#identityVersion,
     }
     for (const listener of this.#listeners) listener(this.#view)

@@ -4,6 +4,7 @@ import type { CertificateMemory } from '../pki/certificate-memory.ts'
 import { SpiffeId } from '../identity/spiffe-id.ts'
 import { svidVerifier } from '../identity/svid-verifier.ts'
 import { messageOf } from '../errors.ts'
+import type { CertificateVerifier } from '../pki/verifier.ts'
 import type { ClientOptions, ServerOptions } from '../tls/options.ts'
 import type { SecuredSession } from '../net/secured.ts'
 import type { TraceEvent } from '../tls/trace.ts'
@@ -38,7 +39,7 @@ export function clientOptions(
     trace,
     credential: view.svid,
     ...(tickets && { tickets: tickets.ofPeer(view, listener.name) }),
-    verifier: svidVerifier({ bundles: () => view.bundles, crypto, expected, certificates }),
+    verifier: peerVerifier({ crypto, certificates }, view, expected),
   }
 }
 
@@ -55,9 +56,24 @@ export function serverOptions(
     trace,
     credential: () => view.svid,
     ...(tickets && { tickets: tickets.forClients(view) }),
-    clientVerifier: svidVerifier({ bundles: () => view.bundles, crypto, certificates }),
+    clientVerifier: peerVerifier({ crypto, certificates }, view),
     allowAnonymousClient: false,
   }
+}
+
+/** Who is accepted under a view. @param expected who it must be. @default anyone whom the trust bundles know */
+export function peerVerifier(
+  { crypto, certificates }: Pick<TlsServices, 'crypto' | 'certificates'>,
+  view: MeshView,
+  expected?: SpiffeId,
+): CertificateVerifier {
+  return svidVerifier({
+    bundles: () => view.bundles,
+    revocations: () => view.revocations,
+    crypto,
+    certificates,
+    ...(expected !== undefined && { expected }),
+  })
 }
 
 /** A clock for one handshake: the wall clock at its start, and steady, finer steps from there. */
@@ -89,15 +105,24 @@ export interface Proof {
   readonly view: MeshView
 }
 
-/** Whether the peer's certificate still leads to an anchor of a newer view; why not otherwise. */
+/** Whether the peer's certificate still leads to an anchor of a newer view, and is not revoked there; why not otherwise. */
 export function distrust(
   { crypto, nowMs }: TlsServices,
   { session, view }: Proof,
   newer: MeshView | undefined,
 ): ProxyError | undefined {
-  if (newer === undefined || newer.bundles === view.bundles) return undefined
+  if (newer === undefined) return undefined
+  const sameBundles = newer.bundles === view.bundles
+  if (sameBundles && newer.revocations === view.revocations) return undefined
   const { peer, role } = session
   if (peer === undefined) return new ProxyError('PROXY_NO_LONGER_TRUSTED', 'The peer showed no certificate')
+  const revoked = newer.revocations.find(peer, crypto)
+  if (revoked !== undefined)
+    return new ProxyError(
+      'PROXY_PEER_REVOKED',
+      `${peer.name} is revoked: ${newer.revocations.describe(revoked)}`,
+    )
+  if (sameBundles) return undefined
   try {
     const verifier = svidVerifier({ bundles: () => newer.bundles, crypto })
     verifier.verify(peer.path, { peerRole: role === 'client' ? 'server' : 'client', nowMs: nowMs() })

@@ -1,7 +1,6 @@
-import { svidVerifier } from '../identity/svid-verifier.ts'
 import { opensslClient, opensslServer, type OpensslOptions } from '../net/openssl-connection.ts'
 import { SpiffeId } from '../identity/spiffe-id.ts'
-import type { TlsServices } from './mutual-tls.ts'
+import { peerVerifier, type TlsServices } from './mutual-tls.ts'
 import type { MutualHandshake, SecureTransport } from './secure-transport.ts'
 
 /** node:tls, with the same certificates, verified by the same code. */
@@ -16,12 +15,7 @@ export function opensslTransport({ crypto, nowMs, certificates }: TlsServices): 
   function optionsOf({ view, trace }: MutualHandshake, expected?: SpiffeId): OpensslOptions {
     return {
       credential: view.svid,
-      verifier: svidVerifier({
-        bundles: () => view.bundles,
-        crypto,
-        certificates,
-        ...(expected !== undefined && { expected }),
-      }),
+      verifier: peerVerifier({ crypto, certificates }, view, expected),
       nowMs,
       trace,
     }

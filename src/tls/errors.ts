@@ -137,6 +137,7 @@ const CERTIFICATE_ALERTS: Readonly<Partial<Record<CertificateErrorCode, AlertNam
   PKI_MALFORMED: 'decode_error',
   PKI_EXPIRED: 'certificate_expired',
   PKI_NOT_YET_VALID: 'certificate_expired',
+  PKI_REVOKED: 'certificate_revoked',
   PKI_UNKNOWN_ISSUER: 'unknown_ca',
   PKI_UNTRUSTED_ROOT: 'unknown_ca',
   PKI_UNSUPPORTED: 'unsupported_certificate',

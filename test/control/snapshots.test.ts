@@ -23,6 +23,7 @@ import {
   startControlPlane,
 } from '../support/control-plane.ts'
 import { WEB } from '../support/memory-ca.ts'
+import { revocationsOf } from '../support/revocations.ts'
 import { ManualTimers } from '../support/manual-timers.ts'
 
 /** Waits until `holds`, which something under way will bring about. */
@@ -351,4 +352,37 @@ test('ControlServer.close sends subscribers away at once, and does not wait for 
   const event = events.at(-1)!
   assert.ok(event.kind === 'disconnected')
   assert.equal(event.error.message, 'The controller is going away')
+})
+
+test('SnapshotSubscription is told what is revoked', async (t) => {
+  const plane = await startControlPlane(t)
+  const { states } = subscribe(t, await webClient(plane))
+  await until(() => states.length === 1, 'the first state')
+  assert.equal(states[0]!.revocations, undefined)
+  const revocations = revocationsOf({
+    serialNumbers: ['a', '10', '7f'.repeat(16)],
+    spiffeIds: [WEB.toString()],
+    issuerKeys: ['0a'.repeat(32)],
+  })
+  plane.board.publish({ ...plane.state('r2'), revocations })
+  await until(() => states.length === 2, 'the second state')
+  assert.deepEqual(states[1]!.revocations?.list, revocations.list)
+})
+
+test('SnapshotSubscription takes no list of revocations that is malformed or without bounds', async (t) => {
+  const plane = await startControlPlane(t)
+  const { states, events } = subscribe(t, await webClient(plane))
+  await until(() => states.length === 1, 'the first state')
+  const long = (count: number): string[] => Array.from({ length: count }, (_, index) => `${index + 1}`)
+  for (const [number, list] of [
+    { spiffeIds: ['nobody'] },
+    { issuerKeys: ['ab'] },
+    { serialNumbers: ['ab'.repeat(21)] },
+    { serialNumbers: long(10_001) },
+  ].entries()) {
+    plane.board.publish({ ...plane.state('r2'), revocations: revocationsOf(list) })
+    const refused = (): number => events.filter(({ kind }) => kind === 'refused').length
+    await until(() => refused() === number + 1, `the refusal of ${Object.keys(list)[0]!}`)
+  }
+  assert.equal(states.length, 1)
 })

@@ -2,6 +2,7 @@
 import { DEFAULTS } from '../support/proxy-world.ts'
 
 DEFAULTS.tlsEngine = 'openssl'
+await import('./revocation.test.ts')
 await import('./tcp.test.ts')
 await import('./http/failures.test.ts')
 await import('./http/forwarding.test.ts')

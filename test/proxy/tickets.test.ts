@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { startWorkerThread } from '../../src/cmd/proxy/start-thread.ts'
+import { Revocations } from '../../src/identity/revocations.ts'
 import { TrustBundles } from '../../src/identity/trust-bundle.ts'
 import { CertificateMemory } from '../../src/pki/certificate-memory.ts'
 import type { MeshView } from '../../src/proxy/mesh-view.ts'
@@ -124,7 +125,14 @@ const domain = await mintTrustDomain()
 const svid = await mint(domain, 'catalog')
 
 function viewOf(overrides: Partial<MeshView> = {}): MeshView {
-  return { svid, bundles: domain.bundles, policy: policy(), identityVersion: 1, ...overrides }
+  return {
+    svid,
+    bundles: domain.bundles,
+    policy: policy(),
+    revocations: Revocations.NONE,
+    identityVersion: 1,
+    ...overrides,
+  }
 }
 
 function ticketsOf(secret: Uint8Array): ProxyTickets {

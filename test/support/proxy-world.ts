@@ -14,6 +14,7 @@ import type {
 } from '../../src/config/proxy-config.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import type { CryptoProvider } from '../../src/crypto/provider.ts'
+import type { Revocations } from '../../src/identity/revocations.ts'
 import { parseX509Svid, type X509Svid } from '../../src/identity/svid.ts'
 import { MeshViews, type MeshView } from '../../src/proxy/mesh-view.ts'
 import { decisionIds } from '../../src/proxy/decision-ids.ts'
@@ -78,6 +79,8 @@ export interface TestProxy extends RunningProxy {
   readonly publishIdentity: (identity: Pick<MeshView, 'svid' | 'bundles'>) => Promise<void>
   /** Resolves when traffic is judged by it. */
   readonly publishPolicy: (policy: PolicySet) => Promise<void>
+  /** Resolves when traffic is judged by them. */
+  readonly publishRevocations: (revocations: Revocations) => Promise<void>
 }
 
 export interface TestProxyOptions {
@@ -145,6 +148,10 @@ export async function proxyOf(t: TestContext, options: TestProxyOptions): Promis
     },
     async publishPolicy(policies) {
       views.publishPolicy(policies)
+      await proxy.settled()
+    },
+    async publishRevocations(revocations) {
+      views.publishPolicy(views.current!.policy, { revocations })
       await proxy.settled()
     },
   }

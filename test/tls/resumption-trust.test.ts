@@ -11,8 +11,9 @@ import { makeTicketKey, sealedTickets } from '../../src/tls/session/sealed-ticke
 import { statefulTickets } from '../../src/tls/session/stateful-tickets.ts'
 import type { TicketOutcome } from '../../src/tls/trace.ts'
 import { mintTrustDomain } from '../support/certificates.ts'
+import { revocationsOf } from '../support/revocations.ts'
 import { TlsPair, type Role, type TlsEnd, type TlsPairOptions } from '../support/tls-pair.ts'
-import { mintWorkloads, NOW_MS, verifierFor } from '../support/tls-workloads.ts'
+import { mintWorkloads, NOW_MS } from '../support/tls-workloads.ts'
 
 const crypto = nativeCrypto()
 const workloads = await mintWorkloads()
@@ -29,28 +30,16 @@ interface Change {
 }
 
 function revoked(role: Role): CertificateVerifier {
-  const whole = verifierFor(workloads)
   const { serialNumber } = workloads[role].chain[0]!
-  const check = (serial: string): void => {
-    if (serial === serialNumber) throw new CertificateError('IDENTITY_REVOKED', 'The certificate is revoked')
-  }
-  return {
-    verify(chain, context) {
-      check(chain[0]!.serialNumber)
-      return whole.verify(chain, context)
-    },
-    reverify(peer, context) {
-      check(peer.path[0]!.serialNumber)
-      whole.reverify!(peer, context)
-    },
-  }
+  const revocations = revocationsOf({ serialNumbers: [serialNumber] })
+  return svidVerifier({ bundles: () => workloads.domain.bundles, crypto, revocations: () => revocations })
 }
 
 function changesFor(peer: Role): Change[] {
   return [
     { what: 'has expired', code: 'PKI_EXPIRED', nowMs: NOW_MS + 2 * HOUR_MS },
     { what: 'is not valid yet, by a clock set back', code: 'PKI_NOT_YET_VALID', nowMs: NOW_MS - 2 * HOUR_MS },
-    { what: 'is revoked', code: 'IDENTITY_REVOKED', verifier: revoked(peer) },
+    { what: 'is revoked', code: 'PKI_REVOKED', verifier: revoked(peer) },
     {
       what: 'has a root that left the bundle',
       code: 'IDENTITY_UNKNOWN_TRUST_DOMAIN',

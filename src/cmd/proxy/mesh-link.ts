@@ -16,6 +16,7 @@ import type { WorkloadIdentity } from '../../control/workload-api/identity-feed.
 import { workloadCertifier } from '../../control/workload-certifier.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { SpiffeId } from '../../identity/spiffe-id.ts'
+import { Revocations } from '../../identity/revocations.ts'
 import { svidVerifier } from '../../identity/svid-verifier.ts'
 import { ConnectionDuplex } from '../../net/duplex.ts'
 import { NodeConnection } from '../../net/node-connection.ts'
@@ -135,7 +136,12 @@ export class MeshLink implements Disposable {
           crypto,
           nowMs: Date.now,
           alpn: ['h2'],
-          verifier: svidVerifier({ bundles: () => this.#identity.bundles(), crypto, expected }),
+          verifier: svidVerifier({
+            bundles: () => this.#identity.bundles(),
+            revocations: () => this.#options.views.revocations,
+            crypto,
+            expected,
+          }),
           ...(own !== undefined && own.expiresAtMs > Date.now() && { credential: own }),
         },
         {
@@ -191,7 +197,7 @@ export class MeshLink implements Disposable {
   }
 
   /** @throws PolicyError, ProxyError, which refuse the state as a whole */
-  async #apply({ version, bundles, policies, signerKey }: VersionedState): Promise<void> {
+  async #apply({ version, bundles, policies, signerKey, revocations }: VersionedState): Promise<void> {
     const { settings, crypto, views, newId, settled } = this.#options
     const { trustDomain } = settings.config
     const compiled = compilePolicies(deserializePolicies(new TextDecoder().decode(policies)), {
@@ -203,9 +209,22 @@ export class MeshLink implements Disposable {
     this.#workload.replaceBundles(bundles)
     this.#demandedSigner = signerKey
     this.#renewIfDemanded()
-    views.publishPolicy(compiled, version.number)
+    views.publishPolicy(compiled, { stateNumber: version.number, revocations: this.#newest(revocations) })
     // What the controller is told must be true of the threads that carry traffic.
     await settled()
+  }
+
+  /** Of what was sent and what is known: a controller that lags behind another must not lift what that one has revoked. */
+  #newest(sent: Revocations = Revocations.NONE): Revocations {
+    const { views, log } = this.#options
+    const known = views.revocations
+    if (sent.list.revision > known.list.revision) return sent
+    if (sent.list.revision === known.list.revision) return known
+    log.warn('The controller sent an older list of revocations; the newer one stays in force', {
+      sent: sent.list.revision,
+      known: known.list.revision,
+    })
+    return known
   }
 
   /** An authority is being taken out of use: what it has signed is to be replaced before. */

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file handfast.proto.
  */
 export const file_handfast: GenFile = /*@__PURE__*/
-  fileDesc("Cg5oYW5kZmFzdC5wcm90bxILaGFuZGZhc3QudjEivAEKEElzc3VlU3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhQKCmpvaW5fdG9rZW4YAiABKAlIABIUCgpvaWRjX3Rva2VuGAMgASgJSAASHwoVc2VydmljZV9hY2NvdW50X3Rva2VuGAQgASgJSAASLwoLY2xpZW50X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGZvcl93b3JrbG9hZBgGIAEoCEIHCgVwcm9vZiLyAQoRSXNzdWVTdmlkUmVzcG9uc2USGQoRY2VydGlmaWNhdGVfY2hhaW4YASADKAwSLwoNdHJ1c3RfYnVuZGxlcxgCIAMoCzIYLmhhbmRmYXN0LnYxLlRydXN0QnVuZGxlEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3NlcnZlcl90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCg1jbGllbnRfYmVoaW5kGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjQKC1RydXN0QnVuZGxlEhQKDHRydXN0X2RvbWFpbhgBIAEoCRIPCgdhbmNob3JzGAIgAygMIooBCg9TbmFwc2hvdFJlcXVlc3QSKwoJc3Vic2NyaWJlGAEgASgLMhYuaGFuZGZhc3QudjEuU3Vic2NyaWJlSAASHwoDYWNrGAIgASgLMhAuaGFuZGZhc3QudjEuQWNrSAASIQoEbmFjaxgDIAEoCzIRLmhhbmRmYXN0LnYxLk5hY2tIAEIGCgRraW5kIkgKCVN1YnNjcmliZRIMCgRub2RlGAEgASgJEi0KB2N1cnJlbnQYAiABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24iNAoDQWNrEi0KB3ZlcnNpb24YASABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24iRQoETmFjaxItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uEg4KBnJlYXNvbhgCIAEoCSIwCg9TbmFwc2hvdFZlcnNpb24SDQoFZXBvY2gYASABKAkSDgoGbnVtYmVyGAIgASgNIqkBCghTbmFwc2hvdBItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uEi8KDXRydXN0X2J1bmRsZXMYAiADKAsyGC5oYW5kZmFzdC52MS5UcnVzdEJ1bmRsZRIQCghwb2xpY2llcxgDIAEoDBIXCg9wb2xpY3lfcmV2aXNpb24YBCABKAkSEgoKc2lnbmVyX2tleRgFIAEoDDJgChJDZXJ0aWZpY2F0ZVNlcnZpY2USSgoJSXNzdWVTdmlkEh0uaGFuZGZhc3QudjEuSXNzdWVTdmlkUmVxdWVzdBoeLmhhbmRmYXN0LnYxLklzc3VlU3ZpZFJlc3BvbnNlMl0KD1NuYXBzaG90U2VydmljZRJKCg9TdHJlYW1TbmFwc2hvdHMSHC5oYW5kZmFzdC52MS5TbmFwc2hvdFJlcXVlc3QaFS5oYW5kZmFzdC52MS5TbmFwc2hvdCgBMAFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Cg5oYW5kZmFzdC5wcm90bxILaGFuZGZhc3QudjEivAEKEElzc3VlU3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhQKCmpvaW5fdG9rZW4YAiABKAlIABIUCgpvaWRjX3Rva2VuGAMgASgJSAASHwoVc2VydmljZV9hY2NvdW50X3Rva2VuGAQgASgJSAASLwoLY2xpZW50X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGZvcl93b3JrbG9hZBgGIAEoCEIHCgVwcm9vZiLyAQoRSXNzdWVTdmlkUmVzcG9uc2USGQoRY2VydGlmaWNhdGVfY2hhaW4YASADKAwSLwoNdHJ1c3RfYnVuZGxlcxgCIAMoCzIYLmhhbmRmYXN0LnYxLlRydXN0QnVuZGxlEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3NlcnZlcl90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCg1jbGllbnRfYmVoaW5kGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjQKC1RydXN0QnVuZGxlEhQKDHRydXN0X2RvbWFpbhgBIAEoCRIPCgdhbmNob3JzGAIgAygMIooBCg9TbmFwc2hvdFJlcXVlc3QSKwoJc3Vic2NyaWJlGAEgASgLMhYuaGFuZGZhc3QudjEuU3Vic2NyaWJlSAASHwoDYWNrGAIgASgLMhAuaGFuZGZhc3QudjEuQWNrSAASIQoEbmFjaxgDIAEoCzIRLmhhbmRmYXN0LnYxLk5hY2tIAEIGCgRraW5kIkgKCVN1YnNjcmliZRIMCgRub2RlGAEgASgJEi0KB2N1cnJlbnQYAiABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24iNAoDQWNrEi0KB3ZlcnNpb24YASABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24iRQoETmFjaxItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uEg4KBnJlYXNvbhgCIAEoCSIwCg9TbmFwc2hvdFZlcnNpb24SDQoFZXBvY2gYASABKAkSDgoGbnVtYmVyGAIgASgNItgBCghTbmFwc2hvdBItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uEi8KDXRydXN0X2J1bmRsZXMYAiADKAsyGC5oYW5kZmFzdC52MS5UcnVzdEJ1bmRsZRIQCghwb2xpY2llcxgDIAEoDBIXCg9wb2xpY3lfcmV2aXNpb24YBCABKAkSEgoKc2lnbmVyX2tleRgFIAEoDBItCgtyZXZvY2F0aW9ucxgGIAEoCzIYLmhhbmRmYXN0LnYxLlJldm9jYXRpb25zInYKC1Jldm9jYXRpb25zEhAKCHJldmlzaW9uGAEgASgEEhQKDHRydXN0X2RvbWFpbhgCIAEoCRIWCg5zZXJpYWxfbnVtYmVycxgDIAMoDBISCgpzcGlmZmVfaWRzGAQgAygJEhMKC2lzc3Vlcl9rZXlzGAUgAygMMmAKEkNlcnRpZmljYXRlU2VydmljZRJKCglJc3N1ZVN2aWQSHS5oYW5kZmFzdC52MS5Jc3N1ZVN2aWRSZXF1ZXN0Gh4uaGFuZGZhc3QudjEuSXNzdWVTdmlkUmVzcG9uc2UyXQoPU25hcHNob3RTZXJ2aWNlEkoKD1N0cmVhbVNuYXBzaG90cxIcLmhhbmRmYXN0LnYxLlNuYXBzaG90UmVxdWVzdBoVLmhhbmRmYXN0LnYxLlNuYXBzaG90KAEwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message handfast.v1.IssueSvidRequest
@@ -313,6 +313,13 @@ export type Snapshot = Message<"handfast.v1.Snapshot"> & {
    * @generated from field: bytes signer_key = 5;
    */
   signerKey: Uint8Array;
+
+  /**
+   * What is no longer accepted. A subscriber keeps the list of the highest revision that it was ever sent.
+   *
+   * @generated from field: handfast.v1.Revocations revocations = 6;
+   */
+  revocations?: Revocations | undefined;
 };
 
 /**
@@ -321,6 +328,56 @@ export type Snapshot = Message<"handfast.v1.Snapshot"> & {
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
   messageDesc(file_handfast, 8);
+
+/**
+ * Certificates that are void before their time. An entry is there until the last certificate that it could concern has expired.
+ *
+ * @generated from message handfast.v1.Revocations
+ */
+export type Revocations = Message<"handfast.v1.Revocations"> & {
+  /**
+   * Grows with every change of the list: the time of the change, in milliseconds since the Unix epoch.
+   *
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+
+  /**
+   * Whose certificates the serial numbers are of.
+   *
+   * @generated from field: string trust_domain = 2;
+   */
+  trustDomain: string;
+
+  /**
+   * Of workloads' certificates; big endian, without leading zeros.
+   *
+   * @generated from field: repeated bytes serial_numbers = 3;
+   */
+  serialNumbers: Uint8Array[];
+
+  /**
+   * Identities none of whose certificates is accepted.
+   *
+   * @generated from field: repeated string spiffe_ids = 4;
+   */
+  spiffeIds: string[];
+
+  /**
+   * Authorities none of whose certificates is accepted, and none that those have certified: SHA-256 of their
+   * SubjectPublicKeyInfo.
+   *
+   * @generated from field: repeated bytes issuer_keys = 5;
+   */
+  issuerKeys: Uint8Array[];
+};
+
+/**
+ * Describes the message handfast.v1.Revocations.
+ * Use `create(RevocationsSchema)` to create a new message.
+ */
+export const RevocationsSchema: GenMessage<Revocations> = /*@__PURE__*/
+  messageDesc(file_handfast, 9);
 
 /**
  * Issues X.509-SVIDs.

@@ -5,6 +5,7 @@ import type { ThreadKey } from '../../crypto/native-keys.ts'
 import type { FlightDecision } from '../../authz/flight/flight-line.ts'
 import type { FoundDecision } from '../../telemetry/flight-log.ts'
 import type { HandshakeSummary } from '../../telemetry/handshake-record.ts'
+import type { RevocationList } from '../../identity/revocations.ts'
 
 /** What a data-plane thread is started with. */
 export interface ThreadOptions {
@@ -48,6 +49,7 @@ export interface PackedView {
   readonly svid: PackedSvid
   readonly bundles?: readonly PackedBundle[]
   readonly policy?: PackedPolicy
+  readonly revocations?: RevocationList
 }
 
 /** What an operator asks of a thread's own records. */

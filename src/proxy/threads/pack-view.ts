@@ -2,6 +2,7 @@ import { PolicySet } from '../../authz/policy-set.ts'
 import { equalBytes } from '../../bytes/bytes.ts'
 import { adoptNativeKey, lendNativeKey } from '../../crypto/native-keys.ts'
 import { parseX509Svid, type X509Svid } from '../../identity/svid.ts'
+import { Revocations } from '../../identity/revocations.ts'
 import { trustBundle, TrustBundles } from '../../identity/trust-bundle.ts'
 import { parseCertificate } from '../../pki/certificate.ts'
 import { workloadOf } from '../authorize.ts'
@@ -20,6 +21,7 @@ export class ViewPacker {
       number,
       svid: packSvid(view.svid),
       ...(last?.bundles !== view.bundles && { bundles: packBundles(view.bundles) }),
+      ...(last?.revocations !== view.revocations && { revocations: view.revocations.list }),
       ...(!samePolicy && {
         policy: {
           revision: view.policy.revision,
@@ -38,7 +40,7 @@ export class ViewPacker {
  */
 export function adoptView(
   views: MeshViews,
-  { svid, bundles, policy }: PackedView,
+  { svid, bundles, policy, revocations }: PackedView,
   { newId }: { readonly newId: () => string },
 ): void {
   const current = views.current
@@ -50,7 +52,12 @@ export function adoptView(
       : new PolicySet(policy.policies, { revision: policy.revision, trustDomain: policy.trustDomain, newId })
   if (trusted === undefined || rules === undefined)
     throw new TypeError('The first view of the mesh came without bundles or without policy')
-  views.publish({ svid: own, bundles: trusted, policy: rules })
+  views.publish({
+    svid: own,
+    bundles: trusted,
+    policy: rules,
+    revocations: revocations === undefined ? views.revocations : new Revocations(revocations),
+  })
 }
 
 function packSvid({ chain, key }: X509Svid): PackedSvid {

@@ -17,6 +17,7 @@ import {
   SnapshotService,
 } from '../../../src/control/gen/handfast_pb.ts'
 import { SpiffeWorkloadAPI, X509SVIDResponseSchema } from '../../../src/control/gen/workload-api_pb.ts'
+import type { VersionedState } from '../../../src/control/mesh-state.ts'
 import { methodDefinition } from '../../../src/control/grpc-service.ts'
 import {
   decodeIssuedSvid,
@@ -28,6 +29,7 @@ import {
 import { decodeState } from '../../../src/control/workload-api/client.ts'
 import { encodeIdentity } from '../../../src/control/workload-api/x509.ts'
 import { parseX509Svid } from '../../../src/identity/svid.ts'
+import { Revocations } from '../../../src/identity/revocations.ts'
 import { TrustBundles } from '../../../src/identity/trust-bundle.ts'
 import { NOW_MS, type Workloads } from '../../support/tls-workloads.ts'
 import { magnitude, outcomeOf, shapeOf, Violation, type FuzzTarget } from '../target.ts'
@@ -197,14 +199,31 @@ const POLICY_JSON: FuzzTarget = {
 function snapshotTarget({ domain }: Workloads): FuzzTarget {
   const { responseDeserialize } = methodDefinition(SnapshotService.method.streamSnapshots)
   const policies = utf8(serializePolicies(parsePolicies([{ name: 'a.yaml', text: POLICY }])))
-  const snapshot = (bundles: TrustBundles): Uint8Array =>
+  const revocations = new Revocations({
+    revision: 1_780_000_000_000,
+    trustDomain: 'shop.example',
+    serialNumbers: ['1', '7f'.repeat(16)],
+    spiffeIds: ['spiffe://shop.example/ns/shop/sa/web'],
+    issuerKeys: ['ab'.repeat(32)],
+  })
+  const snapshot = (bundles: TrustBundles, more: Partial<VersionedState> = {}): Uint8Array =>
     toBinary(
       SnapshotSchema,
-      encodeSnapshot({ version: { epoch: 'e', number: 7 }, bundles, policies, policyRevision: 'r1' }),
+      encodeSnapshot({
+        version: { epoch: 'e', number: 7 },
+        bundles,
+        policies,
+        policyRevision: 'r1',
+        ...more,
+      }),
     )
   return {
     name: 'snapshot',
-    seeds: [snapshot(domain.bundles), snapshot(new TrustBundles([]))],
+    seeds: [
+      snapshot(domain.bundles),
+      snapshot(domain.bundles, { revocations }),
+      snapshot(new TrustBundles([])),
+    ],
     run(input) {
       let message: ReturnType<typeof responseDeserialize>
       try {
