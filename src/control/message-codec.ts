@@ -8,6 +8,7 @@ import { parseCertificate } from '../pki/certificate.ts'
 import { ControlError } from './errors.ts'
 import {
   type IssueSvidResponse,
+  JwtAuthoritySchema,
   type Revocations as RevocationsMessage,
   RevocationsSchema,
   type Snapshot,
@@ -21,9 +22,9 @@ import type { StateVersion, VersionedState } from './mesh-state.ts'
 /** Longer chains than verifiers accept are not read. */
 const MAX_CHAIN = 16
 
-/** Federation has tens of trust domains, rotation a few anchors in each. */
+/** Federation has tens of trust domains, rotation a few anchors and keys in each; others may have more (bundle-document.ts). */
 const MAX_BUNDLES = 256
-const MAX_ANCHORS = 32
+const MAX_ANCHORS = 256
 
 /** RFC 5280 §4.1.2.2. */
 const MAX_SERIAL_BYTES = 20
@@ -106,8 +107,14 @@ function hexOf(bytes: Uint8Array, minBytes: number, maxBytes: number): string {
 
 /** The messages for trust bundles. */
 export function encodeBundles(bundles: TrustBundles): TrustBundleMessage[] {
-  return Array.from(bundles, ({ trustDomain, anchors }) =>
-    create(TrustBundleSchema, { trustDomain, anchors: anchors.map(({ der }) => der) }),
+  return Array.from(bundles, ({ trustDomain, anchors, jwtAuthorities }) =>
+    create(TrustBundleSchema, {
+      trustDomain,
+      anchors: anchors.map(({ der }) => der),
+      jwtAuthorities: jwtAuthorities.map(({ keyId, spki }) =>
+        create(JwtAuthoritySchema, { keyId, publicKey: spki }),
+      ),
+    }),
   )
 }
 
@@ -137,10 +144,14 @@ function decodeBundles(messages: readonly TrustBundleMessage[]): TrustBundles {
     'trust bundle',
     () =>
       new TrustBundles(
-        messages.map(({ trustDomain, anchors }) => {
-          if (anchors.length > MAX_ANCHORS)
-            throw new RangeError(`${trustDomain} has ${anchors.length} anchors`)
-          return trustBundle(trustDomain, anchors.map(parseCertificate))
+        messages.map(({ trustDomain, anchors, jwtAuthorities }) => {
+          for (const { length } of [anchors, jwtAuthorities])
+            if (length > MAX_ANCHORS) throw new RangeError(`${trustDomain} has ${length} anchors or keys`)
+          return trustBundle(
+            trustDomain,
+            anchors.map(parseCertificate),
+            jwtAuthorities.map(({ keyId, publicKey }) => ({ keyId, spki: publicKey })),
+          )
         }),
       ),
   )

@@ -1,9 +1,11 @@
-/** Signed tokens: JWS in its compact form (RFC 7515, RFC 7518), and keys for them as JWK (RFC 7517). Verification only. */
-import { concat, utf8 } from '../bytes/bytes.ts'
-import { DER_SEQUENCE, encodeElement, encodeUnsigned } from './der.ts'
+/** Signed tokens: JWS in its compact form (RFC 7515, RFC 7518), and keys for them as JWK (RFC 7517). */
+import { utf8 } from '../bytes/bytes.ts'
+import { DER_SEQUENCE, encodeElement, encodeUnsigned, readSequence, unsignedOf } from './der.ts'
 import { CryptoError } from './errors.ts'
-import { EC_FIELD_BYTES, encodeRsaSpki, encodeSpki } from './key-encoding.ts'
-import type { CryptoProvider, KeyKind, PublicKey, SignatureParameters } from './provider.ts'
+import { decodeBase64Url, encodeBase64Url, parseJsonObject } from './jose-encoding.ts'
+import { type Jwk, readJwk, withoutZeros } from './jwk.ts'
+import { EC_FIELD_BYTES } from './key-encoding.ts'
+import type { CryptoProvider, KeyKind, PrivateKey, PublicKey, SignatureParameters } from './provider.ts'
 
 /** Asymmetric ones only: `none`, and keys that the verifier could sign with, have no place here (RFC 8725 §3.1, §3.2). */
 export const JWS_ALGORITHMS = ['ES256', 'ES384', 'EdDSA', 'PS256', 'RS256'] as const
@@ -64,7 +66,7 @@ export function parseJws(text: string): Jws {
     keyId: kid,
     claims: jsonObject('payload', payload),
     signed: utf8(`${header}.${payload}`),
-    signature: base64Url('signature', signature),
+    signature: decodeBase64Url(signature, "The token's signature"),
   }
 }
 
@@ -95,13 +97,35 @@ export function verifyJws({ algorithm, signed, signature }: Jws, key: JwsKey): b
 }
 
 /**
+ * Signs claims with ES256 (RFC 7518 §3.4), which every library knows and which makes the shortest tokens.
+ *
+ * @param key of P-256
+ */
+export function signJws(
+  claims: Readonly<Record<string, unknown>>,
+  { key, keyId }: { readonly key: PrivateKey; readonly keyId: string },
+): string {
+  if (key.kind !== 'ec-p256') throw new TypeError(`ES256 takes a key of P-256, got ${key.kind}`)
+  const parts = [{ alg: 'ES256', kid: keyId, typ: 'JWT' }, claims]
+  const signed = parts.map((part) => encodeBase64Url(utf8(JSON.stringify(part)))).join('.')
+  const numbers = readSequence(key.sign(ALGORITHMS.ES256.parameters, utf8(signed)), 'signature')
+  const bytes = EC_FIELD_BYTES[key.kind]
+  const signature = new Uint8Array(2 * bytes)
+  for (const [place, element] of numbers.entries()) {
+    const number = unsignedOf(element, 'number')
+    signature.set(number, (place + 1) * bytes - number.length)
+  }
+  return `${signed}.${encodeBase64Url(signature)}`
+}
+
+/**
  * The keys of a JWK set that can verify tokens. Others, for encryption or of kinds that are not known, are passed over (RFC
  * 7517 §5).
  *
  * @throws CryptoError CRYPTO_JWS when the text is no JWK set, or has a key that is broken
  */
 export function parseJwks(text: string, crypto: CryptoProvider): readonly JwsKey[] {
-  const { keys } = parseJsonObject('key set', text)
+  const { keys } = parseJsonObject(text, 'The key set')
   if (!Array.isArray(keys)) throw new CryptoError('CRYPTO_JWS', 'The key set has no list of keys')
   return keys.flatMap((value: unknown, place) => {
     try {
@@ -116,16 +140,21 @@ export function parseJwks(text: string, crypto: CryptoProvider): readonly JwsKey
   })
 }
 
-type Jwk = Readonly<
-  Partial<Record<'kty' | 'use' | 'key_ops' | 'kid' | 'alg' | 'crv' | 'x' | 'y' | 'n' | 'e', unknown>>
->
-
 function importJwk(jwk: Jwk, crypto: CryptoProvider): JwsKey | undefined {
-  const { use = 'sig', key_ops: operations, kid, alg } = jwk
+  const { use = 'sig', key_ops: operations } = jwk
   if (use !== 'sig' || (Array.isArray(operations) && !operations.includes('verify'))) return undefined
-  const spki = spkiOf(jwk)
-  if (spki === undefined) return undefined
-  const key = crypto.importPublicKey(spki)
+  return readJwsKey(jwk, crypto)
+}
+
+/**
+ * A public key that signs tokens, whatever its `use` is; undefined for a kind that is not known.
+ *
+ * @throws CryptoError CRYPTO_JWS, CRYPTO_INVALID_KEY
+ */
+export function readJwsKey(jwk: Jwk, crypto: CryptoProvider): JwsKey | undefined {
+  const { kid, alg } = jwk
+  const key = readJwk(jwk, crypto)
+  if (key === undefined) return undefined
   if (key.kind === 'rsa' && key.bits < MIN_RSA_BITS)
     throw new CryptoError(
       'CRYPTO_JWS',
@@ -138,69 +167,15 @@ function importJwk(jwk: Jwk, crypto: CryptoProvider): JwsKey | undefined {
   }
 }
 
-/** RFC 7518 §6, RFC 8037 §2; undefined for what is not known. */
-function spkiOf({ kty, crv, x, y, n, e }: Jwk): Uint8Array | undefined {
-  switch (kty) {
-    case 'EC': {
-      const kind = crv === 'P-256' ? 'ec-p256' : crv === 'P-384' ? 'ec-p384' : undefined
-      if (kind === undefined) return undefined
-      const [left, right] = [base64Url('x', x), base64Url('y', y)]
-      if (left.length !== EC_FIELD_BYTES[kind] || right.length !== EC_FIELD_BYTES[kind])
-        throw malformed('has a point that is not of its curve')
-      return encodeSpki(kind, concat(Uint8Array.of(0x04), left, right))
-    }
-    case 'OKP':
-      return crv === 'Ed25519' ? encodeSpki('ed25519', base64Url('x', x)) : undefined
-    case 'RSA': {
-      const [modulus, exponent] = [base64Url('n', n), base64Url('e', e)].map(withoutZeros)
-      return encodeRsaSpki({ kind: 'rsa', modulus: modulus!, exponent: exponent! })
-    }
-    default:
-      return undefined
-  }
-}
-
 function jsonObject(field: string, text: string): Readonly<Record<string, unknown>> {
   let json: string
   try {
-    json = new TextDecoder('utf-8', { fatal: true }).decode(base64Url(field, text))
+    json = new TextDecoder('utf-8', { fatal: true }).decode(decodeBase64Url(text, `The token's ${field}`))
   } catch (cause) {
     if (cause instanceof CryptoError) throw cause
     throw malformed(`has a ${field} that is not UTF-8`, cause)
   }
-  return parseJsonObject(`token's ${field}`, json)
-}
-
-function parseJsonObject(what: string, json: string): Readonly<Record<string, unknown>> {
-  let value: unknown
-  try {
-    value = JSON.parse(json)
-  } catch (cause) {
-    throw new CryptoError('CRYPTO_JWS', `The ${what} is not JSON`, { cause })
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return value as Readonly<Record<string, unknown>>
-  throw new CryptoError('CRYPTO_JWS', `The ${what} is no JSON object`)
-}
-
-/** RFC 7515 §2: without padding, and without bits that mean nothing, so that a token has one form. */
-function base64Url(field: string, text: unknown): Uint8Array {
-  if (typeof text !== 'string' || !/^[A-Za-z0-9_-]*$/.test(text))
-    throw malformed(`has a ${field} that is not base64url`)
-  try {
-    // Strict about the last bits, and then about padding too.
-    return Uint8Array.fromBase64(text + '='.repeat((4 - (text.length % 4)) % 4), {
-      alphabet: 'base64url',
-      lastChunkHandling: 'strict',
-    })
-  } catch (cause) {
-    throw malformed(`has a ${field} that is not base64url`, cause)
-  }
-}
-
-function withoutZeros(number: Uint8Array): Uint8Array {
-  const first = number.findIndex((byte) => byte !== 0)
-  return first === -1 ? new Uint8Array() : number.subarray(first)
+  return parseJsonObject(json, `The token's ${field}`)
 }
 
 function malformed(problem: string, cause?: unknown): CryptoError {

@@ -37,3 +37,13 @@ export type TokenErrorCode = keyof typeof TOKEN_ERROR_CODES
 
 /** A token that is not believed. */
 export class TokenError extends HandfastError<TokenErrorCode> {}
+
+/** Every way in which a published trust bundle can be refused. */
+export const BUNDLE_ERROR_CODES = {
+  BUNDLE_MALFORMED: 'A published trust bundle is not of the form that the SPIFFE standard gives it',
+} as const
+
+export type BundleErrorCode = keyof typeof BUNDLE_ERROR_CODES
+
+/** A published trust bundle that cannot be used. */
+export class BundleError extends HandfastError<BundleErrorCode> {}

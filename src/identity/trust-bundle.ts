@@ -6,28 +6,63 @@ import { decodePem, encodePem } from '../pki/pem.ts'
 import { IdentityError } from './errors.ts'
 import { SpiffeId } from './spiffe-id.ts'
 
-/** The certificates that a trust domain's identities are verified with. Immutable. */
+/** A key that signs a trust domain's JWT-SVIDs. */
+export interface JwtAuthority {
+  /** Tokens name it so. */
+  readonly keyId: string
+  /** SubjectPublicKeyInfo, DER. */
+  readonly spki: Uint8Array
+}
+
+/** What a trust domain's identities are verified with. Immutable. */
 export interface TrustBundle {
   readonly trustDomain: string
-  /** At least one; all are certificate authorities. */
+  /** For X.509-SVIDs: all are certificate authorities. There is at least one, or a key. */
   readonly anchors: readonly Certificate[]
+  /** For JWT-SVIDs; each has a name of its own. */
+  readonly jwtAuthorities: readonly JwtAuthority[]
 }
 
 /**
- * A bundle of these anchors, each kept once.
+ * A bundle of these anchors, each kept once, and of these keys.
  *
  * @throws IdentityError IDENTITY_MALFORMED, IDENTITY_BUNDLE
  */
-export function trustBundle(trustDomain: string, anchors: readonly Certificate[]): TrustBundle {
+export function trustBundle(
+  trustDomain: string,
+  anchors: readonly Certificate[],
+  jwtAuthorities: readonly JwtAuthority[] = [],
+): TrustBundle {
   SpiffeId.ofTrustDomain(trustDomain)
   const unique: Certificate[] = []
   for (const anchor of anchors) {
     checkAnchor(anchor, trustDomain)
     if (!unique.some(({ der }) => equalBytes(der, anchor.der))) unique.push(anchor)
   }
-  if (unique.length === 0)
+  if (unique.length + jwtAuthorities.length === 0)
     throw new IdentityError('IDENTITY_BUNDLE', `The trust bundle of ${trustDomain} holds no certificate`)
-  return { trustDomain, anchors: unique }
+  const names = jwtAuthorities.map(({ keyId }) => keyId)
+  if (names.includes('') || new Set(names).size < names.length)
+    throw new IdentityError(
+      'IDENTITY_BUNDLE',
+      `The trust bundle of ${trustDomain} holds keys that have no name of their own`,
+    )
+  return { trustDomain, anchors: unique, jwtAuthorities }
+}
+
+/** Whether both hold the same, in the same order. */
+export function sameBundle(one: TrustBundle | undefined, other: TrustBundle | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other
+  return (
+    one.trustDomain === other.trustDomain &&
+    one.anchors.length === other.anchors.length &&
+    one.anchors.every(({ der }, place) => equalBytes(der, other.anchors[place]!.der)) &&
+    one.jwtAuthorities.length === other.jwtAuthorities.length &&
+    one.jwtAuthorities.every(({ keyId, spki }, place) => {
+      const authority = other.jwtAuthorities[place]!
+      return keyId === authority.keyId && equalBytes(spki, authority.spki)
+    })
+  )
 }
 
 /**
@@ -73,6 +108,11 @@ export class TrustBundles implements Iterable<TrustBundle> {
   /** The same set with `bundle` in place of the one of its trust domain. */
   with(bundle: TrustBundle): TrustBundles {
     return new TrustBundles(new Map(this.#byDomain).set(bundle.trustDomain, bundle).values())
+  }
+
+  /** The same set without the one of a trust domain. */
+  without(trustDomain: string): TrustBundles {
+    return new TrustBundles([...this].filter((bundle) => bundle.trustDomain !== trustDomain))
   }
 
   get trustDomains(): readonly string[] {

@@ -190,6 +190,7 @@ test('RenewingIdentity.replaceBundles publishes the same SVID with the new bundl
   const both = TrustBundles.of({
     trustDomain: 'example.org',
     anchors: [...ca.authority.bundle.anchors, ...other.authority.bundle.anchors],
+    jwtAuthorities: [],
   })
   identity.replaceBundles(both)
   assert.equal(identity.bundles(), both)

@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict'
+import { createPublicKey, verify } from 'node:crypto'
 import test from 'node:test'
 import * as fc from 'fast-check'
 import { CryptoError } from '../../src/crypto/errors.ts'
-import { isJwsAlgorithm, JWS_ALGORITHMS, parseJwks, parseJws, verifyJws } from '../../src/crypto/jws.ts'
+import {
+  isJwsAlgorithm,
+  JWS_ALGORITHMS,
+  parseJwks,
+  parseJws,
+  signJws,
+  verifyJws,
+} from '../../src/crypto/jws.ts'
 import { hmacToken, jwksOf, signToken, tokenSigner, unsignedToken } from '../support/tokens.ts'
+import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { PROVIDERS } from './implementations.ts'
 
 const CLAIMS = { sub: 'repo:acme/shop', iss: 'https://issuer.example', n: 7, ü: '☂' }
@@ -144,3 +153,27 @@ function holds(text: string, key: Parameters<typeof verifyJws>[1]): boolean {
     return false
   }
 }
+
+test('signJws makes tokens that verifyJws takes, and node:crypto too, with its key and no other', () => {
+  const key = nativeCrypto().generateKey('ec-p256')
+  const other = nativeCrypto().generateKey('ec-p256')
+  // Some of the numbers have leading zeros, which the signature keeps.
+  for (let count = 0; count < 300; count++) {
+    const token = signJws({ sub: 's', count }, { key, keyId: 'k' })
+    const jws = parseJws(token)
+    assert.deepEqual([jws.algorithm, jws.keyId, jws.claims['count']], ['ES256', 'k', count])
+    assert.ok(verifyJws(jws, { keyId: 'k', key: key.publicKey, algorithm: undefined }))
+    assert.ok(!verifyJws(jws, { keyId: 'k', key: other.publicKey, algorithm: undefined }))
+    const spki = createPublicKey({ key: Buffer.from(key.publicKey.spki), format: 'der', type: 'spki' })
+    const [header, payload, signature] = token.split('.')
+    assert.ok(
+      verify(
+        'sha256',
+        Buffer.from(`${header}.${payload}`),
+        { key: spki, dsaEncoding: 'ieee-p1363' },
+        Buffer.from(signature!, 'base64url'),
+      ),
+    )
+  }
+  assert.throws(() => signJws({}, { key: nativeCrypto().generateKey('ec-p384'), keyId: 'k' }), TypeError)
+})

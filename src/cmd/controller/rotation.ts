@@ -9,7 +9,7 @@ import { fleetOf } from '../../control/fleet.ts'
 import type { RenewingIdentity } from '../../control/renewing-identity.ts'
 import type { SnapshotBoard } from '../../control/snapshot-board.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
-import { encodeTrustBundlePem } from '../../identity/trust-bundle.ts'
+import { encodeTrustBundlePem, sameBundle } from '../../identity/trust-bundle.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { AdminHandler, AdminRequest } from './admin-socket.ts'
 import { authorityFingerprint, readOperatorAuthority } from './operator-authority-files.ts'
@@ -54,17 +54,13 @@ export function rotationOf(options: RotationOptions): RunningRotation {
 
   const publish = (): void => {
     const { current } = board
-    const before = current.bundles.lookup(authority.trustDomain)?.anchors ?? []
     const { bundle } = authority
     const signerKey = demandedSigner(authority)
-    const sameAnchors =
-      before.length === bundle.anchors.length &&
-      bundle.anchors.every(({ der }, index) => equalBytes(der, before[index]!.der))
     const sameSigner =
       signerKey === undefined || current.signerKey === undefined
         ? signerKey === current.signerKey
         : equalBytes(signerKey, current.signerKey)
-    if (sameAnchors && sameSigner) return
+    if (sameBundle(current.bundles.lookup(authority.trustDomain), bundle) && sameSigner) return
     const bundles = current.bundles.with(bundle)
     neededNumber = board.publish({ ...current, bundles, signerKey }).version.number
     identity.replaceBundles(bundles)

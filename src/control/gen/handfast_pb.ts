@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file handfast.proto.
  */
 export const file_handfast: GenFile = /*@__PURE__*/
-  fileDesc("Cg5oYW5kZmFzdC5wcm90bxILaGFuZGZhc3QudjEivAEKEElzc3VlU3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhQKCmpvaW5fdG9rZW4YAiABKAlIABIUCgpvaWRjX3Rva2VuGAMgASgJSAASHwoVc2VydmljZV9hY2NvdW50X3Rva2VuGAQgASgJSAASLwoLY2xpZW50X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGZvcl93b3JrbG9hZBgGIAEoCEIHCgVwcm9vZiLyAQoRSXNzdWVTdmlkUmVzcG9uc2USGQoRY2VydGlmaWNhdGVfY2hhaW4YASADKAwSLwoNdHJ1c3RfYnVuZGxlcxgCIAMoCzIYLmhhbmRmYXN0LnYxLlRydXN0QnVuZGxlEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3NlcnZlcl90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCg1jbGllbnRfYmVoaW5kGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjQKC1RydXN0QnVuZGxlEhQKDHRydXN0X2RvbWFpbhgBIAEoCRIPCgdhbmNob3JzGAIgAygMIooBCg9TbmFwc2hvdFJlcXVlc3QSKwoJc3Vic2NyaWJlGAEgASgLMhYuaGFuZGZhc3QudjEuU3Vic2NyaWJlSAASHwoDYWNrGAIgASgLMhAuaGFuZGZhc3QudjEuQWNrSAASIQoEbmFjaxgDIAEoCzIRLmhhbmRmYXN0LnYxLk5hY2tIAEIGCgRraW5kIkgKCVN1YnNjcmliZRIMCgRub2RlGAEgASgJEi0KB2N1cnJlbnQYAiABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24iNAoDQWNrEi0KB3ZlcnNpb24YASABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24iRQoETmFjaxItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uEg4KBnJlYXNvbhgCIAEoCSIwCg9TbmFwc2hvdFZlcnNpb24SDQoFZXBvY2gYASABKAkSDgoGbnVtYmVyGAIgASgNItgBCghTbmFwc2hvdBItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uEi8KDXRydXN0X2J1bmRsZXMYAiADKAsyGC5oYW5kZmFzdC52MS5UcnVzdEJ1bmRsZRIQCghwb2xpY2llcxgDIAEoDBIXCg9wb2xpY3lfcmV2aXNpb24YBCABKAkSEgoKc2lnbmVyX2tleRgFIAEoDBItCgtyZXZvY2F0aW9ucxgGIAEoCzIYLmhhbmRmYXN0LnYxLlJldm9jYXRpb25zInYKC1Jldm9jYXRpb25zEhAKCHJldmlzaW9uGAEgASgEEhQKDHRydXN0X2RvbWFpbhgCIAEoCRIWCg5zZXJpYWxfbnVtYmVycxgDIAMoDBISCgpzcGlmZmVfaWRzGAQgAygJEhMKC2lzc3Vlcl9rZXlzGAUgAygMMmAKEkNlcnRpZmljYXRlU2VydmljZRJKCglJc3N1ZVN2aWQSHS5oYW5kZmFzdC52MS5Jc3N1ZVN2aWRSZXF1ZXN0Gh4uaGFuZGZhc3QudjEuSXNzdWVTdmlkUmVzcG9uc2UyXQoPU25hcHNob3RTZXJ2aWNlEkoKD1N0cmVhbVNuYXBzaG90cxIcLmhhbmRmYXN0LnYxLlNuYXBzaG90UmVxdWVzdBoVLmhhbmRmYXN0LnYxLlNuYXBzaG90KAEwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Cg5oYW5kZmFzdC5wcm90bxILaGFuZGZhc3QudjEivAEKEElzc3VlU3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhQKCmpvaW5fdG9rZW4YAiABKAlIABIUCgpvaWRjX3Rva2VuGAMgASgJSAASHwoVc2VydmljZV9hY2NvdW50X3Rva2VuGAQgASgJSAASLwoLY2xpZW50X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGZvcl93b3JrbG9hZBgGIAEoCEIHCgVwcm9vZiLyAQoRSXNzdWVTdmlkUmVzcG9uc2USGQoRY2VydGlmaWNhdGVfY2hhaW4YASADKAwSLwoNdHJ1c3RfYnVuZGxlcxgCIAMoCzIYLmhhbmRmYXN0LnYxLlRydXN0QnVuZGxlEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3NlcnZlcl90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCg1jbGllbnRfYmVoaW5kGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uImgKC1RydXN0QnVuZGxlEhQKDHRydXN0X2RvbWFpbhgBIAEoCRIPCgdhbmNob3JzGAIgAygMEjIKD2p3dF9hdXRob3JpdGllcxgDIAMoCzIZLmhhbmRmYXN0LnYxLkp3dEF1dGhvcml0eSIyCgxKd3RBdXRob3JpdHkSDgoGa2V5X2lkGAEgASgJEhIKCnB1YmxpY19rZXkYAiABKAwiJwoTSXNzdWVKd3RTdmlkUmVxdWVzdBIQCghhdWRpZW5jZRgBIAMoCSJVChRJc3N1ZUp3dFN2aWRSZXNwb25zZRINCgV0b2tlbhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKKAQoPU25hcHNob3RSZXF1ZXN0EisKCXN1YnNjcmliZRgBIAEoCzIWLmhhbmRmYXN0LnYxLlN1YnNjcmliZUgAEh8KA2FjaxgCIAEoCzIQLmhhbmRmYXN0LnYxLkFja0gAEiEKBG5hY2sYAyABKAsyES5oYW5kZmFzdC52MS5OYWNrSABCBgoEa2luZCJICglTdWJzY3JpYmUSDAoEbm9kZRgBIAEoCRItCgdjdXJyZW50GAIgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uIjQKA0FjaxItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uIkUKBE5hY2sSLQoHdmVyc2lvbhgBIAEoCzIcLmhhbmRmYXN0LnYxLlNuYXBzaG90VmVyc2lvbhIOCgZyZWFzb24YAiABKAkiMAoPU25hcHNob3RWZXJzaW9uEg0KBWVwb2NoGAEgASgJEg4KBm51bWJlchgCIAEoDSLYAQoIU25hcHNob3QSLQoHdmVyc2lvbhgBIAEoCzIcLmhhbmRmYXN0LnYxLlNuYXBzaG90VmVyc2lvbhIvCg10cnVzdF9idW5kbGVzGAIgAygLMhguaGFuZGZhc3QudjEuVHJ1c3RCdW5kbGUSEAoIcG9saWNpZXMYAyABKAwSFwoPcG9saWN5X3JldmlzaW9uGAQgASgJEhIKCnNpZ25lcl9rZXkYBSABKAwSLQoLcmV2b2NhdGlvbnMYBiABKAsyGC5oYW5kZmFzdC52MS5SZXZvY2F0aW9ucyJ2CgtSZXZvY2F0aW9ucxIQCghyZXZpc2lvbhgBIAEoBBIUCgx0cnVzdF9kb21haW4YAiABKAkSFgoOc2VyaWFsX251bWJlcnMYAyADKAwSEgoKc3BpZmZlX2lkcxgEIAMoCRITCgtpc3N1ZXJfa2V5cxgFIAMoDDK1AQoSQ2VydGlmaWNhdGVTZXJ2aWNlEkoKCUlzc3VlU3ZpZBIdLmhhbmRmYXN0LnYxLklzc3VlU3ZpZFJlcXVlc3QaHi5oYW5kZmFzdC52MS5Jc3N1ZVN2aWRSZXNwb25zZRJTCgxJc3N1ZUp3dFN2aWQSIC5oYW5kZmFzdC52MS5Jc3N1ZUp3dFN2aWRSZXF1ZXN0GiEuaGFuZGZhc3QudjEuSXNzdWVKd3RTdmlkUmVzcG9uc2UyXQoPU25hcHNob3RTZXJ2aWNlEkoKD1N0cmVhbVNuYXBzaG90cxIcLmhhbmRmYXN0LnYxLlNuYXBzaG90UmVxdWVzdBoVLmhhbmRmYXN0LnYxLlNuYXBzaG90KAEwAWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message handfast.v1.IssueSvidRequest
@@ -125,7 +125,7 @@ export const IssueSvidResponseSchema: GenMessage<IssueSvidResponse> = /*@__PURE_
   messageDesc(file_handfast, 1);
 
 /**
- * The anchors of one trust domain. Those of different domains are never mixed.
+ * What one trust domain's identities are verified with. Those of different domains are never mixed.
  *
  * @generated from message handfast.v1.TrustBundle
  */
@@ -141,6 +141,13 @@ export type TrustBundle = Message<"handfast.v1.TrustBundle"> & {
    * @generated from field: repeated bytes anchors = 2;
    */
   anchors: Uint8Array[];
+
+  /**
+   * What the trust domain's JWT-SVIDs are signed with.
+   *
+   * @generated from field: repeated handfast.v1.JwtAuthority jwt_authorities = 3;
+   */
+  jwtAuthorities: JwtAuthority[];
 };
 
 /**
@@ -149,6 +156,75 @@ export type TrustBundle = Message<"handfast.v1.TrustBundle"> & {
  */
 export const TrustBundleSchema: GenMessage<TrustBundle> = /*@__PURE__*/
   messageDesc(file_handfast, 2);
+
+/**
+ * @generated from message handfast.v1.JwtAuthority
+ */
+export type JwtAuthority = Message<"handfast.v1.JwtAuthority"> & {
+  /**
+   * Tokens name it so.
+   *
+   * @generated from field: string key_id = 1;
+   */
+  keyId: string;
+
+  /**
+   * SubjectPublicKeyInfo, DER.
+   *
+   * @generated from field: bytes public_key = 2;
+   */
+  publicKey: Uint8Array;
+};
+
+/**
+ * Describes the message handfast.v1.JwtAuthority.
+ * Use `create(JwtAuthoritySchema)` to create a new message.
+ */
+export const JwtAuthoritySchema: GenMessage<JwtAuthority> = /*@__PURE__*/
+  messageDesc(file_handfast, 3);
+
+/**
+ * @generated from message handfast.v1.IssueJwtSvidRequest
+ */
+export type IssueJwtSvidRequest = Message<"handfast.v1.IssueJwtSvidRequest"> & {
+  /**
+   * Whom the token shall be for; at least one.
+   *
+   * @generated from field: repeated string audience = 1;
+   */
+  audience: string[];
+};
+
+/**
+ * Describes the message handfast.v1.IssueJwtSvidRequest.
+ * Use `create(IssueJwtSvidRequestSchema)` to create a new message.
+ */
+export const IssueJwtSvidRequestSchema: GenMessage<IssueJwtSvidRequest> = /*@__PURE__*/
+  messageDesc(file_handfast, 4);
+
+/**
+ * @generated from message handfast.v1.IssueJwtSvidResponse
+ */
+export type IssueJwtSvidResponse = Message<"handfast.v1.IssueJwtSvidResponse"> & {
+  /**
+   * A JWS in its compact form.
+   *
+   * @generated from field: string token = 1;
+   */
+  token: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 2;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message handfast.v1.IssueJwtSvidResponse.
+ * Use `create(IssueJwtSvidResponseSchema)` to create a new message.
+ */
+export const IssueJwtSvidResponseSchema: GenMessage<IssueJwtSvidResponse> = /*@__PURE__*/
+  messageDesc(file_handfast, 5);
 
 /**
  * @generated from message handfast.v1.SnapshotRequest
@@ -183,7 +259,7 @@ export type SnapshotRequest = Message<"handfast.v1.SnapshotRequest"> & {
  * Use `create(SnapshotRequestSchema)` to create a new message.
  */
 export const SnapshotRequestSchema: GenMessage<SnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_handfast, 3);
+  messageDesc(file_handfast, 6);
 
 /**
  * @generated from message handfast.v1.Subscribe
@@ -209,7 +285,7 @@ export type Subscribe = Message<"handfast.v1.Subscribe"> & {
  * Use `create(SubscribeSchema)` to create a new message.
  */
 export const SubscribeSchema: GenMessage<Subscribe> = /*@__PURE__*/
-  messageDesc(file_handfast, 4);
+  messageDesc(file_handfast, 7);
 
 /**
  * The subscriber now runs on this snapshot.
@@ -228,7 +304,7 @@ export type Ack = Message<"handfast.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_handfast, 5);
+  messageDesc(file_handfast, 8);
 
 /**
  * The subscriber refuses this snapshot and stays on the one it had.
@@ -252,7 +328,7 @@ export type Nack = Message<"handfast.v1.Nack"> & {
  * Use `create(NackSchema)` to create a new message.
  */
 export const NackSchema: GenMessage<Nack> = /*@__PURE__*/
-  messageDesc(file_handfast, 6);
+  messageDesc(file_handfast, 9);
 
 /**
  * Numbers grow by one within an epoch; each start of a controller is an epoch of its own.
@@ -276,7 +352,7 @@ export type SnapshotVersion = Message<"handfast.v1.SnapshotVersion"> & {
  * Use `create(SnapshotVersionSchema)` to create a new message.
  */
 export const SnapshotVersionSchema: GenMessage<SnapshotVersion> = /*@__PURE__*/
-  messageDesc(file_handfast, 7);
+  messageDesc(file_handfast, 10);
 
 /**
  * The whole state, never a difference. A slow subscriber is given only the newest.
@@ -327,7 +403,7 @@ export type Snapshot = Message<"handfast.v1.Snapshot"> & {
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
-  messageDesc(file_handfast, 8);
+  messageDesc(file_handfast, 11);
 
 /**
  * Certificates that are void before their time. An entry is there until the last certificate that it could concern has expired.
@@ -377,10 +453,10 @@ export type Revocations = Message<"handfast.v1.Revocations"> & {
  * Use `create(RevocationsSchema)` to create a new message.
  */
 export const RevocationsSchema: GenMessage<Revocations> = /*@__PURE__*/
-  messageDesc(file_handfast, 9);
+  messageDesc(file_handfast, 12);
 
 /**
- * Issues X.509-SVIDs.
+ * Issues SVIDs.
  *
  * @generated from service handfast.v1.CertificateService
  */
@@ -394,6 +470,16 @@ export const CertificateService: GenService<{
     methodKind: "unary";
     input: typeof IssueSvidRequestSchema;
     output: typeof IssueSvidResponseSchema;
+  },
+  /**
+   * Signs a JWT-SVID for the workload whose certificate the connection shows.
+   *
+   * @generated from rpc handfast.v1.CertificateService.IssueJwtSvid
+   */
+  issueJwtSvid: {
+    methodKind: "unary";
+    input: typeof IssueJwtSvidRequestSchema;
+    output: typeof IssueJwtSvidResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_handfast, 0);

@@ -64,11 +64,14 @@ function packSvid({ chain, key }: X509Svid): PackedSvid {
   return { chain: chain.map(({ der }) => Uint8Array.from(der)), key: lendNativeKey(key) }
 }
 
+/** What connections are verified with; keys for JWT-SVIDs stay where those are asked for. */
 function packBundles(bundles: TrustBundles): PackedBundle[] {
-  return Array.from(bundles, ({ trustDomain, anchors }) => ({
-    trustDomain,
-    anchors: anchors.map(({ der }) => Uint8Array.from(der)),
-  }))
+  return Array.from(bundles)
+    .filter(({ anchors }) => anchors.length > 0)
+    .map(({ trustDomain, anchors }) => ({
+      trustDomain,
+      anchors: anchors.map(({ der }) => Uint8Array.from(der)),
+    }))
 }
 
 /** The current one where it is the same, so that nothing that rests on it is taken to have changed. */

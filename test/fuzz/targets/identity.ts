@@ -2,7 +2,9 @@ import { utf8 } from '../../../src/bytes/bytes.ts'
 import { nativeCrypto } from '../../../src/crypto/native-provider.ts'
 import { isTrustDomain, isWorkloadId } from '../../../src/config/spiffe.ts'
 import { SpiffeId } from '../../../src/identity/spiffe-id.ts'
-import { readTrustBundlePem } from '../../../src/identity/trust-bundle.ts'
+import { decodeBundleDocument, encodeBundleDocument } from '../../../src/identity/bundle-document.ts'
+import { BundleError } from '../../../src/identity/errors.ts'
+import { readTrustBundlePem, sameBundle, trustBundle } from '../../../src/identity/trust-bundle.ts'
 import { encodePem } from '../../../src/pki/pem.ts'
 import { CertificateError } from '../../../src/pki/errors.ts'
 import { makeTicketKey, sealedTickets } from '../../../src/tls/session/sealed-tickets.ts'
@@ -13,7 +15,13 @@ import { magnitude, outcomeOf, Violation, type FuzzTarget } from '../target.ts'
 
 /** Names, what vouches for them, and the tickets that carry them. */
 export function identityTargets(workloads: Workloads): readonly FuzzTarget[] {
-  return [SPIFFE_ID, bundleTarget(workloads), ticketTarget(workloads), ticketStateTarget(workloads)]
+  return [
+    SPIFFE_ID,
+    bundleTarget(workloads),
+    documentTarget(workloads),
+    ticketTarget(workloads),
+    ticketStateTarget(workloads),
+  ]
 }
 
 const SPIFFE_ID: FuzzTarget = {
@@ -50,6 +58,37 @@ function bundleTarget({ domain }: Workloads): FuzzTarget {
         const { anchors } = readTrustBundlePem('shop.example', Buffer.from(input).toString('latin1'))
         return `read: ${anchors.length}`
       }, CertificateError),
+  }
+}
+
+/** What another trust domain publishes: written again and read again it is the same bundle. */
+function documentTarget({ domain, client }: Workloads): FuzzTarget {
+  const crypto = nativeCrypto()
+  const signer = crypto.generateKey('ec-p256').publicKey
+  const { anchors } = domain.bundle
+  const seeds = [
+    trustBundle('shop.example', anchors),
+    trustBundle(
+      'shop.example',
+      [...anchors, domain.intermediate.certificate],
+      [{ keyId: 'a', spki: signer.spki }],
+    ),
+    undefined,
+  ].map((bundle) => encodeBundleDocument({ bundle, sequence: 3, refreshHintSeconds: 300 }))
+  const misfit = client.certificate.der.toBase64()
+  const options = { trustDomain: 'shop.example', crypto }
+  return {
+    name: 'bundle-document',
+    seeds: [...seeds, `{"keys":[{"use":"x509-svid","kty":"EC","x5c":["${misfit}"]}]}`].map(utf8),
+    run: (input) =>
+      outcomeOf(() => {
+        const document = decodeBundleDocument(new TextDecoder().decode(input), options)
+        const again = decodeBundleDocument(encodeBundleDocument(document), options)
+        if (!sameBundle(document.bundle, again.bundle) || again.sequence !== document.sequence)
+          throw new Violation('A bundle is another one after it was written and read')
+        const { anchors: read = [], jwtAuthorities = [] } = document.bundle ?? {}
+        return `read: ${read.length} ${jwtAuthorities.length}`
+      }, BundleError),
   }
 }
 
