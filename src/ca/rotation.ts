@@ -83,6 +83,8 @@ export type Obstacle =
   | { readonly kind: 'lagging'; readonly followers: readonly Follower[] }
   /** Workloads that are not connected may depend on what the step takes away. */
   | { readonly kind: 'absent'; readonly untilMs: number }
+  /** Other trust domains may not have looked at our bundle since. */
+  | { readonly kind: 'unpublished'; readonly untilMs: number }
   /** Nobody can tell who is away. */
   | { readonly kind: 'unsettled' }
 
@@ -95,6 +97,8 @@ export interface StepContext {
   readonly fleet: Fleet
   /** Cut off workloads that are not connected, instead of waiting for their certificates to end. @default false */
   readonly abandonAbsent?: boolean
+  /** How long other trust domains are given to fetch a new anchor before anything rests on it. @default 0 */
+  readonly publishMs?: number
 }
 
 /** The stages that each command starts from. */
@@ -168,7 +172,7 @@ export function rotationObstacle(
       return (
         laggards(context, ({ informed }) => !informed) ??
         // On the way back everyone knows the next authority already.
-        (stage === 'reverting' ? undefined : absentees(rotation, context))
+        (stage === 'reverting' ? undefined : (absentees(rotation, context) ?? outsiders(rotation, context)))
       )
     case 'taint':
       return laggards(context, ({ informed }) => !informed)
@@ -246,6 +250,13 @@ function endObstacle(rotation: Rotation, context: StepContext): Obstacle | undef
 function laggards({ fleet }: StepContext, lags: (follower: Follower) => boolean): Obstacle | undefined {
   const followers = fleet.followers.filter(lags)
   return followers.length === 0 ? undefined : { kind: 'lagging', followers }
+}
+
+/** SPIFFE Federation §5.2.2: nobody tells when other trust domains have looked, only how often they do. */
+function outsiders({ sinceMs }: Rotation, context: StepContext): Obstacle | undefined {
+  const untilMs = sinceMs + (context.publishMs ?? 0)
+  if (context.nowMs >= untilMs || context.abandonAbsent === true) return undefined
+  return { kind: 'unpublished', untilMs }
 }
 
 function absentees({ absentUntilMs }: Rotation, context: StepContext): Obstacle | undefined {

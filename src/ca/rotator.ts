@@ -15,6 +15,7 @@ import {
   type RotationOutcome,
   type RotationStage,
   signingAuthority,
+  type StepContext,
   stepRotation,
   trustedAuthorities,
 } from './rotation.ts'
@@ -24,6 +25,8 @@ export interface RotatorOptions {
   /** Everyone who is connected now. */
   readonly fleet: () => Fleet
   readonly nowMs: () => number
+  /** How long other trust domains are given to fetch a new anchor. @default 0 */
+  readonly publishMs?: number
   /** A step has been taken: what others are to be told may have changed. */
   readonly onMoved: () => void | Promise<void>
   readonly onEvent?: (event: AuthorityEvent) => void
@@ -169,8 +172,9 @@ export class Rotator {
     }
   }
 
-  #context(): { readonly nowMs: number; readonly fleet: Fleet } {
-    return { nowMs: this.#options.nowMs(), fleet: this.#options.fleet() }
+  #context(): StepContext {
+    const { nowMs, fleet, publishMs = 0 } = this.#options
+    return { nowMs: nowMs(), fleet: fleet(), publishMs }
   }
 
   async #finish(outcome: RotationOutcome, command: RotationCommand | 'prepare'): Promise<void> {
@@ -184,7 +188,7 @@ function stepReport(obstacle: Obstacle | undefined): StepReport {
 }
 
 function refusal(command: string, obstacle: Obstacle): CaError {
-  const waits = obstacle.kind === 'lagging' || obstacle.kind === 'absent' || obstacle.kind === 'unsettled'
+  const waits = ['lagging', 'absent', 'unpublished', 'unsettled'].includes(obstacle.kind)
   return new CaError(
     waits ? 'CA_ROTATION_WAITS' : 'CA_ROTATION_STAGE',
     `Cannot ${command}: ${obstacleText(obstacle)}`,
@@ -206,6 +210,8 @@ function obstacleText(obstacle: Obstacle): string {
     }
     case 'absent':
       return `workloads that are not connected may need it until ${timeText(obstacle.untilMs)}; wait, or give them up with --abandon-absent`
+    case 'unpublished':
+      return `other trust domains may look at our bundle until ${timeText(obstacle.untilMs)}; wait, or give them up with --abandon-absent`
     case 'unsettled':
       return 'the controller has not run for long enough to tell who is absent; try again in a minute'
   }

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { checked, duration, filePath, mapping } from './fields.ts'
+import { checked, duration, filePath, httpsUrl, mapping } from './fields.ts'
 import { isIdTemplate } from './id-template.ts'
 
 /** How tokens may be signed. */
@@ -45,11 +45,6 @@ export interface AttestationConfig {
 }
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
-
-const httpsUrl = checked('an https URL', (text) => {
-  const url = URL.parse(text)
-  return url?.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === ''
-})
 
 const text = checked('some text', (value) => value !== '')
 

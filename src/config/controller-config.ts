@@ -13,6 +13,7 @@ import {
   wholeNumber,
 } from './fields.ts'
 import { formatDuration } from './duration.ts'
+import { type FederationConfig, federationSection } from './federation-config.ts'
 import { trustDomainOf } from './spiffe.ts'
 
 /** The `spec` of a controller.yaml, with every default filled in. */
@@ -32,6 +33,7 @@ export interface ControllerConfig {
   /** A policy file, or a directory of `*.yaml` files. */
   readonly policyPath?: string
   readonly attestation: AttestationConfig
+  readonly federation: FederationConfig
   readonly limits: IssuanceLimits
   readonly log: { readonly level: LogLevel }
 }
@@ -111,6 +113,7 @@ const spec = mapping({
   authority: authority.optional(),
   policyPath: filePath.optional(),
   attestation: attestationSection,
+  federation: federationSection,
   limits: mapping({ certificatesPerIdentity: rate, requestsPerAddress: rate }).prefault({}),
   log: logSection,
 })
@@ -153,11 +156,19 @@ function checkLifetimes(
   })
 }
 
-/** No token proves somebody of another trust domain. */
+/** No token proves somebody of another trust domain, and nobody federates with itself. */
 function checkIdentities(
-  { trustDomain: own, attestation }: z.output<typeof spec>,
+  { trustDomain: own, attestation, federation }: z.output<typeof spec>,
   context: z.RefinementCtx,
 ): void {
+  for (const [index, { trustDomain: other }] of federation.trustDomains.entries())
+    if (other === own)
+      context.addIssue({
+        code: 'custom',
+        path: ['federation', 'trustDomains', index, 'trustDomain'],
+        message: 'another trust domain than spec.trustDomain',
+        params: { got: JSON.stringify(other) },
+      })
   for (const [index, { spiffeId }] of attestation.oidc.entries()) {
     if (trustDomainOf(spiffeId) === own) continue
     context.addIssue({

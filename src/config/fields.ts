@@ -112,6 +112,12 @@ export const filePath: z.ZodType<string, string> = checked(
   (text) => text.trim() !== '' && !text.includes('\0'),
 )
 
+/** Where something is asked for by HTTPS. */
+export const httpsUrl: z.ZodType<string, string> = checked('an https URL', (text) => {
+  const url = URL.parse(text)
+  return url?.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === ''
+})
+
 /** A duration in milliseconds, within bounds that are milliseconds too. */
 export function duration(bounds: { readonly min: number; readonly max: number }): z.ZodType<number, string> {
   const { min, max } = bounds

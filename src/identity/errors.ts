@@ -41,6 +41,8 @@ export class TokenError extends HandfastError<TokenErrorCode> {}
 /** Every way in which a published trust bundle can be refused. */
 export const BUNDLE_ERROR_CODES = {
   BUNDLE_MALFORMED: 'A published trust bundle is not of the form that the SPIFFE standard gives it',
+  BUNDLE_STALE: 'A published trust bundle is older than the one that is in use',
+  BUNDLE_UNAVAILABLE: 'The bundle endpoint of another trust domain did not answer with a bundle',
 } as const
 
 export type BundleErrorCode = keyof typeof BUNDLE_ERROR_CODES

@@ -233,3 +233,17 @@ test('decodeRotation refuses what is damaged', () => {
   ])
     assert.throws(() => decodeRotation(damaged), { code: 'CA_STORE_CORRUPT' }, damaged)
 })
+
+test('rotationObstacle has a new anchor published for a while before anything rests on it, unless others are given up', () => {
+  const publishMs = 3 * 300_000
+  for (const stage of ['prepared', 'distributed'] as const) {
+    const obstacle = (nowMs: number, abandonAbsent = false) =>
+      rotationObstacle(at(stage), 'activate', { nowMs, fleet: NOBODY, publishMs, abandonAbsent })
+    assert.deepEqual(obstacle(NOW_MS), { kind: 'unpublished', untilMs: NOW_MS + publishMs })
+    assert.equal(obstacle(NOW_MS + publishMs), undefined)
+    assert.equal(obstacle(NOW_MS, true), undefined)
+  }
+  // What was in use before is known.
+  const back = { nowMs: LATER_MS, fleet: NOBODY, publishMs }
+  assert.equal(rotationObstacle(at('reverting'), 'activate', back), undefined)
+})

@@ -40,7 +40,7 @@ test('handfast ca outage-budget says who fails first: by the controller while it
   )
   assert.match(stdout, /Workloads that start or restart while the controller is down get no certificate/)
 
-  const { process: controller } = mesh
+  const { child: controller } = mesh.cli
   controller.kill('SIGKILL')
   await once(controller, 'exit')
   const read = await report('--state-dir', stateDir)

@@ -1,6 +1,5 @@
 /** Controller and sidecars as processes, by the shipped command line. */
 import assert from 'node:assert/strict'
-import type { ChildProcess } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -33,35 +32,49 @@ export function lines(cli: Cli, message: string): Line[] {
 export interface Mesh {
   readonly directory: string
   readonly controller: string
-  /** The controller's. */
-  readonly process: ChildProcess
   /** Starts a sidecar of this service account; `listeners` is the YAML of its outbound and inbound lists. */
   readonly sidecar: (name: string, listeners: string) => Promise<Cli>
   readonly writePolicy: (principal: string) => Promise<void>
+  /** Replaces `spec`, and has the controller read it. */
+  readonly reconfigure: (spec: string) => Promise<void>
+  /** The controller. */
+  readonly cli: Cli
+}
+
+export interface MeshOptions {
+  /** More of the controller's configuration, in YAML. @default nothing */
+  readonly spec?: string
+  /** @default DOMAIN, which policies mean in any case */
+  readonly domain?: string
 }
 
 /**
  * Starts a controller; its policy allows `web`, and what `to` says.
  *
  * @param to what of a rule follows its `from`, in YAML
- * @param spec more of the controller's configuration, in YAML
  */
-export async function startMesh(t: TestContext, to: string = HTTP_ITEMS, spec: string = ''): Promise<Mesh> {
+export async function startMesh(
+  t: TestContext,
+  to: string = HTTP_ITEMS,
+  { spec = '', domain = DOMAIN }: MeshOptions = {},
+): Promise<Mesh> {
   const directory = await temporaryDirectory(t)
   const controllerFile = join(directory, 'controller.yaml')
-  await writeFile(
-    controllerFile,
-    `apiVersion: handfast.dev/v1alpha1
+  const configure = (more: string): Promise<void> =>
+    writeFile(
+      controllerFile,
+      `apiVersion: handfast.dev/v1alpha1
 kind: ControllerConfig
 spec:
-  trustDomain: ${DOMAIN}
+  trustDomain: ${domain}
   stateDir: ${join(directory, 'state')}
   listen: 127.0.0.1:0
   policyPath: ${join(directory, 'policy.yaml')}
-${spec}
+${more}
 `,
-  )
-  const flags = ['--trust-domain', DOMAIN, '--state-dir', join(directory, 'state')]
+    )
+  await configure(spec)
+  const flags = ['--trust-domain', domain, '--state-dir', join(directory, 'state')]
   const policyFile = join(directory, 'policy.yaml')
   const writePolicy = (principal: string): Promise<void> =>
     writeFile(
@@ -81,7 +94,7 @@ spec:
   const controller = String((await line(cli, 'ready'))['address'])
   const sidecar = async (name: string, listeners: string): Promise<Cli> => {
     const token = join(directory, `${name}.token`)
-    const id = `spiffe://${DOMAIN}/ns/shop/sa/${name}`
+    const id = `spiffe://${domain}/ns/shop/sa/${name}`
     const made = await runCli(t, [
       'controller',
       'token',
@@ -96,11 +109,15 @@ spec:
     const file = join(directory, `${name}.yaml`)
     await writeFile(
       file,
-      configOf({ controller, bundle: join(directory, 'state/trust-bundle.pem'), token, listeners }),
+      configOf({ controller, bundle: join(directory, 'state/trust-bundle.pem'), token, listeners, domain }),
     )
     return new Cli(t, ['proxy', '--config', file])
   }
-  return { directory, controller, process: cli.child, sidecar, writePolicy }
+  const reconfigure = async (more: string): Promise<void> => {
+    await configure(more)
+    cli.child.kill('SIGHUP')
+  }
+  return { directory, controller, cli, sidecar, writePolicy, reconfigure }
 }
 
 /** A proxy.yaml. */
@@ -109,11 +126,12 @@ export function configOf(parts: {
   bundle: string
   token: string
   listeners: string
+  domain?: string
 }): string {
   return `apiVersion: handfast.dev/v1alpha1
 kind: ProxyConfig
 spec:
-  trustDomain: ${DOMAIN}
+  trustDomain: ${parts.domain ?? DOMAIN}
   controller:
     address: ${parts.controller}
     trustBundleFile: ${parts.bundle}

@@ -63,7 +63,7 @@ test(
 )
 
 test('handfast svid fetch --watch follows renewals until it is stopped', { skip }, async (t) => {
-  const mesh = await startMesh(t, undefined, '  svidTtl: 10s')
+  const mesh = await startMesh(t, undefined, { spec: '  svidTtl: 10s' })
   const socket = socketOf(mesh)
   await line(await mesh.sidecar('web', withApi(socket)), 'ready')
   const watch = new Cli(t, ['svid', 'fetch', '--socket', socket, '--watch', '--json'])

@@ -161,6 +161,7 @@ test('controllerConfigSchema fills in every default', () => {
     maxSvidTtlMs: 3_600_000,
     caTtlMs: 31_536_000_000,
     attestation: { oidc: [], clockSkewMs: 60_000 },
+    federation: { trustDomains: [] },
     limits: {
       certificatesPerIdentity: { atOnce: 1_000, perMinute: 600 },
       requestsPerAddress: { atOnce: 1_000, perMinute: 600 },
@@ -310,4 +311,54 @@ test('controllerConfigSchema takes an authority as a pair of files or as one, an
     )
     assert.deepEqual(others, [])
   }
+})
+
+test('controllerConfigSchema reads where bundles come from, and says precisely what is wrong with federation', () => {
+  const spec = (fields: string): string =>
+    `{ trustDomain: td, stateDir: s, federation: { trustDomains: [{ trustDomain: other, ${fields} }] } }`
+  const read = (fields: string): unknown => {
+    const text = `${CONTROLLER_HEAD}spec: ${spec(fields)}`
+    const { federation } = parseYaml(text, { file: 'c.yaml', schema: controllerConfigSchema })
+    return federation.trustDomains[0]!.source
+  }
+  assert.deepEqual(read('bundleFile: f'), { kind: 'file', file: 'f' })
+  const url = 'https://other/'
+  assert.deepEqual(read(`bundleUrl: "${url}", caFile: c`), { kind: 'web', url, caFile: 'c' })
+  assert.deepEqual(read(`bundleUrl: "${url}", spiffeId: "spiffe://other/c", bundleFile: f`), {
+    kind: 'spiffe',
+    url,
+    spiffeId: 'spiffe://other/c',
+    file: 'f',
+  })
+  const first = (text: string): string => controllerProblems(text)[0]!.replace(/^\S+ /, '')
+  const at = 'spec.federation.trustDomains[0]'
+  for (const [fields, problem] of [
+    ['', `${at}.bundleFile: expected this or bundleUrl, got neither`],
+    [
+      'bundleFile: f, caFile: c',
+      `${at}.caFile: expected nothing, because no bundleUrl is asked, got a value`,
+    ],
+    [
+      `bundleUrl: "${url}", bundleFile: f`,
+      `${at}.bundleFile: expected nothing, unless spiffeId says who the endpoint is, got "f"`,
+    ],
+    [
+      `bundleUrl: "${url}", spiffeId: "spiffe://other/c"`,
+      `${at}.bundleFile: expected the bundle to begin with, to know the endpoint by, got nothing`,
+    ],
+    [
+      `bundleUrl: "${url}", spiffeId: "spiffe://other/c", bundleFile: f, caFile: c`,
+      `${at}.caFile: expected nothing, because the endpoint is known by its SPIFFE ID, got "c"`,
+    ],
+  ] as const)
+    assert.equal(first(spec(fields)), problem)
+  const own =
+    '{ trustDomain: td, stateDir: s, federation: { trustDomains: [{ trustDomain: td, bundleFile: f }] } }'
+  assert.equal(first(own), `${at}.trustDomain: expected another trust domain than spec.trustDomain, got "td"`)
+  const half =
+    '{ trustDomain: td, stateDir: s, federation: { bundleEndpoint: { listen: "[::]:1", keyFile: k } } }'
+  assert.equal(
+    first(half),
+    'spec.federation.bundleEndpoint.certificateFile: expected a file, as the other one is given, got nothing',
+  )
 })

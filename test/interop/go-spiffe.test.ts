@@ -44,7 +44,7 @@ test(
   'go-spiffe takes its identity from the Workload API, follows a renewal, and serves a sidecar with it',
   { skip },
   async (t) => {
-    const mesh = await startMesh(t, undefined, '  svidTtl: 15s')
+    const mesh = await startMesh(t, undefined, { spec: '  svidTtl: 15s' })
     const ask = await startProgram(t, mesh)
     const shown = new RegExp(`^x509 ${CATALOG} ([0-9a-f]+) chain 2 anchors 1$`, 'm')
     const [, first] = await ask('x509', shown)

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { ConfigError } from '../../config/errors.ts'
 import { nativeCrypto } from '../../crypto/native-provider.ts'
 import { nodeTransport } from '../../net/node-transport.ts'
 import { createLogger } from '../../telemetry/log.ts'
@@ -16,7 +17,8 @@ export const controller: Command = {
 Issues certificates to workloads that prove who they are, and keeps every proxy at the newest trust bundle and policy.
 On its first start it makes a root and an intermediate in the state directory; keep a copy of that directory.
 Writes JSON lines to standard output; the one with the message "ready" has the address it listens on.
-SIGHUP reads the policies and the configured certificate authority again, SIGTERM and SIGINT stop it.
+SIGHUP reads the policies, the configured certificate authority and whom to federate with again; SIGTERM and SIGINT
+stop it.
 
   --config FILE        the configuration (docs/configuration.md); the flags below go before what it says
   --state-dir DIR      where keys, hashed tokens and the journal are kept
@@ -43,10 +45,18 @@ Give workloads their first proof with: handfast controller token create
     })
     const running = await startController(config, { crypto, transport: nodeTransport, log })
     const reload = async (): Promise<void> => {
-      await running.reload()
+      const { federation } = await readControllerConfig(values)
+      await running.reload(federation)
       log.info('Policies read again', { policyRevision: running.board.current.policyRevision })
     }
-    const onHangup = (): void => void reload()
+    const onHangup = (): void => {
+      reload().catch((error: unknown) =>
+        log.error('Not everything could be read again; what is in force stays', {
+          error,
+          ...(error instanceof ConfigError && { problems: error.problems }),
+        }),
+      )
+    }
     process.on('SIGHUP', onHangup)
     try {
       if (!io.signal.aborted) await once(io.signal, 'abort')

@@ -1,6 +1,7 @@
 import { formatAddress, type Address } from '../../config/address.ts'
 import { type ControllerConfig } from '../../config/controller-config.ts'
 import { ConfigError } from '../../config/errors.ts'
+import type { FederationConfig } from '../../config/federation-config.ts'
 import { controllerId } from '../../config/proxy-config.ts'
 import { RenewalQueue } from '../../control/renewal-queue.ts'
 import { type IdentityEvent, RenewingIdentity } from '../../control/renewing-identity.ts'
@@ -12,7 +13,6 @@ import { utf8 } from '../../bytes/bytes.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { SpiffeId } from '../../identity/spiffe-id.ts'
 import { TrustBundles } from '../../identity/trust-bundle.ts'
-import { NetError } from '../../net/errors.ts'
 import type { Listener, Transport } from '../../net/transport.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { FileOperations } from '../../ca/durable-file.ts'
@@ -20,9 +20,10 @@ import type { CertificateAuthority } from '../../ca/authority.ts'
 import { listenForAdmin } from './admin-socket.ts'
 import { demandedSigner, rotateHandler, rotationOf } from './rotation.ts'
 import { admission } from './admission.ts'
+import { startFederation } from './federation.ts'
 import { type LoadedPolicies, loadPolicies } from './policy-files.ts'
 import { PolicyWatch } from './policy-watch.ts'
-import { asConfigErrors } from './refusals.ts'
+import { asConfigErrors, asTakenAddress } from './refusals.ts'
 import { openState } from './state.ts'
 import { outageBudgetHandler } from './outage-report.ts'
 
@@ -39,8 +40,8 @@ export interface RunningController extends AsyncDisposable {
   /** With the port that was chosen where 0 was configured. */
   readonly address: Address
   readonly board: SnapshotBoard
-  /** Reads the policies and the operator's authority again now. */
-  reload(): Promise<void>
+  /** Reads the policies and the operator's authority again now, and federates as is said here. */
+  reload(federation: FederationConfig): Promise<void>
 }
 
 /**
@@ -84,6 +85,9 @@ export async function startController(
   const rotation = started.use(rotationOf({ authority, board, identity, config, crypto, log, files }))
   const watch =
     path === undefined ? undefined : started.use(watchPolicies(path, { load, loaded: policies, board, log }))
+  const federation = started.use(
+    await asConfigErrors(() => startFederation(config, { ...world, trustDomain, board, identity })),
+  )
   const server = new ControlServer({ issuer, board, timers: systemTimers, log })
   started.defer(() => server.close())
   const listener = await listen(config, world, admission({ server, identity, crypto, log }))
@@ -108,13 +112,14 @@ export async function startController(
     stateDir: config.stateDir,
     policies: policies.count,
     policyRevision: policies.revision,
+    ...(federation.endpoint !== undefined && { bundleEndpoint: formatAddress(federation.endpoint) }),
   })
   const resources = started.move()
   return {
     address: listener.address,
     board,
-    async reload() {
-      await Promise.all([watch?.reload(), rotation.follow()])
+    async reload(newer) {
+      await Promise.all([watch?.reload(), rotation.follow(), federation.reload(newer)])
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
@@ -177,15 +182,11 @@ async function listen(
       onError: (error) => log.error('A connection could not be accepted', { error }),
     })
   } catch (error) {
-    if (!(error instanceof NetError) || error.code !== 'NET_ADDRESS_IN_USE') throw error
-    const problem = {
-      file: 'controller',
+    throw asTakenAddress(error, {
+      address,
       field: 'spec.listen',
-      expected: 'a free address',
-      got: `${formatAddress(address)}, which another program listens on`,
       hint: 'stop that program, or choose another address with --listen',
-    }
-    throw new ConfigError('CONFIG_PORT_IN_USE', [problem], { cause: error })
+    })
   }
 }
 

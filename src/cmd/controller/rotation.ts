@@ -9,7 +9,7 @@ import { fleetOf } from '../../control/fleet.ts'
 import type { RenewingIdentity } from '../../control/renewing-identity.ts'
 import type { SnapshotBoard } from '../../control/snapshot-board.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
-import { encodeTrustBundlePem, sameBundle } from '../../identity/trust-bundle.ts'
+import { encodeTrustBundlePem, sameBundle, TrustBundles } from '../../identity/trust-bundle.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { AdminHandler, AdminRequest } from './admin-socket.ts'
 import { authorityFingerprint, readOperatorAuthority } from './operator-authority-files.ts'
@@ -17,6 +17,9 @@ import { STATE_FILES } from './state-files.ts'
 
 /** How often it is asked whether a stage has come about by itself. */
 const ADVANCE_MS = 500
+
+/** A new key is published for so many times as others are told to look (SPIFFE Federation §5.2.2: three to five). */
+const PUBLISHED_HINTS = 3
 
 /** How often the files of the operator's authority are looked at. */
 const WATCH_MS = 2_000
@@ -63,7 +66,8 @@ export function rotationOf(options: RotationOptions): RunningRotation {
     if (sameBundle(current.bundles.lookup(authority.trustDomain), bundle) && sameSigner) return
     const bundles = current.bundles.with(bundle)
     neededNumber = board.publish({ ...current, bundles, signerKey }).version.number
-    identity.replaceBundles(bundles)
+    // Whoever connects to the controller is of its own trust domain.
+    identity.replaceBundles(TrustBundles.of(bundle))
   }
   const onMoved = async (): Promise<void> => {
     const { state } = authorities
@@ -80,6 +84,7 @@ export function rotationOf(options: RotationOptions): RunningRotation {
   const rotator = new Rotator({
     authorities,
     nowMs: Date.now,
+    publishMs: PUBLISHED_HINTS * (config.federation.bundleEndpoint?.refreshHintMs ?? 0),
     fleet: () =>
       fleetOf(board.subscribers, {
         nowMs: Date.now(),

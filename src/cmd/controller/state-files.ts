@@ -8,6 +8,8 @@ export const STATE_FILES = {
   journal: 'journal',
   /** What earlier versions wrote in its place; imported once. */
   olderJournal: 'journal.jsonl',
+  /** Trust bundles: the last good ones of other trust domains, and ours as it is published. Directory. */
+  federation: 'federation',
   /** The Unix socket for operators' commands. Directory. */
   admin: 'admin',
   /** What proxies need to trust this controller. Public. */
