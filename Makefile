@@ -28,7 +28,7 @@ check: install ## format, lint, types, dead code, layers and unit tests
 	$(MAKE) unit
 
 unit: install
-	node --test --test-reporter=dot 'test/{repository,bytes,config,crypto,native,pki,identity,tls,mesh,authz,diagnose,telemetry,ca,control,net,proxy,cmd}/**/*.test.ts'
+	node --test --test-reporter=dot 'test/{repository,bytes,config,crypto,native,pki,identity,tls,mesh,authz,diagnose,capture,telemetry,ca,control,net,proxy,cmd}/**/*.test.ts'
 
 test: build ## every test that can run here; what is skipped says why
 	node --test --test-concurrency=2 'test/**/*.test.ts'

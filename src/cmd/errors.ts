@@ -19,6 +19,19 @@ export class UsageError extends HandfastError<CommandErrorCode> {
 /** A proxy's admin interface that is away, or refuses. */
 export class AdminError extends HandfastError<CommandErrorCode> {}
 
+/** Every way in which traffic cannot be captured. */
+export const CAPTURE_ERROR_CODES = {
+  CAPTURE_TOOL_MISSING: 'A tool that changes the packet filter is not installed',
+  CAPTURE_NOT_PERMITTED:
+    'The process may not do what capturing traffic, or proving that it is captured, takes',
+  CAPTURE_TOOL_FAILED: 'A tool that changes the packet filter reports a failure',
+} as const
+
+export type CaptureErrorCode = keyof typeof CAPTURE_ERROR_CODES
+
+/** Traffic that cannot be captured, or is not; the message has what the kernel's tool said. */
+export class CaptureError extends HandfastError<CaptureErrorCode> {}
+
 /** Every way in which the demo can fail beside what its steps check. */
 export const DEMO_ERROR_CODES = {
   DEMO_CHILD_ENDED: 'A process of the demo ended on its own',

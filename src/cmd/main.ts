@@ -17,6 +17,7 @@ const VERBS: Verbs = {
   'ca journal prove': async () => (await import('./ca/journal-prove.ts')).caJournalProve,
   'authz log': async () => (await import('./authz/log.ts')).authzLog,
   'svid fetch': async () => (await import('./svid/fetch.ts')).svidFetch,
+  init: async () => (await import('./init/command.ts')).init,
   proxy: async () => (await import('./proxy/command.ts')).proxy,
   version: async () => (await import('./version.ts')).version,
 }

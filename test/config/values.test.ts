@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as fc from 'fast-check'
 import { formatAddress, isIpAddress, isLoopback, parseAddress } from '../../src/config/address.ts'
+import { cidrOf, covers, formatCidr, parseCidr } from '../../src/config/cidr.ts'
 import { formatDuration, parseDuration } from '../../src/config/duration.ts'
 import { nearest } from '../../src/config/nearest.ts'
+import { formatPortRange, parsePortRange } from '../../src/config/ports.ts'
 import { isPrincipalPattern, isTrustDomain, isWorkloadId, trustDomainOf } from '../../src/config/spiffe.ts'
 import { SpiffeId } from '../../src/identity/spiffe-id.ts'
 
@@ -214,4 +216,76 @@ test('nearest finds what was meant, or nothing', () => {
   }
   for (const [text, key] of Object.entries(meant)) assert.equal(nearest(text, keys), key)
   for (const text of ['', 'x', 'address', 'forward']) assert.equal(nearest(text, keys), undefined, text)
+})
+
+test('parseCidr reads networks and single addresses of both families', () => {
+  const spellings = {
+    '10.0.0.0/8': { family: 'ipv4', host: '10.0.0.0', prefix: 8 },
+    '0.0.0.0/0': { family: 'ipv4', host: '0.0.0.0', prefix: 0 },
+    '192.0.2.7': { family: 'ipv4', host: '192.0.2.7', prefix: 32 },
+    '::/0': { family: 'ipv6', host: '::', prefix: 0 },
+    'FD00:0::/8': { family: 'ipv6', host: 'fd00::', prefix: 8 },
+    '2001:db8::1': { family: 'ipv6', host: '2001:db8::1', prefix: 128 },
+  }
+  for (const [text, cidr] of Object.entries(spellings)) assert.deepEqual(parseCidr(text), cidr, text)
+})
+
+test('parseCidr refuses host bits, prefixes that are too long, names, and IPv4 in IPv6 clothes', () => {
+  for (const text of [
+    '',
+    '10.0.0.1/8',
+    'fd00::1/64',
+    '10.0.0.0/33',
+    'fd00::/129',
+    '10.0.0.0/08',
+    '10.0.0.0/',
+    '10.0.0/8',
+    'example.org',
+    'example.org/8',
+    '::ffff:10.0.0.0/104',
+    '::ffff:10.0.0.1',
+    '[fd00::]/8',
+    'fe80::1%lo',
+    ' 10.0.0.0/8',
+  ])
+    assert.equal(parseCidr(text), undefined, text)
+})
+
+test('formatCidr is read back by parseCidr', () => {
+  const v4 = fc.tuple(fc.ipV4(), fc.constant(32))
+  const v6 = fc.tuple(
+    fc.ipV6().filter((text) => !/^::ffff:|^0{1,4}(?::0{1,4}){4}:ffff:/i.test(text)),
+    fc.constant(128),
+  )
+  fc.assert(
+    fc.property(fc.oneof(v4, v6), ([text]) => {
+      const cidr = parseCidr(text)
+      fc.pre(cidr !== undefined)
+      assert.deepEqual(parseCidr(formatCidr(cidr)), cidr)
+      assert.deepEqual(cidrOf(cidr.host), cidr)
+    }),
+  )
+})
+
+test('covers tells networks that hold others', () => {
+  const within = (outer: string, inner: string): boolean => covers(parseCidr(outer)!, parseCidr(inner)!)
+  assert.ok(within('10.0.0.0/8', '10.255.0.0/16'))
+  assert.ok(within('10.0.0.0/8', '10.0.0.0/8'))
+  assert.ok(within('0.0.0.0/0', '192.0.2.1'))
+  assert.ok(within('::/0', '2001:db8::/32'))
+  assert.ok(within('2001:db8::/32', '2001:db8:ffff::1'))
+  assert.ok(!within('10.0.0.0/8', '11.0.0.0/16'))
+  assert.ok(!within('10.1.0.0/16', '10.0.0.0/8'))
+  assert.ok(!within('0.0.0.0/0', '::1'))
+  assert.ok(!within('2001:db8::/32', '2001:db9::1'))
+})
+
+test('parsePortRange reads a port or a range, which formatPortRange writes', () => {
+  assert.deepEqual(parsePortRange('80'), { first: 80, last: 80 })
+  assert.deepEqual(parsePortRange('8000-8100'), { first: 8000, last: 8100 })
+  assert.deepEqual(parsePortRange('65535'), { first: 65_535, last: 65_535 })
+  for (const text of ['80', '8000-8100', '1-65535'])
+    assert.equal(formatPortRange(parsePortRange(text)!), text)
+  for (const text of ['', '0', '65536', '1-65536', '9-8', '80-', '-80', '080', '80:90', '1e3', 'http'])
+    assert.equal(parsePortRange(text), undefined, text)
 })

@@ -18,6 +18,7 @@ const LAYERS = [
   'mesh',
   'authz',
   'diagnose',
+  'capture',
   'telemetry',
   'ca',
   'control',
@@ -38,6 +39,7 @@ const PURE = new Set([
   'mesh',
   'authz',
   'diagnose',
+  'capture',
 ])
 
 /** Packages that exactly one layer may import. */
