@@ -1,6 +1,7 @@
 /**
  * Full and resumed handshakes with certificates on both sides, and bulk data, by the engine and by node:tls: client and
- * server in one process, on one thread, in memory and over loopback. Rounds are interleaved and medians shown. Only the
+ * server in one process, on one thread, in memory and over loopback: there the engine runs on the transport that a proxy
+ * would choose, and once on Node's sockets, as node:tls always does. Rounds are interleaved and medians shown. Only the
  * ratios mean anything on another machine.
  *
  * `node bench/handshake.bench.ts [--rounds N] [--handshakes N] [--json FILE]`
@@ -8,6 +9,9 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { nativeCrypto } from '../src/crypto/native-provider.ts'
+import { chooseTransport } from '../src/net/choose-transport.ts'
+import { nodeTransport } from '../src/net/node-transport.ts'
+import type { Transport } from '../src/net/transport.ts'
 import { mintWorkloads, verifierFor } from '../test/support/tls-workloads.ts'
 import { EnginePair, engineInMemory, engineOverLoopback } from './support/engine-handshaker.ts'
 import type { BenchGroup, Handshaker } from './support/handshaker.ts'
@@ -25,9 +29,9 @@ const CHUNK = new Uint8Array(65_536).fill(0x61)
 
 const { values: flags } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '7' },
-    /** In each round. */
-    handshakes: { type: 'string', default: '200' },
+    rounds: { type: 'string', default: '5' },
+    /** In each round: enough that the first ones, in the caches that the other side has left, hardly count. */
+    handshakes: { type: 'string', default: '1000' },
     json: { type: 'string' },
   },
 })
@@ -35,7 +39,9 @@ const rounds = Number(flags.rounds)
 const handshakes = Number(flags.handshakes)
 
 /** Before the first round, for the compilers: a proxy has made as many in its first minutes. */
-const WARM_UP_HANDSHAKES = 1500
+const WARM_UP_HANDSHAKES = 4000
+
+const transport = chooseTransport('auto', { onFallback: (reason) => print(`Without epoll: ${reason}`) })
 
 const workloads = await mintWorkloads('ec-p256', Date.now())
 
@@ -55,19 +61,24 @@ interface Row {
 const rows: Row[] = []
 for (const group of ['x25519', 'X25519MLKEM768'] as const) {
   await measure(group, 'in memory', engineInMemory(workloads, group), nodeTlsInMemory(workloads, group))
-  await measure(
-    group,
-    'over loopback',
-    await engineOverLoopback(workloads, group),
-    await nodeTlsOverLoopback(workloads, group),
-  )
+  await measureOverLoopback(group, transport)
 }
+if (transport !== nodeTransport) await measureOverLoopback('x25519', nodeTransport)
 await measureBulk()
 if (flags.json !== undefined)
   await writeFile(
     flags.json,
     `${JSON.stringify({ node: process.version, rounds, handshakes, rows }, undefined, 2)}\n`,
   )
+
+async function measureOverLoopback(group: BenchGroup, over: Transport): Promise<void> {
+  await measure(
+    group,
+    `over loopback (${over.name})`,
+    await engineOverLoopback(workloads, group, over),
+    await nodeTlsOverLoopback(workloads, group),
+  )
+}
 
 /** Full ones, then resumed ones. */
 async function measure(

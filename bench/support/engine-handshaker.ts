@@ -1,9 +1,9 @@
+import { passingCopy } from '../../src/bytes/bytes.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
-import { nodeTransport } from '../../src/net/node-transport.ts'
 import type { SecureConnection } from '../../src/net/engine-connection.ts'
 import { secureClient, secureServer } from '../../src/net/secure-connection.ts'
 import { CertificateMemory } from '../../src/pki/certificate-memory.ts'
-import type { Connection } from '../../src/net/transport.ts'
+import type { Connection, Transport } from '../../src/net/transport.ts'
 import { TlsConnection } from '../../src/tls/connection.ts'
 import type { ConnectionHandlers } from '../../src/tls/handlers.ts'
 import type { ClientOptions, ServerOptions } from '../../src/tls/options.ts'
@@ -102,7 +102,7 @@ export class EnginePair implements Disposable {
 
   #handlers(outgoing: Uint8Array[]): ConnectionHandlers {
     return {
-      output: (bytes) => outgoing.push(bytes.slice()),
+      output: (bytes) => outgoing.push(passingCopy(bytes)),
       established: () => undefined,
       data: ({ length }) => (this.receivedBytes += length),
       peerClosed: () => undefined,
@@ -114,10 +114,14 @@ export class EnginePair implements Disposable {
 }
 
 /** The engine over sockets of the loopback interface, through the layers that the proxy uses. */
-export async function engineOverLoopback(workloads: Workloads, group: BenchGroup): Promise<Handshaker> {
+export async function engineOverLoopback(
+  workloads: Workloads,
+  group: BenchGroup,
+  transport: Transport,
+): Promise<Handshaker> {
   const options = new EngineOptions(workloads, group)
   let accepted = Promise.withResolvers<SecureConnection>()
-  const listener = await nodeTransport.listen({ host: '127.0.0.1', port: 0 }, (raw) => {
+  const listener = await transport.listen({ host: '127.0.0.1', port: 0 }, (raw) => {
     void accept(raw).then(accepted.resolve, accepted.reject)
   })
   async function accept(raw: Connection): Promise<SecureConnection> {
@@ -129,7 +133,7 @@ export async function engineOverLoopback(workloads: Workloads, group: BenchGroup
     async connect(resumed) {
       accepted = Promise.withResolvers()
       const ticket = Promise.withResolvers<ClientTicket>()
-      const raw = await nodeTransport.connect(listener.address, { timeoutMs: LIMITS.deadlineMs })
+      const raw = await transport.connect(listener.address, { timeoutMs: LIMITS.deadlineMs })
       const client = await secureClient(raw, options.client(resumed, ticket.resolve), LIMITS)
       client.attach(NO_HANDLERS)
       const [server] = await Promise.all([accepted.promise, ticket.promise])
