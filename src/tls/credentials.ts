@@ -60,7 +60,7 @@ export function suitableCredential(
   for (const credential of listOf(candidates)) {
     const scheme = signatureSchemes(credential, role).find(({ code }) => wishes.schemes.includes(code))
     if (!wishes.certificateTypes.includes(certificateTypeOf(credential)))
-      refusal = noCommonType(credential, wishes)
+      refusal = noCommonType(credential, wishes, role)
     else if (scheme === undefined) refusal = noCommonScheme(credential, wishes)
     else if (isOnlyForNamedIssuers(credential) && !hasNamedIssuer(credential, wishes))
       refusal = noNamedIssuer()
@@ -196,15 +196,18 @@ function codesOf(parameters: SignatureParameters): readonly number[] {
   }
 }
 
-function noCommonType(credential: AnyCredential, { certificateTypes }: CredentialWishes): TlsError {
+function noCommonType(
+  credential: AnyCredential,
+  { certificateTypes }: CredentialWishes,
+  role: 'client' | 'server',
+): TlsError {
   const accepted = certificateTypes.map((type) => nameOf(CertificateType, type)).join(', ')
   const own = nameOf(CertificateType, certificateTypeOf(credential))
-  return new TlsError(
-    'TLS_NO_COMMON_CERTIFICATE_TYPE',
-    `The peer accepts the certificate types ${accepted}; our credential is of the type ${own}`,
-    // RFC 7250 §4.2 has an alert for peers that gave a choice; X.509 alone is what others take, who may not know of it.
-    certificateTypes.every((type) => type === CertificateType.X509) ? { alert: 'handshake_failure' } : {},
-  )
+  const message = `The peer accepts the certificate types ${accepted}; our credential is of the type ${own}`
+  // RFC 7250 §4.2 has an alert for clients that gave a choice; X.509 alone is what others take, who may not know of it.
+  const wasChoice = certificateTypes.some((type) => type !== CertificateType.X509)
+  const alert = role === 'server' && wasChoice ? 'unsupported_certificate' : 'handshake_failure'
+  return new TlsError('TLS_NO_COMMON_CERTIFICATE_TYPE', message, { alert })
 }
 
 function noCommonScheme({ key }: AnyCredential, { schemes }: CredentialWishes): TlsError {

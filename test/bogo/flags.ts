@@ -123,6 +123,7 @@ const TEXTS = [
   'selectAlpn',
   'shimId',
   'shimInitialWrite',
+  'ticketKey',
   'trustCert',
   'useClientCaList',
 ] as const

@@ -2,6 +2,7 @@ import type { CryptoProvider } from '../../src/crypto/provider.ts'
 import type { ClientTicketStore, ClientTicket, ServerTicketStore } from '../../src/tls/session/resumption.ts'
 import { makeTicketKey, sealedTickets } from '../../src/tls/session/sealed-tickets.ts'
 import { statefulTickets } from '../../src/tls/session/stateful-tickets.ts'
+import { rewritableTickets } from './rewritable-tickets.ts'
 
 /** The suite's own shim begins at this time, and its clock moves only between connections. */
 const START_SECONDS = 1234
@@ -14,11 +15,18 @@ export class Memory {
   #received: ClientTicket | undefined
   readonly serverTickets: ServerTicketStore
 
-  /** @param earlyData whether any connection may use it, which takes tickets that can be redeemed once */
-  constructor(crypto: CryptoProvider, { earlyData }: { readonly earlyData: boolean }) {
+  /**
+   * @param earlyData whether any connection may use it, which takes tickets that can be redeemed once
+   * @param ticketKey of the suite, which changes tickets
+   */
+  constructor(
+    crypto: CryptoProvider,
+    { earlyData, ticketKey }: { readonly earlyData: boolean; readonly ticketKey: Uint8Array | undefined },
+  ) {
     this.crypto = crypto
     const current = makeTicketKey(crypto)
-    this.serverTickets = earlyData ? statefulTickets(crypto) : sealedTickets(crypto, () => ({ current }))
+    if (ticketKey !== undefined) this.serverTickets = rewritableTickets(ticketKey)
+    else this.serverTickets = earlyData ? statefulTickets(crypto) : sealedTickets(crypto, () => ({ current }))
   }
 
   readonly nowMs = (): number => this.#nowSeconds * 1000

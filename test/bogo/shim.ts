@@ -19,8 +19,10 @@ async function run(args: readonly string[]): Promise<number> {
       process.stdout.write('No\n')
       return Exit.success
     }
+    const { ticketKey } = initial
     const memory = new Memory(nativeCrypto(), {
       earlyData: initial.enableEarlyData || resume.enableEarlyData,
+      ticketKey: ticketKey === undefined ? undefined : Uint8Array.fromBase64(ticketKey),
     })
     for (let i = 0; i <= (initial.resumeCount ?? 0); i++) {
       const isResumption = i > 0
