@@ -1,11 +1,6 @@
-import type { PolicyResource } from '../config/policy-resource.ts'
+import type { AuthorizationPolicy } from '../config/policy-config.ts'
 
 /** How a policy is named in reasons and logs: `namespace/name`. */
-export function policyName({ metadata }: Pick<PolicyResource, 'metadata'>): string {
+export function policyName({ metadata }: AuthorizationPolicy): string {
   return `${metadata.namespace}/${metadata.name}`
-}
-
-/** What no two resources share; there is only one AuthorizationDefault at all. */
-export function resourceName(resource: PolicyResource): string {
-  return resource.kind === 'AuthorizationDefault' ? resource.kind : `${resource.kind} ${policyName(resource)}`
 }

@@ -57,3 +57,16 @@ export function passingBytes(length: number): Uint8Array<ArrayBuffer> {
   used += length
   return piece
 }
+
+/** All of `parts`, one after the other, for what passes: see {@link passingBytes}. */
+export function passingCopy(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let length = 0
+  for (const part of parts) length += part.length
+  const whole = passingBytes(length)
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
+  }
+  return whole
+}

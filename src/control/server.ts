@@ -51,7 +51,6 @@ export class ControlServer {
       issueSvid: issueSvidHandler({
         issuer,
         bundles: () => board.current.bundles,
-        revocations: () => board.current.revocations,
         timers,
         log,
       }) as UntypedHandleCall,

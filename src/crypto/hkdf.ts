@@ -29,15 +29,35 @@ export function hkdfExpand(
   const blockBytes = HASH_BYTES[hash]
   if (length > 255 * blockBytes)
     throw new RangeError(`HKDF-Expand yields at most ${255 * blockBytes} bytes, asked for ${length}`)
-  const first = crypto.hmac(hash, pseudorandomKey, blockInput(NOTHING, info, 1))
-  if (length === blockBytes) return first
+  if (length <= blockBytes)
+    return hkdfExpandOnce(crypto, hash, pseudorandomKey, blockInput(NOTHING, info, 1), length)
   const output = new Uint8Array(length)
-  let block = first
+  let block = NOTHING
   for (let counter = 1, offset = 0; offset < length; counter++, offset += blockBytes) {
-    if (offset > 0) block = nextBlock(crypto, hash, pseudorandomKey, { block, info, counter })
+    block = nextBlock(crypto, hash, pseudorandomKey, { block, info, counter })
     const end = Math.min(offset + blockBytes, length)
     for (let i = offset; i < end; i++) output[i] = block[i - offset]!
   }
+  block.fill(0)
+  return output
+}
+
+/**
+ * HKDF-Expand for what fits one block of the hash.
+ *
+ * @param input the info, and behind it the number of the first block, which is 1
+ */
+export function hkdfExpandOnce(
+  crypto: CryptoProvider,
+  hash: HashName,
+  pseudorandomKey: Uint8Array,
+  input: Uint8Array,
+  length: number,
+): Uint8Array {
+  const block = crypto.hmac(hash, pseudorandomKey, input)
+  if (length === block.length) return block
+  const output = new Uint8Array(length)
+  for (let i = 0; i < length; i++) output[i] = block[i]!
   block.fill(0)
   return output
 }

@@ -41,11 +41,11 @@ export class CertificateMemory {
    * @throws CertificateError as `parseCertificate`
    */
   read(der: Uint8Array): Certificate {
-    if (der.length > MAX_REMEMBERED_BYTES) return parseCertificate(der)
+    // What is kept must not hold on to the message that it came in, which may be wiped.
+    if (der.length > MAX_REMEMBERED_BYTES) return parseCertificate(der.slice())
     const name = bytesAsText(der)
     const known = this.#certificates.use(name)
     if (known !== undefined) return known
-    // What is kept must not hold on to the message that it came in.
     const certificate = parseCertificate(der.slice())
     this.#certificates.put(name, certificate)
     return certificate

@@ -14,7 +14,7 @@ export function recheckPath(
   { anchors, nowMs }: { readonly anchors: readonly Certificate[]; readonly nowMs: number },
 ): void {
   const anchor = path.at(-1)!
-  if (!anchors.some(({ der }) => equalBytes(der, anchor.der))) {
+  if (!anchors.some((trusted) => trusted === anchor || equalBytes(trusted.der, anchor.der))) {
     throw refused('PKI_UNKNOWN_ISSUER', anchor, 'was a trust anchor and is one no longer')
   }
   for (const certificate of path) checkValidity(certificate, nowMs)

@@ -1,4 +1,4 @@
-import { concat } from '../bytes/bytes.ts'
+import { passingCopy } from '../bytes/bytes.ts'
 import { AlertDescription, AlertLevel } from './alerts.ts'
 import { clientHandshake } from './client/handshake.ts'
 import { asTlsError, TlsError } from './errors.ts'
@@ -257,7 +257,7 @@ export class TlsConnection implements Disposable {
 
   #deliver(ciphertext: Uint8Array): void {
     if (this.#flight === undefined) this.#handlers.output(ciphertext)
-    else this.#flight.push(ciphertext.slice())
+    else this.#flight.push(passingCopy(ciphertext))
   }
 
   /** Lets out what waits, and holds back nothing more. */
@@ -265,7 +265,7 @@ export class TlsConnection implements Disposable {
     const flight = this.#flight
     this.#flight = undefined
     if (flight === undefined || flight.length === 0) return
-    this.#handlers.output(flight.length === 1 ? flight[0]! : concat(...flight))
+    this.#handlers.output(flight.length === 1 ? flight[0]! : passingCopy(...flight))
   }
 
   /** Runs the handshake until it needs a message or an answer that has not come, or is complete. */

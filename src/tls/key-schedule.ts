@@ -4,7 +4,7 @@
  */
 import { Writer } from '../bytes/writer.ts'
 import { utf8 } from '../bytes/bytes.ts'
-import { hkdfExpand, hkdfExtract } from '../crypto/hkdf.ts'
+import { hkdfExpand, hkdfExpandOnce, hkdfExtract } from '../crypto/hkdf.ts'
 import {
   AEAD_KEY_BYTES,
   AEAD_NONCE_BYTES,
@@ -174,7 +174,10 @@ export function hkdfExpandLabel(
     .uint16(length)
     .bytes8(encodedLabels.get(label) ?? encodeLabel(label))
     .bytes8(context)
-  return hkdfExpand(crypto, hash, secret, info.written, length)
+  // Exported keying material may be long; all else is one block.
+  return length > HASH_BYTES[hash]
+    ? hkdfExpand(crypto, hash, secret, info.written, length)
+    : hkdfExpandOnce(crypto, hash, secret, info.uint8(1).written, length)
 }
 
 function encodeLabel(label: string): Uint8Array {

@@ -189,9 +189,20 @@ function scheme(
 
 /** The registry's name of a number, or the number in hexadecimal when the registry has none. */
 export function nameOf(registry: Readonly<Record<string, number>>, code: number): string {
-  for (const [name, value] of Object.entries(registry)) if (value === code) return name
+  const name = namesIn(registry).get(code)
+  if (name !== undefined) return name
   return isGrease(code) ? `GREASE (0x${code.toString(16)})` : `0x${code.toString(16).padStart(4, '0')}`
 }
+
+function namesIn(registry: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
+  const known = NAMES.get(registry)
+  if (known !== undefined) return known
+  const names = new Map(Object.entries(registry).map(([name, code]) => [code, name]))
+  NAMES.set(registry, names)
+  return names
+}
+
+const NAMES = new WeakMap<Readonly<Record<string, number>>, ReadonlyMap<number, string>>()
 
 /** The n-th of the 16 values 0x0a0a, 0x1a1a, … 0xfafa that mean nothing (RFC 8701 §2). */
 export function greaseCode(n: number): number {

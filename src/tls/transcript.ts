@@ -49,6 +49,7 @@ export class Transcript implements Disposable {
 
   /** What the hash would be with `more` at the end; before it is fixed, under any hash. */
   hashWith(hash: HashName, more: Uint8Array = new Uint8Array(0)): Uint8Array {
+    if (this.#context === undefined && this.#waiting.length === 0) return this.#crypto.digest(hash, more)
     using context = this.#context?.clone() ?? this.#crypto.hash(hash)
     for (const message of this.#waiting) context.update(message)
     context.update(more)

@@ -1,9 +1,4 @@
-import type {
-  AuthorizationPolicy,
-  PolicyAction,
-  PolicyOperation,
-  PolicySource,
-} from '../../src/config/policy-config.ts'
+import type { AuthorizationPolicy, PolicyOperation, PolicySource } from '../../src/config/policy-config.ts'
 import type { AuthorizationRequest } from '../../src/authz/request.ts'
 
 /**
@@ -57,7 +52,7 @@ function sourceMatches(
 
 function operationMatches(
   operation: PolicyOperation,
-  action: PolicyAction,
+  action: 'ALLOW' | 'DENY',
   { port, http }: AuthorizationRequest,
 ): boolean {
   if (operation.ports && !operation.ports.includes(port)) return false

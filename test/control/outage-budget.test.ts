@@ -30,13 +30,7 @@ function journal(...certificates: readonly RecordedCertificate[]): RecentJournal
 }
 
 function connected({ spiffeId, serialNumber, expiresAtMs }: RecordedCertificate): SubscriberStatus {
-  const peer = {
-    id: SpiffeId.parse(spiffeId),
-    serialNumber,
-    expiresAtMs,
-    issuerKey: new Uint8Array(),
-    revokedBy: () => undefined,
-  }
+  const peer = { id: SpiffeId.parse(spiffeId), serialNumber, expiresAtMs, issuerKey: new Uint8Array() }
   return { peer, node: 'n1', connectedAtMs: NOW_MS, ackedNumber: 1, lastNack: undefined }
 }
 

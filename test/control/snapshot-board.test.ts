@@ -9,13 +9,7 @@ function state(policyRevision: string) {
 }
 
 function subscriber(node: string, changed = () => {}) {
-  const peer = {
-    id: WEB,
-    serialNumber: '1',
-    expiresAtMs: 2,
-    issuerKey: Uint8Array.of(1),
-    revokedBy: () => undefined,
-  }
+  const peer = { id: WEB, serialNumber: '1', expiresAtMs: 2, issuerKey: Uint8Array.of(1) }
   return { peer, node, connectedAtMs: 1, changed }
 }
 

@@ -52,6 +52,13 @@ test('CertificateMemory verifies a chain once, and knows equal bytes again', () 
   assert.equal(ask(svid.chain.map(({ der }) => parseCertificate(der.slice()))), 0)
 })
 
+test('CertificateMemory keeps nothing of the bytes that it is given, which may be wiped', () => {
+  const given = svid.certificate.der.slice()
+  const read = new CertificateMemory().read(given)
+  given.fill(0)
+  assert.deepEqual(read.der, svid.certificate.der)
+})
+
 test('CertificateMemory yields the path that validatePath found', () => {
   const memory = new CertificateMemory()
   const options = { anchors: [root.certificate], crypto: nativeCrypto(), nowMs: NOW_MS, usage: undefined }

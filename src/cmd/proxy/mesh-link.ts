@@ -2,7 +2,6 @@ import type { Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { equalBytes } from '../../bytes/bytes.ts'
 import { compilePolicies } from '../../authz/compile.ts'
-import { checkModes } from '../../authz/peer-authentication.ts'
 import { deserializePolicies } from '../../authz/serialize.ts'
 import { formatAddress } from '../../config/address.ts'
 import { ControlClient, type IssuedSvid } from '../../control/client.ts'
@@ -18,12 +17,10 @@ import { workloadCertifier } from '../../control/workload-certifier.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { SpiffeId } from '../../identity/spiffe-id.ts'
 import { Revocations } from '../../identity/revocations.ts'
-import type { X509Svid } from '../../identity/svid.ts'
 import { svidVerifier } from '../../identity/svid-verifier.ts'
 import { ConnectionDuplex } from '../../net/duplex.ts'
 import { NodeConnection } from '../../net/node-connection.ts'
 import { secureClient } from '../../net/secure-connection.ts'
-import { workloadOf } from '../../proxy/authorize.ts'
 import type { MeshViews } from '../../proxy/mesh-view.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { readToken, type ProxySettings } from './settings.ts'
@@ -33,9 +30,6 @@ const DEMANDED_RENEWAL_MS = 10_000
 
 /** And over no more than this part of what a certificate has left to live. */
 const DEMANDED_RENEWAL_PART = 1 / 8
-
-/** Replacements of what is revoked are spread over so much time: an authority may have had many certificates. */
-const REPLACE_REVOKED_MS = 1_000
 
 export interface MeshLinkOptions {
   readonly settings: ProxySettings
@@ -58,8 +52,6 @@ export class MeshLink implements Disposable {
   #firstForWorkload: Promise<unknown> | undefined
   #subscription: SnapshotSubscription | undefined
   #demandedSigner: Uint8Array | undefined
-  /** Own certificates whose revocation has been answered. */
-  readonly #revoked = new WeakSet<X509Svid>()
 
   constructor(options: MeshLinkOptions) {
     this.#options = options
@@ -207,21 +199,17 @@ export class MeshLink implements Disposable {
   /** @throws PolicyError, ProxyError, which refuse the state as a whole */
   async #apply({ version, bundles, policies, signerKey, revocations }: VersionedState): Promise<void> {
     const { settings, crypto, views, newId, settled } = this.#options
-    const { trustDomain, inbound } = settings.config
-    const resources = deserializePolicies(new TextDecoder().decode(policies))
-    const own = this.#identity.current()
-    if (own !== undefined)
-      checkModes(
-        resources.peerAuthentications,
-        workloadOf(own.id),
-        inbound.map(({ listen }) => listen.port),
-      )
-    const compiled = compilePolicies(resources, { crypto, trustDomain, newId })
+    const { trustDomain } = settings.config
+    const compiled = compilePolicies(deserializePolicies(new TextDecoder().decode(policies)), {
+      crypto,
+      trustDomain,
+      newId,
+    })
     this.#identity.replaceBundles(bundles)
     this.#workload.replaceBundles(bundles)
     this.#demandedSigner = signerKey
-    views.publishPolicy(compiled, { stateNumber: version.number, revocations: this.#newest(revocations) })
     this.#renewIfDemanded()
+    views.publishPolicy(compiled, { stateNumber: version.number, revocations: this.#newest(revocations) })
     // What the controller is told must be true of the threads that carry traffic.
     await settled()
   }
@@ -239,14 +227,10 @@ export class MeshLink implements Disposable {
     return known
   }
 
-  /**
-   * An authority is being taken out of use: what it has signed is to be replaced before. What is revoked is replaced at
-   * once, which takes a token; if that is refused too, it is asked for again as after any failure.
-   */
+  /** An authority is being taken out of use: what it has signed is to be replaced before. */
   #renewIfDemanded(): void {
     for (const identity of [this.#identity, this.#workload]) {
       const svid = identity.current()
-      if (svid !== undefined && this.#isRevoked(svid)) this.#replaceRevoked(identity, svid)
       const issuer = svid?.chain[1]
       if (this.#demandedSigner === undefined || svid === undefined || issuer === undefined) continue
       if (equalBytes(issuer.publicKey.spki, this.#demandedSigner)) continue
@@ -254,21 +238,6 @@ export class MeshLink implements Disposable {
       const spareMs = Math.max(0, svid.expiresAtMs - Date.now()) * DEMANDED_RENEWAL_PART
       identity.renewWithin(Math.min(DEMANDED_RENEWAL_MS, spareMs))
     }
-  }
-
-  #isRevoked({ id, chain }: X509Svid): boolean {
-    const { views, crypto } = this.#options
-    return views.revocations.find({ name: id.toString(), path: chain }, crypto) !== undefined
-  }
-
-  #replaceRevoked(identity: RenewingIdentity, svid: X509Svid): void {
-    if (this.#revoked.has(svid)) return
-    this.#revoked.add(svid)
-    this.#options.log.error('Our certificate has been revoked; another is asked for', {
-      spiffeId: svid.id.toString(),
-      serialNumber: svid.chain[0]?.serialNumber,
-    })
-    identity.renewWithin(REPLACE_REVOKED_MS)
   }
 
   #subscriptionEvent(event: SubscriptionEvent): void {
@@ -286,16 +255,12 @@ export class MeshLink implements Disposable {
           error: event.error,
         })
         break
-      case 'disconnected': {
-        const svid = this.#identity.current()
-        if (event.error.refusal === 'CA_REVOKED' && svid !== undefined)
-          this.#replaceRevoked(this.#identity, svid)
+      case 'disconnected':
         log.warn('The controller is away; what it said last stays in force', {
           error: event.error,
           retryInMs: Math.round(event.retryInMs),
         })
         break
-      }
     }
   }
 }

@@ -24,18 +24,18 @@ export interface ClientHello {
   readonly extensions: Extensions<'client_hello'>
 }
 
-/** @throws DecodeError, TlsError */
+/** What holds bytes is a view of `body`. @throws DecodeError, TlsError */
 export function decodeClientHello(body: Uint8Array): ClientHello {
   return readAll(body, 'client_hello', (reader) => ({
     legacyVersion: reader.uint16('legacy_version'),
-    random: reader.bytes(RANDOM_BYTES, 'random').slice(),
-    sessionId: reader.bytes8('legacy_session_id', { max: 32 }).slice(),
+    random: reader.bytes(RANDOM_BYTES, 'random'),
+    sessionId: reader.bytes8('legacy_session_id', { max: 32 }),
     cipherSuites: reader.vector16(
       'cipher_suites',
       (list) => list.each((item) => item.uint16('cipher_suite')),
       { min: 2 },
     ),
-    compressionMethods: reader.bytes8('legacy_compression_methods', { min: 1 }).slice(),
+    compressionMethods: reader.bytes8('legacy_compression_methods', { min: 1 }),
     // Clients older than TLS 1.2 may send none; such a hello is well-formed and fails for its version instead.
     extensions:
       reader.remaining === 0 ? new Extensions('client_hello') : Extensions.read(reader, 'client_hello'),

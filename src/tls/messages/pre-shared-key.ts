@@ -26,7 +26,7 @@ export const offeredPsks: Codec<OfferedPsks> = {
         'identities',
         (list) =>
           list.each((item) => ({
-            identity: item.bytes16('identity', { min: 1 }).slice(),
+            identity: item.bytes16('identity', { min: 1 }),
             obfuscatedAge: item.uint32('obfuscated_ticket_age'),
           })),
         { min: 7 },
@@ -34,7 +34,7 @@ export const offeredPsks: Codec<OfferedPsks> = {
       const binders = reader.vector16(
         'binders',
         // One that is too short for its hash is wrong rather than malformed: it fails where binders are checked.
-        (list) => list.each((item) => item.bytes8('binder').slice()),
+        (list) => list.each((item) => item.bytes8('binder')),
         { min: 1 },
       )
       if (binders.length === identities.length) return { identities, binders }

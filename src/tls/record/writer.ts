@@ -1,4 +1,4 @@
-import { concat } from '../../bytes/bytes.ts'
+import { passingCopy } from '../../bytes/bytes.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import type { AlertLevel } from '../alerts.ts'
 import { ContentType, ProtocolVersion, type CipherSuiteParameters } from '../registry.ts'
@@ -109,7 +109,7 @@ export class RecordWriter implements Disposable {
   /** Sends the queued handshake messages. */
   flush(): void {
     if (this.#flight.length === 0) return
-    const messages = this.#flight.length === 1 ? this.#flight[0]! : concat(...this.#flight)
+    const messages = this.#flight.length === 1 ? this.#flight[0]! : passingCopy(...this.#flight)
     this.#flight = []
     this.#write(ContentType.handshake, messages)
   }

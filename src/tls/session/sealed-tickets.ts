@@ -1,4 +1,4 @@
-import { equalBytes } from '../../bytes/bytes.ts'
+import { equalBytes, passingBytes } from '../../bytes/bytes.ts'
 import { DecodeError } from '../../bytes/errors.ts'
 import { readAll } from '../../bytes/reader.ts'
 import { Writer } from '../../bytes/writer.ts'
@@ -79,7 +79,8 @@ function open(crypto: CryptoProvider, keys: TicketKeys, ticket: Uint8Array): Uin
   if (key === undefined) return undefined
   using opener = crypto.opener(AEAD, key.secret)
   const ciphertext = ticket.subarray(NAME_BYTES + AEAD_NONCE_BYTES)
-  const plaintext = new Uint8Array(ciphertext.length)
+  // Whoever reads it wipes it, and copies what it keeps.
+  const plaintext = passingBytes(ciphertext.length)
   const length = opener.open(
     ticket.subarray(NAME_BYTES, NAME_BYTES + AEAD_NONCE_BYTES),
     name,

@@ -1,4 +1,5 @@
 /** How tickets come about after a handshake, on both sides (RFC 8446 §4.6.1). */
+import { Reader } from '../../bytes/reader.ts'
 import { Writer } from '../../bytes/writer.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import type { Established } from '../handshake.ts'
@@ -7,9 +8,6 @@ import { Extensions } from '../messages/extensions.ts'
 import { maxEarlyDataOf, type NewSessionTicket } from '../messages/post-handshake.ts'
 import { greaseCode } from '../registry.ts'
 import { MAX_TICKET_LIFETIME_SECONDS, type ClientTicket, type RemoteTicketStore } from './resumption.ts'
-
-/** Tickets of one connection differ by it (RFC 8446 §4.6.1); it need not be secret, so it counts them. */
-const NONCE_BYTES = 2
 
 /** What a server hands out after each handshake. */
 export interface TicketPolicy {
@@ -48,9 +46,12 @@ export function issueTickets(
   const seconds = Math.min(wanted, left)
   if (seconds <= 0) return []
   const earlyBytes = store.isSingleUse ? maxEarlyDataBytes : 0
-  return Array.from({ length: session.resumed ? Math.min(count, 1) : count }, (_, index) => {
-    const nonce = new Writer(NONCE_BYTES).uint16(index).finish()
-    const ageAdd = new DataView(crypto.random(4).buffer).getUint32(0)
+  const tickets: NewSessionTicket[] = []
+  const wantedCount = session.resumed ? Math.min(count, 1) : count
+  for (let index = 0; index < wantedCount; index++) {
+    // Tickets of one connection differ by it (RFC 8446 §4.6.1); it need not be secret, so it counts them.
+    const nonce = Uint8Array.of(index >>> 8, index)
+    const ageAdd = new Reader(crypto.random(4)).uint32('ticket_age_add')
     const ticket = store.issue({
       ...resumable(session),
       ...(externalPskTag === undefined ? {} : { externalPskTag }),
@@ -63,8 +64,9 @@ export function issueTickets(
     const extensions = new Extensions('new_session_ticket')
     if (grease) extensions.addUnknown(greaseCode(crypto.random(1)[0]! >>> 4), new Uint8Array(0))
     if (earlyBytes > 0) extensions.add('early_data', new Writer(4).uint32(earlyBytes).finish())
-    return { lifetimeSeconds: seconds, ageAdd, nonce, ticket, extensions }
-  })
+    tickets.push({ lifetimeSeconds: seconds, ageAdd, nonce, ticket, extensions })
+  }
+  return tickets
 }
 
 /** What a client keeps of a ticket; undefined for one that must not be kept. */

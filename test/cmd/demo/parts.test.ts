@@ -70,8 +70,7 @@ test('controllerYaml and sidecarYaml are configurations, whatever the directory 
 })
 
 test('policyYaml is the one policy that decisions name', () => {
-  const { authorizationPolicies } = parsePolicies([{ name: 'shop.yaml', text: policyYaml() }])
-  const [policy, ...more] = authorizationPolicies
+  const [policy, ...more] = parsePolicies([{ name: 'shop.yaml', text: policyYaml() }])
   assert.equal(policyName(policy!), POLICY_NAME)
   assert.deepEqual(more, [])
 })
