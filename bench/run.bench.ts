@@ -1,5 +1,5 @@
 /**
- * Proxy pairs side by side in one run: client → A = mutual TLS 1.3 = B → backend, with A and B two of nginx, haproxy, stunnel (where
+ * Proxy pairs side by side in one run: client → A = mutual TLS 1.3 = B → backend, with A and B two of nginx, Envoy, haproxy, stunnel (where
  * they are installed), two proxies of node:tls, or two `handfast proxy`. Rounds are interleaved and medians shown; only the ratios
  * mean anything on another machine.
  *
@@ -12,6 +12,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measureAll, type Results } from './measure.ts'
+import { envoyPairs } from './pairs/envoy.ts'
 import { haproxyPairs } from './pairs/haproxy.ts'
 import { handfastPair, startController, VARIANTS } from './pairs/handfast.ts'
 import { nginxPairs } from './pairs/nginx.ts'
@@ -63,6 +64,7 @@ async function startPairs(programs: AsyncDisposableStack): Promise<readonly Pair
   const options = { directory, backendPort, programs }
   const pairs: Pair[] = []
   if (isWanted(flags.pair, 'nginx')) pairs.push(...(await nginxPairs(options)))
+  if (isWanted(flags.pair, 'envoy')) pairs.push(...(await envoyPairs(options)))
   if (isWanted(flags.pair, 'haproxy')) pairs.push(...(await haproxyPairs(options)))
   if (isWanted(flags.pair, 'stunnel')) pairs.push(...(await stunnelPairs(options)))
   if (isWanted(flags.pair, 'node:tls')) pairs.push(await nodeTlsPair(options))
