@@ -219,6 +219,11 @@ async function explain({ planes, crypto }: AdminOptions, query: URLSearchParams)
   if (id === null) return failure(400, 'Expected ?id= with the id of a handshake; /handshakes lists them')
   const facts = await planes.handshake(Number(id))
   if (facts === undefined) return found(undefined, `handshake ${id}`)
+  if (!facts.stepsKept)
+    return failure(
+      404,
+      `Handshake ${id} succeeded among so many that its steps were not kept; failures keep theirs`,
+    )
   const side = facts.origin.direction === 'outbound' ? 'client' : 'server'
   const ended = facts.error instanceof HandfastError ? facts.error : undefined
   // Loaded when somebody asks: most proxies are never asked.

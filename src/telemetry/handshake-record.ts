@@ -29,7 +29,10 @@ export interface HandshakeFacts {
   /** Counts from 1 in the life of the process. */
   readonly id: number
   readonly origin: HandshakeOrigin
+  /** None when they were not kept; see {@link stepsKept}. */
   readonly events: readonly TraceEvent[]
+  /** False for a success among so many others that its steps were let go. */
+  readonly stepsKept: boolean
   readonly session: SettledSession | undefined
   /** What ended the handshake, or later the connection. */
   readonly error: Error | undefined
@@ -40,28 +43,32 @@ export class HandshakeRecord implements HandshakeFacts {
   readonly id: number
   readonly origin: HandshakeOrigin
   #events: TraceEvent[] = []
-  #isForgotten = false
+  #stepsKept = true
   #session: SettledSession | undefined
   #error: Error | undefined
+  readonly #mayKeepSteps: () => boolean
 
-  constructor(id: number, origin: HandshakeOrigin) {
+  /** @param mayKeepSteps asked once, when the handshake has succeeded. @default always */
+  constructor(id: number, origin: HandshakeOrigin, mayKeepSteps: () => boolean = () => true) {
     this.id = id
     this.origin = origin
+    this.#mayKeepSteps = mayKeepSteps
   }
 
   /** Takes an event of the engine. */
   readonly trace = (event: TraceEvent): void => {
-    if (this.#events.length < MAX_EVENTS && !this.#isForgotten) this.#events.push(event)
+    if (this.#events.length < MAX_EVENTS && this.#stepsKept) this.#events.push(event)
   }
 
   /** Nobody can ask for it any more; its connection, which goes on telling, may live for days. */
   forget(): void {
-    this.#isForgotten = true
+    this.#stepsKept = false
     this.#events = []
   }
 
   established(session: SettledSession): void {
-    this.#session = session
+    this.#session = settled(session)
+    if (!this.#mayKeepSteps()) this.forget()
   }
 
   failed(error: Error): void {
@@ -70,6 +77,10 @@ export class HandshakeRecord implements HandshakeFacts {
 
   get events(): readonly TraceEvent[] {
     return this.#events
+  }
+
+  get stepsKept(): boolean {
+    return this.#stepsKept
   }
 
   get session(): SettledSession | undefined {
@@ -93,7 +104,7 @@ export function handshakeSummary({
   origin,
   session,
   error,
-}: Omit<HandshakeFacts, 'events'>): HandshakeSummary {
+}: Omit<HandshakeFacts, 'events' | 'stepsKept'>): HandshakeSummary {
   const { direction, engine = 'handfast', listener, remote, startedAtMs } = origin
   return {
     id,
@@ -110,7 +121,23 @@ export function handshakeSummary({
 
 /** The summary with every step. */
 export function handshakeDetail(facts: HandshakeFacts): { readonly [name: string]: Json } {
-  return { ...handshakeSummary(facts), events: facts.events.map((event) => plainJson(event)) }
+  return {
+    ...handshakeSummary(facts),
+    ...(!facts.stepsKept && { stepsKept: false }),
+    events: facts.events.map((event) => plainJson(event)),
+  }
+}
+
+/** What of a session is shown; the rest of it stays where its keys are. */
+function settled({ version, cipherSuite, group, resumed, alpn, peer }: SettledSession): SettledSession {
+  return {
+    version,
+    cipherSuite,
+    ...(group !== undefined && { group }),
+    resumed,
+    ...(alpn !== undefined && { alpn }),
+    ...(peer && { peer: { name: peer.name, expiresAtMs: peer.expiresAtMs } }),
+  }
 }
 
 function outcomeOf(session: SettledSession | undefined, error: Error | undefined): string {

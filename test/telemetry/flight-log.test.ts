@@ -49,6 +49,26 @@ test('HandshakeLog has records that made room let go of their events for good, e
   )
 })
 
+test('HandshakeLog keeps the steps of all failures, and of as many successes as somebody could follow', () => {
+  const log = new HandshakeLog()
+  const run = (startedAtMs: number, outcome: 'established' | 'failed'): number => {
+    const record = log.begin({ ...ORIGIN, startedAtMs })
+    record.trace({ kind: 'transcript', atMs: startedAtMs })
+    if (outcome === 'failed') record.failed(new HandfastError('CODE', 'what happened'))
+    else record.established({ version: 'TLS 1.3', cipherSuite: 'TLS_AES_128_GCM_SHA256', resumed: false })
+    assert.equal(record.stepsKept, record.events.length === 1)
+    return record.events.length
+  }
+  const kept = (count: number, startedAtMs: number, outcome: 'established' | 'failed'): number =>
+    Array.from({ length: count }, () => run(startedAtMs, outcome)).reduce((sum, events) => sum + events, 0)
+  assert.equal(kept(100, 0, 'established'), 64)
+  assert.equal(kept(100, 0, 'failed'), 100)
+  assert.equal(kept(100, 1_000, 'established'), 16)
+  // A clock that goes back gives nothing twice.
+  assert.equal(kept(1, 500, 'established') + kept(1, 1_000, 'established'), 0)
+  assert.equal(kept(100, 3_600_000, 'established'), 64)
+})
+
 test('HandshakeRecord is bounded, and tells a failure in the handshake from one after it', () => {
   const record = new HandshakeLog().begin(ORIGIN)
   for (let i = 0; i < 1_000; i++) record.trace({ kind: 'transcript', atMs: i })

@@ -8,7 +8,7 @@ import { AccessLog } from '../../telemetry/access-log.ts'
 import { encodeFlightLine } from '../../authz/flight/encode.ts'
 import { FlightLog } from '../../telemetry/flight-log.ts'
 import { HandshakeLog } from '../../telemetry/handshake-log.ts'
-import { handshakeSummary, type SettledSession } from '../../telemetry/handshake-record.ts'
+import { handshakeSummary } from '../../telemetry/handshake-record.ts'
 import { createLogger } from '../../telemetry/log.ts'
 import { decisionIds } from '../decision-ids.ts'
 import { ProxyError } from '../errors.ts'
@@ -240,24 +240,12 @@ function answerTo(
     case 'handshake': {
       const record = handshakes.find(question.id)
       if (record === undefined) return undefined
-      const { id, origin, events, session, error } = record
-      return pack({ id, origin, events, session: session && settled(session), error })
+      const { id, origin, events, stepsKept, session, error } = record
+      return pack({ id, origin, events, stepsKept, session, error })
     }
     case 'decisions':
       return decisions.list()
     case 'decision':
       return decisions.find(question.id)
-  }
-}
-
-/** What of a session is shown; the rest of it stays where its keys are. */
-function settled({ version, cipherSuite, group, resumed, alpn, peer }: SettledSession): SettledSession {
-  return {
-    version,
-    cipherSuite,
-    ...(group !== undefined && { group }),
-    resumed,
-    ...(alpn !== undefined && { alpn }),
-    ...(peer && { peer: { name: peer.name, expiresAtMs: peer.expiresAtMs } }),
   }
 }
