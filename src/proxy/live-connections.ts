@@ -15,6 +15,14 @@ export interface LiveConnection {
   drain(): void
 }
 
+/** One of {@link LiveConnections}. */
+interface Alive {
+  readonly connection: LiveConnection
+  /** Its index among them; undefined once it is gone. */
+  place: number | undefined
+  isRetired: boolean
+}
+
 /** setTimeout takes no more; what lives longer is looked at again. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
@@ -25,11 +33,14 @@ const MAX_TIMER_MS = 2 ** 31 - 1
 export class LiveConnections {
   readonly #nowMs: () => number
   readonly #onSize: (change: 1 | -1) => void
-  readonly #alive = new Set<LiveConnection>()
+  /**
+   * A plain array, whose last fills the gap that one leaves. A Set grows new tables as connections come and go, and the tables that
+   * it leaves behind keep what was in them until the next full collection: every connection would be copied for nothing.
+   */
+  readonly #alive: Alive[] = []
   #draining = false
   #timer: NodeJS.Timeout | undefined
   #timerAtMs = Infinity
-  readonly #retired = new WeakSet<LiveConnection>()
   #whenEmpty: (() => void)[] = []
 
   /** @param onSize told of everything that is added and of everything that goes. @default nobody */
@@ -39,7 +50,7 @@ export class LiveConnections {
   }
 
   get size(): number {
-    return this.#alive.size
+    return this.#alive.length
   }
 
   get draining(): boolean {
@@ -51,26 +62,29 @@ export class LiveConnections {
    * @returns what to call when the connection has ended
    */
   add(connection: LiveConnection, view?: MeshView): () => void {
-    this.#alive.add(connection)
+    const alive: Alive = { connection, place: this.#alive.length, isRetired: false }
+    this.#alive.push(alive)
     this.#onSize(1)
     const reason = view === undefined ? undefined : connection.judge(view)
-    if (reason !== undefined) this.#cut(connection, reason)
-    this.#watch(connection)
+    if (reason !== undefined) this.#cut(alive, reason)
+    this.#watch(alive)
     if (this.#draining) connection.drain()
-    return () => this.#remove(connection)
+    return () => this.#remove(alive)
   }
 
   /** Judges everything anew and cuts what may not go on. */
   rejudge(view: MeshView): void {
-    for (const connection of this.#alive) {
-      const reason = connection.judge(view)
-      if (reason !== undefined) this.#cut(connection, reason)
+    for (const alive of this.#all()) {
+      // Its neighbour's end may have been its own.
+      if (alive.place === undefined) continue
+      const reason = alive.connection.judge(view)
+      if (reason !== undefined) this.#cut(alive, reason)
     }
   }
 
   /** Ends everything at once. */
   cutAll(reason: ProxyError): void {
-    for (const connection of this.#alive) this.#cut(connection, reason)
+    for (const alive of this.#all()) this.#cut(alive, reason)
   }
 
   /**
@@ -80,39 +94,52 @@ export class LiveConnections {
    */
   async drain(timeoutMs: number): Promise<number> {
     this.#draining = true
-    for (const connection of this.#alive) connection.drain()
+    for (const { connection } of this.#all()) connection.drain()
     const timeUp = Promise.withResolvers<void>()
     const timer = setTimeout(timeUp.resolve, timeoutMs)
     await Promise.race([this.#empty(), timeUp.promise])
     clearTimeout(timer)
-    const late = [...this.#alive]
-    for (const connection of late)
-      this.#cut(connection, new ProxyError('PROXY_DRAINED', `Not finished after ${timeoutMs} ms of draining`))
+    const late = this.#all()
+    for (const alive of late)
+      this.#cut(alive, new ProxyError('PROXY_DRAINED', `Not finished after ${timeoutMs} ms of draining`))
     clearTimeout(this.#timer)
     return late.length
   }
 
+  /** What is alive now: whoever is told may add and remove. */
+  #all(): readonly Alive[] {
+    return this.#alive.slice()
+  }
+
   #empty(): Promise<void> {
-    if (this.#alive.size === 0) return Promise.resolve()
+    if (this.#alive.length === 0) return Promise.resolve()
     return new Promise((resolve) => this.#whenEmpty.push(resolve))
   }
 
-  #cut(connection: LiveConnection, reason: ProxyError): void {
-    this.#remove(connection)
-    connection.cut(reason)
+  #cut(alive: Alive, reason: ProxyError): void {
+    if (!this.#remove(alive)) return
+    alive.connection.cut(reason)
   }
 
-  #remove(connection: LiveConnection): void {
-    if (!this.#alive.delete(connection)) return
+  /** @returns false if it was gone already */
+  #remove(alive: Alive): boolean {
+    if (alive.place === undefined) return false
+    const last = this.#alive.pop()!
+    if (last !== alive) {
+      this.#alive[alive.place] = last
+      last.place = alive.place
+    }
+    alive.place = undefined
     this.#onSize(-1)
-    if (this.#alive.size > 0) return
+    if (this.#alive.length > 0) return true
     for (const resolve of this.#whenEmpty) resolve()
     this.#whenEmpty = []
+    return true
   }
 
   /** One timer for all, at the earliest retirement or end. */
-  #watch(connection: LiveConnection): void {
-    const atMs = this.#retired.has(connection)
+  #watch({ connection, isRetired }: Alive): void {
+    const atMs = isRetired
       ? connection.expiresAtMs
       : Math.min(connection.retirement?.atMs ?? Infinity, connection.expiresAtMs)
     if (atMs >= this.#timerAtMs) return
@@ -125,23 +152,18 @@ export class LiveConnections {
   #timeHasPassed(): void {
     this.#timerAtMs = Infinity
     const nowMs = this.#nowMs()
-    for (const connection of this.#alive) {
-      if (connection.expiresAtMs < nowMs) {
-        const end = new Date(connection.expiresAtMs).toISOString()
-        this.#cut(
-          connection,
-          new ProxyError('PROXY_CERTIFICATE_ENDED', `A certificate in use ended at ${end}`),
-        )
+    for (const alive of this.#all()) {
+      const { expiresAtMs, retirement } = alive.connection
+      if (expiresAtMs < nowMs) {
+        const end = new Date(expiresAtMs).toISOString()
+        this.#cut(alive, new ProxyError('PROXY_CERTIFICATE_ENDED', `A certificate in use ended at ${end}`))
         continue
       }
-      if (connection.retirement !== undefined && connection.retirement.atMs < nowMs) this.#retire(connection)
-      this.#watch(connection)
+      if (retirement !== undefined && retirement.atMs < nowMs && !alive.isRetired) {
+        alive.isRetired = true
+        retirement.begin()
+      }
+      if (alive.place !== undefined) this.#watch(alive)
     }
-  }
-
-  #retire(connection: LiveConnection): void {
-    if (this.#retired.has(connection)) return
-    this.#retired.add(connection)
-    connection.retirement?.begin()
   }
 }
