@@ -1,8 +1,9 @@
 import { utf8 } from '../bytes/bytes.ts'
-import type { AuthorizationPolicy } from '../config/policy-config.ts'
 import type { CryptoProvider } from '../crypto/provider.ts'
 import { PolicySet } from './policy-set.ts'
-import { canonicalPolicies, serializePolicies } from './serialize.ts'
+import { canonicalResources } from './canonical.ts'
+import type { PolicyResources } from './resources.ts'
+import { serializePolicies } from './serialize.ts'
 
 /** What compiling takes. */
 export interface CompileOptions {
@@ -16,10 +17,10 @@ export interface CompileOptions {
 
 /** Puts policies to use. The revision is the beginning of the SHA-256 of their canonical text. */
 export function compilePolicies(
-  policies: readonly AuthorizationPolicy[],
+  resources: PolicyResources,
   { crypto, trustDomain, newId }: CompileOptions,
 ): PolicySet {
-  const canonical = canonicalPolicies(policies)
+  const canonical = canonicalResources(resources)
   const digest = crypto.digest('sha256', utf8(serializePolicies(canonical)))
   // 64 bits tell apart all the revisions that a mesh will ever see, and can be read aloud.
   const revision = digest.subarray(0, 8).toHex()

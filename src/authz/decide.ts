@@ -1,10 +1,21 @@
-import { isWorkloadId, trustDomainOf } from '../config/spiffe.ts'
-import { type DecisionCause, type DecisionFacts, Denial } from './decision.ts'
-import { type Miss, nearestMiss } from './explain.ts'
-import { normalizePath } from './path.ts'
-import type { Subject } from './predicates.ts'
+import { isWorkloadId } from '../config/spiffe.ts'
+import {
+  type DecisionCause,
+  type DecisionExplanation,
+  type DecisionFacts,
+  Denial,
+  type DryRunOutcome,
+  NOTHING_TO_EXPLAIN,
+  type RuleName,
+} from './decision.ts'
+import { type Miss, nearestMiss, type RuleReport, ruleReport } from './explain.ts'
+import { ListenerPolicy, type Verdict } from './listener-policy.ts'
+import { recordedRequest } from './recorded-request.ts'
 import type { AuthorizationRequest, Workload } from './request.ts'
-import { anyHolds, type CompiledRule } from './rule.ts'
+import type { CompiledRule } from './rule.ts'
+import { peerFacts, type PeerFacts, subjectOf } from './subject-of.ts'
+import type { Subject } from './subject.ts'
+import type { PolicyRules, WorkloadRules } from './workload-rules.ts'
 
 /** Only this module holds it, so only a decision makes a {@link Permit}. */
 const MINT: unique symbol = Symbol('permit')
@@ -15,21 +26,28 @@ export class Permit implements DecisionFacts {
   readonly kind = 'permit'
   readonly id: string
   readonly revision: string
-  readonly cause = 'allowed'
+  readonly cause: DecisionCause
   readonly reason: string
   readonly request: AuthorizationRequest
-  readonly policy: string
-  readonly rule: number
+  readonly policy?: string
+  readonly rule?: number
+  readonly audited?: readonly RuleName[]
+  readonly dryRun?: DryRunOutcome
+  readonly #explanation: DecisionExplanation
 
   /** @throws TypeError outside the module that decides */
-  constructor(mint: typeof MINT, facts: Omit<Permit, 'kind' | 'cause'>) {
+  constructor(mint: typeof MINT, facts: DecisionFacts, explanation: DecisionExplanation) {
     if (mint !== MINT) throw new TypeError('A Permit comes from a decision only')
     this.id = facts.id
     this.revision = facts.revision
+    this.cause = facts.cause
     this.reason = facts.reason
     this.request = facts.request
-    this.policy = facts.policy
-    this.rule = facts.rule
+    if (facts.policy !== undefined) this.policy = facts.policy
+    if (facts.rule !== undefined) this.rule = facts.rule
+    if (facts.audited !== undefined) this.audited = facts.audited
+    if (facts.dryRun !== undefined) this.dryRun = facts.dryRun
+    this.#explanation = explanation
     Object.freeze(this)
   }
 
@@ -37,27 +55,16 @@ export class Permit implements DecisionFacts {
   static is(value: unknown): value is Permit {
     return typeof value === 'object' && value !== null && #brand in value && value.#brand
   }
+
+  /** Every rule for the workload, field by field, up to a bound. For the operator only. */
+  rules(): readonly RuleReport[] {
+    return this.#explanation.rules()
+  }
 }
 
 /** Whether the value came from a decision; one that merely looks like a permit did not. */
 export function isPermit(value: unknown): value is Permit {
   return Permit.is(value)
-}
-
-/** The rules that are for one workload, for one transport. */
-export interface RuleSet {
-  readonly deny: readonly CompiledRule[]
-  /** By policy, `namespace/name`, because a policy without rules is worth explaining too. */
-  readonly allow: ReadonlyMap<string, readonly CompiledRule[]>
-}
-
-/** The policy for one workload, as `compilePolicies` prepares it. */
-export interface WorkloadRules {
-  readonly http: RuleSet
-  readonly tcp: RuleSet
-  /** Whether any rule reads the method, and so must be able to. */
-  readonly readsMethod: boolean
-  readonly readsPath: boolean
 }
 
 /** What all decisions of a policy set share. */
@@ -71,32 +78,26 @@ export interface DecisionContext {
 /** A request without the workload, which is known. */
 export type WorkloadRequest = Omit<AuthorizationRequest, 'workload'>
 
-/** The rules that are left once the principal is known. */
-interface PeerRules {
-  readonly namespace: string | undefined
-  readonly http: CandidateRules
-  readonly tcp: CandidateRules
-}
+/** A workload has a few; a simulation may ask about any. */
+const MAX_LISTENERS = 64
 
-interface CandidateRules {
-  readonly deny: readonly CompiledRule[]
-  readonly allow: readonly CompiledRule[]
-}
-
-/** Peers whose rules are kept at hand; more than one workload meets. */
+/** Peers whose names are kept taken apart; more than one workload meets. */
 const MAX_PEERS = 4_096
 
 /** Enough to see why; a workload with more ALLOW policies has another problem. */
 const MAX_CONSIDERED = 16
 
-/** A policy specialised for one workload, and further for each peer that it meets. */
+/** Enough for a person to read; who needs more looks at the policy. */
+const MAX_REPORTED_RULES = 256
+
+/** A policy specialised for one workload, further for each listener, and for each peer that it meets. */
 export class WorkloadPolicy {
   readonly workload: Workload
   readonly revision: string
   readonly #rules: WorkloadRules
   readonly #context: DecisionContext
-  /** `from` depends on the principal alone, so it is asked once for each. */
-  readonly #peers = new Map<string, PeerRules>()
+  readonly #listeners = new Map<number, ListenerPolicy>()
+  readonly #peers = new Map<string, PeerFacts>()
 
   constructor(workload: Workload, rules: WorkloadRules, context: DecisionContext) {
     this.workload = { namespace: workload.namespace, serviceAccount: workload.serviceAccount }
@@ -105,103 +106,120 @@ export class WorkloadPolicy {
     this.#context = context
   }
 
-  /** DENY rules first, then ALLOW rules; what neither names is denied. */
-  decide({ principal, port, http }: WorkloadRequest): Permit | Denial {
-    const request = { principal, workload: this.workload, port, ...(http && { http }) }
-    const peer = this.#peer(principal)
+  /** What of a request policy for this workload looks at; the rest need not be collected. */
+  get reads(): WorkloadRules['reads'] {
+    return this.#rules.reads
+  }
+
+  /** DENY rules first, then ALLOW rules; what neither names is denied, unless the mesh allows by default. */
+  decide(request: WorkloadRequest): Permit | Denial {
+    const peer = this.#peer(request.principal)
     if (peer === undefined)
-      return this.#deny(request, 'no-identity', 'the peer has no SPIFFE ID of a workload')
-
-    const { readsMethod, readsPath } = this.#rules
-    if (http !== undefined && readsMethod && !JUDGEABLE_METHOD.test(http.method))
-      return this.#deny(request, 'ambiguous-method', 'policy reads the method, which is no upper-case token')
-    const path = http !== undefined && readsPath ? normalizePath(http.path) : undefined
-    if (path?.kind === 'refused')
-      return this.#deny(request, 'ambiguous-path', `policy reads the path, which has ${path.reason}`)
-
-    const { deny, allow } = http === undefined ? peer.tcp : peer.http
-    const subject: Subject = {
-      principal,
-      namespace: peer.namespace,
-      port,
-      method: http?.method,
-      path: path?.path,
+      return this.#refuse(request, 'no-identity', 'the peer has no SPIFFE ID of a workload')
+    const taken = subjectOf(request, peer, this.#rules.reads)
+    if (taken.kind === 'refused') return this.#refuse(request, taken.cause, taken.reason)
+    const { subject } = taken
+    const listener = this.#listener(request)
+    const verdict = listener.judge(subject)
+    const audited = listener.audited(subject)
+    const dryRun = listener.judgeDryRun(subject)
+    const facts: DecisionFacts = {
+      ...this.#facts(request, verdict.cause, this.#reason(verdict)),
+      ...(verdict.rule && nameOf(verdict.rule)),
+      ...(audited.length > 0 && { audited: audited.map(nameOf) }),
+      ...(dryRun && { dryRun: outcomeOf(dryRun) }),
     }
-    const denying = deny.find(({ operations }) => anyHolds(operations, subject))
-    if (denying !== undefined)
-      return this.#deny(request, 'denied-by-rule', `denied by ${nameOf(denying)}`, denying)
-    const allowing = allow.find(({ operations }) => anyHolds(operations, subject))
-    if (allowing !== undefined)
-      return new Permit(MINT, {
-        id: this.#context.newId(),
-        revision: this.revision,
-        reason: `allowed by ${nameOf(allowing)}`,
-        request,
-        policy: allowing.policy,
-        rule: allowing.index,
-      })
-    return this.#denyByDefault(request, subject)
+    const explanation = new Explanation(this.#rules.policies, subject, verdict)
+    return verdict.isAllowed ? new Permit(MINT, facts, explanation) : new Denial(facts, explanation)
   }
 
   /** Undefined for what is no SPIFFE ID of a workload. */
-  #peer(principal: string): PeerRules | undefined {
+  #peer(principal: string): PeerFacts | undefined {
     const known = this.#peers.get(principal)
     if (known !== undefined) return known
     if (!isWorkloadId(principal)) return undefined
-    const namespace = namespaceOf(principal, this.#context.trustDomain)
-    const subject = { principal, namespace, port: 0, method: undefined, path: undefined }
-    const candidates = ({ deny, allow }: RuleSet): CandidateRules => ({
-      deny: deny.filter(({ sources }) => anyHolds(sources, subject)),
-      allow: [...allow.values()].flat().filter(({ sources }) => anyHolds(sources, subject)),
-    })
-    const peer = { namespace, http: candidates(this.#rules.http), tcp: candidates(this.#rules.tcp) }
+    const peer = peerFacts(principal, this.#context.trustDomain)
     // Starting anew is rare, and costs less than keeping an order of use on the hot path.
     if (this.#peers.size >= MAX_PEERS) this.#peers.clear()
     this.#peers.set(principal, peer)
     return peer
   }
 
-  #denyByDefault(request: AuthorizationRequest, subject: Subject): Denial {
-    const { allow } = request.http === undefined ? this.#rules.tcp : this.#rules.http
+  #listener({ port, http }: WorkloadRequest): ListenerPolicy {
+    const key = port * 2 + (http === undefined ? 0 : 1)
+    const known = this.#listeners.get(key)
+    if (known !== undefined) return known
+    const listener = new ListenerPolicy(this.#rules, { port, transport: http === undefined ? 'tcp' : 'http' })
+    if (this.#listeners.size >= MAX_LISTENERS) this.#listeners.clear()
+    this.#listeners.set(key, listener)
+    return listener
+  }
+
+  #reason({ isAllowed, cause, rule }: Verdict): string {
+    if (rule !== undefined) return `${isAllowed ? 'allowed' : 'denied'} by ${rule.policy} rule ${rule.index}`
     const { namespace, serviceAccount } = this.workload
-    if (allow.size === 0)
-      return this.#deny(request, 'no-allow-policy', `no ALLOW policy is for ${namespace}/${serviceAccount}`)
-    const policies = allow.size === 1 ? 'the ALLOW policy' : `the ${allow.size} ALLOW policies`
-    const facts = this.#facts(
-      request,
-      'no-matching-rule',
-      `no rule of ${policies} for ${namespace}/${serviceAccount} matches`,
+    const workload = `${namespace}/${serviceAccount}`
+    if (cause === 'no-allow-policy') return `no ALLOW policy is for ${workload}`
+    if (isAllowed) return `no ALLOW policy is for ${workload}, and the mesh allows by default`
+    const { length } = this.#rules.policies.filter(isAllowInForce)
+    return `no rule of ${length === 1 ? 'the ALLOW policy' : `the ${length} ALLOW policies`} for ${workload} matches`
+  }
+
+  #refuse(request: WorkloadRequest, cause: DecisionCause, reason: string): Denial {
+    return new Denial(this.#facts(request, cause, reason), NOTHING_TO_EXPLAIN)
+  }
+
+  #facts(request: WorkloadRequest, cause: DecisionCause, reason: string): DecisionFacts {
+    return {
+      id: this.#context.newId(),
+      revision: this.revision,
+      cause,
+      reason,
+      request: recordedRequest(request, this.workload, this.#rules.reads),
+    }
+  }
+}
+
+/** Worked out when someone asks: nearly nobody does. */
+class Explanation implements DecisionExplanation {
+  readonly #policies: readonly PolicyRules[]
+  readonly #subject: Subject
+  readonly #verdict: Verdict
+
+  constructor(policies: readonly PolicyRules[], subject: Subject, verdict: Verdict) {
+    this.#policies = policies
+    this.#subject = subject
+    this.#verdict = verdict
+  }
+
+  considered(): Miss[] {
+    if (this.#verdict.cause !== 'no-matching-rule') return []
+    return this.#policies
+      .filter(isAllowInForce)
+      .slice(0, MAX_CONSIDERED)
+      .map(({ policy, rules }) => nearestMiss(policy, rules, this.#subject))
+  }
+
+  rules(): RuleReport[] {
+    const ordered = (['DENY', 'ALLOW', 'AUDIT'] as const).flatMap((action) =>
+      this.#policies
+        .filter((policy) => policy.action === action)
+        .flatMap(({ rules }) => rules.map((rule) => ({ rule, action }))),
     )
-    return new Denial(facts, () => considered(allow, subject))
-  }
-
-  #deny(request: AuthorizationRequest, cause: DecisionCause, reason: string, rule?: CompiledRule): Denial {
-    return new Denial({
-      ...this.#facts(request, cause, reason),
-      ...(rule && { policy: rule.policy, rule: rule.index }),
-    })
-  }
-
-  #facts(request: AuthorizationRequest, cause: DecisionCause, reason: string): DecisionFacts {
-    return { id: this.#context.newId(), revision: this.revision, cause, reason, request }
+    return ordered
+      .slice(0, MAX_REPORTED_RULES)
+      .map(({ rule, action }) => ruleReport(rule, action, this.#subject))
   }
 }
 
-/** RFC 9110 §9.1: methods are case-sensitive; not every server knows. */
-const JUDGEABLE_METHOD = /^[A-Z][A-Z0-9_-]*$/
-
-function considered(allow: RuleSet['allow'], subject: Subject): Miss[] {
-  return [...allow]
-    .slice(0, MAX_CONSIDERED)
-    .map(([policy, policyRules]) => nearestMiss(policy, policyRules, subject))
+function isAllowInForce({ action, dryRun }: PolicyRules): boolean {
+  return action === 'ALLOW' && !dryRun
 }
 
-function nameOf({ policy, index }: CompiledRule): string {
-  return `${policy} rule ${index}`
+function outcomeOf({ isAllowed, cause, rule }: Verdict): DryRunOutcome {
+  return { kind: isAllowed ? 'permit' : 'denial', cause, ...(rule && nameOf(rule)) }
 }
 
-/** A foreign trust domain may name its namespaces as it likes; that makes them none of ours. */
-function namespaceOf(principal: string, trustDomain: string): string | undefined {
-  if (trustDomainOf(principal) !== trustDomain) return undefined
-  return /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/[^/]+$/.exec(principal)?.[1]
+function nameOf({ policy, index }: CompiledRule): RuleName {
+  return { policy, rule: index }
 }

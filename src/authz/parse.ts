@@ -1,8 +1,9 @@
 import { ConfigError, type Problem } from '../config/errors.ts'
 import { type Located, parseYamlDocumentsLocated } from '../config/parse.ts'
-import { type AuthorizationPolicy, authorizationPolicySchema } from '../config/policy-config.ts'
-import { policyName } from './policy-name.ts'
-import { deadPaths } from './policy-paths.ts'
+import { type PolicyResource, policyResourceSchema } from '../config/policy-resource.ts'
+import { policyName, resourceName } from './policy-name.ts'
+import { policyResources, type PolicyResources } from './resources.ts'
+import { valueProblems } from './value-problems.ts'
 
 /** A file of policies as it was read. */
 export interface PolicyFile {
@@ -12,18 +13,18 @@ export interface PolicyFile {
 }
 
 /**
- * Reads every AuthorizationPolicy in the files, each of which may hold any number of YAML documents. It is all or
+ * Reads every policy resource in the files, each of which may hold any number of YAML documents. It is all or
  * nothing: one bad file refuses them all.
  *
  * @throws ConfigError CONFIG_SYNTAX, CONFIG_INVALID with the problems of all files
  */
-export function parsePolicies(files: readonly PolicyFile[]): AuthorizationPolicy[] {
+export function parsePolicies(files: readonly PolicyFile[]): PolicyResources {
   const problems: (readonly Problem[])[] = []
-  const read: (readonly Located<AuthorizationPolicy>[])[] = []
+  const read: (readonly Located<PolicyResource>[])[] = []
   let code: ConfigError['code'] = 'CONFIG_INVALID'
   for (const { name, text } of files) {
     try {
-      read.push(parseYamlDocumentsLocated(text, { file: name, schema: authorizationPolicySchema }))
+      read.push(parseYamlDocumentsLocated(text, { file: name, schema: policyResourceSchema }))
     } catch (thrown) {
       if (!(thrown instanceof ConfigError)) throw thrown
       if (thrown.code === 'CONFIG_SYNTAX') code = thrown.code
@@ -31,30 +32,51 @@ export function parsePolicies(files: readonly PolicyFile[]): AuthorizationPolicy
     }
   }
   const located = read.flat()
-  problems.push(located.flatMap(pathProblems), repeatedNames(located))
+  problems.push(located.flatMap(problemsOf), repeatedNames(located), repeatedScopes(located))
   const [first, ...others] = problems.flat()
   if (first !== undefined) throw new ConfigError(code, [first, ...others])
-  return located.map(({ value }) => value)
+  return policyResources(located.map(({ value }) => value))
 }
 
-function pathProblems(located: Located<AuthorizationPolicy>): Problem[] {
-  return deadPaths(located.value).map(({ field, pattern, expected }) =>
-    located.problem(field, { expected, got: JSON.stringify(pattern) }),
+function problemsOf(located: Located<PolicyResource>): Problem[] {
+  if (located.value.kind !== 'AuthorizationPolicy') return []
+  return valueProblems(located.value).map(({ field, expected, got }) =>
+    located.problem(field, { expected, got }),
   )
 }
 
-function repeatedNames(located: readonly Located<AuthorizationPolicy>[]): Problem[] {
+/** Two resources with the same say about a workload, of which one would silently win. */
+function repeatedScopes(located: readonly Located<PolicyResource>[]): Problem[] {
+  const seen = new Map<string, string>()
+  return located.flatMap((resource) => {
+    const { value } = resource
+    if (value.kind !== 'PeerAuthentication') return []
+    const name = policyName(value)
+    const { selector } = value.spec
+    const accounts = selector?.serviceAccounts ?? ['*']
+    return accounts.flatMap((account, index) => {
+      const scope = `${value.metadata.namespace}/${account}`
+      const other = seen.get(scope)
+      seen.set(scope, other ?? name)
+      if (other === undefined || other === name) return []
+      const field = selector === undefined ? ['spec'] : ['spec', 'selector', 'serviceAccounts', index]
+      const expected = 'one PeerAuthentication for each scope'
+      return [resource.problem(field, { expected, got: `a second one beside ${other}` })]
+    })
+  })
+}
+
+function repeatedNames(located: readonly Located<PolicyResource>[]): Problem[] {
   const seen = new Set<string>()
   const problems: Problem[] = []
   for (const policy of located) {
-    const name = policyName(policy.value)
-    if (seen.has(name))
-      problems.push(
-        policy.problem(['metadata', 'name'], {
-          expected: 'a name of its own',
-          got: `${name}, which is taken`,
-        }),
-      )
+    const name = resourceName(policy.value)
+    if (seen.has(name)) {
+      const isDefault = policy.value.kind === 'AuthorizationDefault'
+      const expected = isDefault ? 'one AuthorizationDefault in a mesh' : 'a name of its own'
+      const got = isDefault ? 'another' : `${policyName(policy.value)}, which is taken`
+      problems.push(policy.problem(['metadata', 'name'], { expected, got }))
+    }
     seen.add(name)
   }
   return problems

@@ -48,6 +48,12 @@ export function normalizePath(target: string): NormalizedPath {
   return spelling.kind === 'path' && hasDotSegment(spelling.path) ? refused('dot-segment') : spelling
 }
 
+/** The authority of a target in absolute form, as it came; undefined for other targets. */
+export function authorityOf(target: string): string | undefined {
+  if (target.startsWith('/')) return undefined
+  return ABSOLUTE.exec(target)?.[0].replace(/^https?:\/\//i, '')
+}
+
 function withoutOrigin(target: string): string | undefined {
   const origin = ABSOLUTE.exec(target)?.[0]
   if (origin === undefined) return undefined

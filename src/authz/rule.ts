@@ -1,26 +1,23 @@
-import type { AuthorizationPolicy, PolicyAction, PolicyOperation } from '../config/policy-config.ts'
+import type { AuthorizationPolicy } from '../config/policy-config.ts'
+import { conditionPredicates } from './condition-predicates.ts'
+import { operationPredicates } from './operation-predicates.ts'
 import { policyName } from './policy-name.ts'
-import {
-  connectionPredicates,
-  httpPredicates,
-  type Predicate,
-  sourcePredicates,
-  type Subject,
-} from './predicates.ts'
+import type { Predicate } from './predicate.ts'
+import { sourcePredicates } from './source-predicates.ts'
 
-/** A rule ready to be asked, for HTTP requests or for connections that carry bytes. */
+/** A rule ready to be asked. */
 export interface CompiledRule {
   /** `namespace/name`. */
   readonly policy: string
   readonly index: number
-  /** Any of these must hold as a whole; they depend on the principal alone. */
+  readonly dryRun: boolean
+  /** Any of these must hold as a whole. */
   readonly sources: readonly (readonly Predicate[])[]
   /** Any of these must hold as a whole. */
   readonly operations: readonly (readonly Predicate[])[]
+  /** All of these must hold. */
+  readonly conditions: readonly (readonly Predicate[])[]
 }
-
-/** What a listener's traffic is read as. */
-export type Transport = 'http' | 'tcp'
 
 /** A list that is absent holds as a whole. */
 const ANYTHING: readonly (readonly Predicate[])[] = [[]]
@@ -32,27 +29,15 @@ const ANYTHING: readonly (readonly Predicate[])[] = [[]]
  * ALLOW policy they never hold; in a DENY policy they are taken to hold, or it could be evaded by speaking to a
  * listener that does not look.
  */
-export function compileRules(policy: AuthorizationPolicy, transport: Transport): CompiledRule[] {
-  const { action, rules } = policy.spec
-  return rules.map(({ from, to }, index) => ({
+export function compileRules(policy: AuthorizationPolicy): CompiledRule[] {
+  const { action, dryRun = false, rules } = policy.spec
+  const context = { namespace: policy.metadata.namespace, action }
+  return rules.map(({ from, to, when }, index) => ({
     policy: policyName(policy),
     index,
-    sources: from?.map(sourcePredicates) ?? ANYTHING,
-    operations: to?.map((operation) => compileOperation(operation, action, transport)) ?? ANYTHING,
+    dryRun,
+    sources: from?.map((source) => sourcePredicates(source, context)) ?? ANYTHING,
+    operations: to?.map((operation) => operationPredicates(operation, context)) ?? ANYTHING,
+    conditions: when?.map((condition) => conditionPredicates(condition, context)) ?? [],
   }))
-}
-
-/** Whether any of the alternatives holds as a whole. */
-export function anyHolds(alternatives: readonly (readonly Predicate[])[], subject: Subject): boolean {
-  return alternatives.some((predicates) => predicates.every((predicate) => predicate.holds(subject)))
-}
-
-function compileOperation(
-  operation: PolicyOperation,
-  action: PolicyAction,
-  transport: Transport,
-): Predicate[] {
-  const onConnection = connectionPredicates(operation)
-  if (transport === 'tcp' && action === 'DENY') return onConnection
-  return [...onConnection, ...httpPredicates(operation)]
 }

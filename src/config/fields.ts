@@ -19,6 +19,9 @@ export function mapping<Shape extends z.ZodRawShape>(shape: Shape): z.ZodObject<
   })
 }
 
+/** The schema of resources of one kind, which can stand beside those of others. */
+export type KindSchema<Resource> = z.ZodType<Resource> & z.core.$ZodTypeDiscriminable
+
 /** The envelope of a configuration file: apiVersion, kind and spec. */
 export function envelope<Spec extends z.ZodType>(kind: string, spec: Spec): z.ZodType<z.output<Spec>> {
   return mapping({ apiVersion: z.literal(API_VERSION), kind: z.literal(kind), spec }).transform(

@@ -172,6 +172,7 @@ function sessionOf(role: 'client' | 'server', socket: TLSSocket, peer: VerifiedP
     resumed: false,
     peer,
     ...(group !== undefined && { group }),
+    ...(typeof socket.servername === 'string' && { serverName: socket.servername }),
   }
 }
 

@@ -5,7 +5,7 @@ import type { Connection } from './transport.ts'
 /** What a handshake has settled, whoever made it. */
 export interface SecuredSession extends Pick<
   Session,
-  'role' | 'version' | 'cipherSuite' | 'resumed' | 'alpn' | 'peer'
+  'role' | 'version' | 'cipherSuite' | 'resumed' | 'alpn' | 'serverName' | 'peer'
 > {
   /** OpenSSL tells clients only. */
   readonly group?: GroupName

@@ -1,7 +1,8 @@
-import type { HttpRequestHead, Workload } from '../authz/request.ts'
+import type { HttpRequestHead, TlsFacts, Workload } from '../authz/request.ts'
 import type { Permit } from '../authz/decide.ts'
 import type { Denial } from '../authz/decision.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
+import type { SecuredSession } from '../net/secured.ts'
 import { ProxyError } from './errors.ts'
 import type { VerifiedClient } from './inbound.ts'
 import type { MeshView } from './mesh-view.ts'
@@ -44,15 +45,25 @@ function placeOf({ handshake, listener, connection }: VerifiedClient): Omit<Flig
   return { connection: handshake, listener, source: connection.remote }
 }
 
+function tlsFacts({ serverName, alpn, group }: SecuredSession): TlsFacts {
+  return {
+    ...(serverName !== undefined && { sni: serverName }),
+    ...(alpn !== undefined && { alpn }),
+    ...(group !== undefined && { group }),
+  }
+}
+
 function decide(
   view: MeshView,
-  { principal, port }: VerifiedClient,
+  { principal, port, sourceIp, connection }: VerifiedClient,
   http: HttpRequestHead | undefined,
 ): Permit | Denial {
   return view.policy.decide({
     principal,
     workload: workloadOf(view.svid.id),
     port,
+    sourceIp,
+    tls: tlsFacts(connection.session),
     ...(http !== undefined && { http }),
   })
 }

@@ -84,6 +84,7 @@ export class HttpInbound {
       method: incoming.method ?? '',
       path: incoming.url ?? '',
       ...(incoming.headers.host !== undefined && { host: incoming.headers.host }),
+      headers: incoming.headersDistinct,
     }
     const decision = authorize(services, view, client, head)
     this.#decisions.set(incoming, decision)

@@ -13,6 +13,8 @@ export interface VerifiedClient {
   readonly connection: SecuredConnection
   /** The SPIFFE ID that it proved. */
   readonly principal: string
+  /** The address that it connected from. */
+  readonly sourceIp: string
   /** What the handshake was made under. */
   readonly view: MeshView
   /** The id of the handshake. */
@@ -99,7 +101,15 @@ async function verifyClient(
       connection.abort()
       throw new ProxyError('PROXY_UNPROVEN_PEER', 'The client showed no certificate')
     }
-    return { connection, principal, view, handshake: record.id, port, listener: name }
+    return {
+      connection,
+      principal,
+      sourceIp: raw.remote.host,
+      view,
+      handshake: record.id,
+      port,
+      listener: name,
+    }
   } catch (error) {
     record.failed(error as Error)
     log.warn('Handshake failed', { listener: name, remote, handshake: record.id, error })

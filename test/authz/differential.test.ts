@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as fc from 'fast-check'
 import { compilePolicies } from '../../src/authz/compile.ts'
+import { policyResources } from '../../src/authz/resources.ts'
 import { deserializePolicies, serializePolicies } from '../../src/authz/serialize.ts'
 import { isPrincipalPattern, isWorkloadId } from '../../src/config/spiffe.ts'
 import type { AuthorizationPolicy } from '../../src/config/policy-config.ts'
@@ -112,8 +113,9 @@ test('PolicySet decides like the naive evaluator, before and after the wire', ()
   const seen = { permit: 0, denial: 0 }
   fc.assert(
     fc.property(policies, fc.array(request, { minLength: 1, maxLength: 4 }), (policies, requests) => {
-      const set = compilePolicies(policies, compileOptions())
-      const sent = compilePolicies(deserializePolicies(serializePolicies(policies)), compileOptions())
+      const resources = policyResources(policies)
+      const set = compilePolicies(resources, compileOptions())
+      const sent = compilePolicies(deserializePolicies(serializePolicies(resources)), compileOptions())
       assert.equal(sent.revision, set.revision)
       for (const request of requests) {
         const decision = set.decide(request)

@@ -1,4 +1,9 @@
-import type { AuthorizationPolicy, PolicyOperation, PolicySource } from '../../src/config/policy-config.ts'
+import type {
+  AuthorizationPolicy,
+  PolicyAction,
+  PolicyOperation,
+  PolicySource,
+} from '../../src/config/policy-config.ts'
 import type { AuthorizationRequest } from '../../src/authz/request.ts'
 
 /**
@@ -52,7 +57,7 @@ function sourceMatches(
 
 function operationMatches(
   operation: PolicyOperation,
-  action: 'ALLOW' | 'DENY',
+  action: PolicyAction,
   { port, http }: AuthorizationRequest,
 ): boolean {
   if (operation.ports && !operation.ports.includes(port)) return false

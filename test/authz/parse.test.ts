@@ -30,7 +30,7 @@ test('parsePolicies reads every document of every file', () => {
     file('empty.yaml', '# nothing yet'),
     file('two.yaml', ...head('c'), ALLOW_ALL),
   ])
-  assert.deepEqual(policies.map(policyName), ['shop/a', 'shop/b', 'shop/c'])
+  assert.deepEqual(policies.authorizationPolicies.map(policyName), ['shop/a', 'shop/b', 'shop/c'])
 })
 
 test('parsePolicies refuses all files for one bad one, and reports every problem', () => {
@@ -50,9 +50,9 @@ test('parsePolicies refuses all files for one bad one, and reports every problem
       file('worse.yaml', 'a: 1', 'a: 2'),
     ),
     [
-      'bad.yaml:4:1 spec.action: expected one of "ALLOW", "DENY", got nothing',
+      'bad.yaml:4:1 spec.action: expected one of "ALLOW", "DENY", "AUDIT", got nothing',
       'bad.yaml:6:16 spec.rules[0].from[0].principal: expected one of the keys principals, notPrincipals, ' +
-        'namespaces, notNamespaces, got an unknown key (did you mean "principals"?)',
+        'namespaces, notNamespaces, serviceAccounts, notServiceAccounts, trustDomains, notTrustDomains, ipBlocks, notIpBlocks, requestPrincipals, notRequestPrincipals, got an unknown key (did you mean "principals"?)',
       'bad.yaml:10:19 metadata.name: expected a name of up to 63 lower-case letters, digits and inner hyphens, got "A"',
       'worse.yaml:2:1 a: expected each key once, got this one again',
     ],
@@ -74,7 +74,7 @@ test('parsePolicies refuses rules that say nothing or could never match', () => 
   const problems = {
     'from: []': 'p.yaml:7:13 spec.rules[0].from: expected at least one of sources, got an empty list',
     'from: [{}]':
-      'p.yaml:7:14 spec.rules[0].from[0]: expected at least one of principals, notPrincipals, namespaces, notNamespaces, got a mapping',
+      'p.yaml:7:14 spec.rules[0].from[0]: expected at least one field such as principals, got a mapping',
     'to: [{ ports: [] }]':
       'p.yaml:7:21 spec.rules[0].to[0].ports: expected at least one of ports, got an empty list',
     'to: [{ ports: [0] }]':
@@ -84,9 +84,9 @@ test('parsePolicies refuses rules that say nothing or could never match', () => 
     'to: [{ methods: [get] }]':
       'p.yaml:7:24 spec.rules[0].to[0].methods[0]: expected an HTTP method in upper case such as GET, got "get"',
     'to: [{ paths: [a] }]':
-      'p.yaml:7:22 spec.rules[0].to[0].paths[0]: expected a path such as /orders, or with * at its end such as /orders/*, got "a"',
+      'p.yaml:7:22 spec.rules[0].to[0].paths[0]: expected a path such as /orders, with * at its end such as /orders/*, or with segments that stand for any one such as /orders/{id}, got "a"',
     'to: [{ paths: ["/a*b"] }]':
-      'p.yaml:7:22 spec.rules[0].to[0].paths[0]: expected a path such as /orders, or with * at its end such as /orders/*, got "/a*b"',
+      'p.yaml:7:22 spec.rules[0].to[0].paths[0]: expected a path such as /orders, with * at its end such as /orders/*, or with segments that stand for any one such as /orders/{id}, got "/a*b"',
     'to: [{ paths: [/a, /%61] }]':
       'p.yaml:7:26 spec.rules[0].to[0].paths[1]: expected the path in its normal form, like /a, got "/%61"',
     'to: [{ notPaths: [/a/../b] }]':

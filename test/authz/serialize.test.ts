@@ -3,6 +3,7 @@ import test from 'node:test'
 import * as fc from 'fast-check'
 import { compilePolicies } from '../../src/authz/compile.ts'
 import { deserializePolicies, serializePolicies } from '../../src/authz/serialize.ts'
+import { policyResources } from '../../src/authz/resources.ts'
 import { compileOptions, policy, policySet } from './support.ts'
 
 const A = policy(
@@ -12,9 +13,9 @@ const A = policy(
 const B = policy('b', '{ action: DENY, rules: [{ to: [{ paths: [/z, /a] }] }] }')
 
 test('serializePolicies gives the same policies the same text, in whatever order they come', () => {
-  assert.equal(serializePolicies([B, A]), serializePolicies([A, B]))
+  assert.equal(serializePolicies(policyResources([B, A])), serializePolicies(policyResources([A, B])))
   assert.equal(
-    serializePolicies([A]),
+    serializePolicies(policyResources([A])),
     '[{"apiVersion":"handfast.dev/v1alpha1","kind":"AuthorizationPolicy","metadata":{"name":"a","namespace":"shop"},' +
       '"spec":{"selector":{"serviceAccounts":["x","y"]},"action":"ALLOW",' +
       '"rules":[{"from":[{"namespaces":["a","b"]}],"to":[{"ports":[9,80]}]}]}}]',
@@ -22,20 +23,20 @@ test('serializePolicies gives the same policies the same text, in whatever order
 })
 
 test('deserializePolicies reads what serializePolicies wrote', () => {
-  const text = serializePolicies([A, B])
+  const text = serializePolicies(policyResources([A, B]))
   assert.equal(serializePolicies(deserializePolicies(text)), text)
-  assert.deepEqual(deserializePolicies('[]'), [])
+  assert.deepEqual(deserializePolicies('[]'), policyResources([]))
 })
 
 test('deserializePolicies refuses everything else', () => {
-  const text = serializePolicies([A, B])
+  const text = serializePolicies(policyResources([A, B]))
   const refused = [
     '',
     '{}',
     '[1]',
     ` ${text}`,
     `[${JSON.stringify(B)},${JSON.stringify(A)}]`,
-    text.replace('"ALLOW"', '"AUDIT"'),
+    text.replace('"ALLOW"', '"PERHAPS"'),
     text.replace('"selector"', '"selektor"'),
     text.replace('"/a"', '"/a/../b"'),
     text.replace('"name":"b"', '"name":"a"'),
@@ -49,7 +50,7 @@ test('deserializePolicies refuses everything else', () => {
 })
 
 test('deserializePolicies accepts no text with a character changed into another policy under the same revision', () => {
-  const text = serializePolicies([A, B])
+  const text = serializePolicies(policyResources([A, B]))
   const revision = policySet(A, B).revision
   fc.assert(
     fc.property(fc.nat({ max: text.length - 1 }), fc.integer({ min: 0x20, max: 0x7e }), (at, code) => {
@@ -69,11 +70,12 @@ test('deserializePolicies accepts no text with a character changed into another 
 })
 
 test('deserializePolicies names the field that is wrong', () => {
-  const text = serializePolicies([A, B]).replace('"paths"', '"path"')
+  const text = serializePolicies(policyResources([A, B])).replace('"paths"', '"path"')
   assert.throws(() => deserializePolicies(text), {
     message:
       'Policies are malformed: policies [1].spec.rules[0].to[0].path: expected one of the keys ports, notPorts, ' +
-      'methods, notMethods, paths, notPaths, got an unknown key (did you mean "paths"?)',
+      'methods, notMethods, hosts, notHosts, paths, notPaths, headers, grpcServices, notGrpcServices, grpcMethods, ' +
+      'notGrpcMethods, got an unknown key (did you mean "paths"?)',
   })
 })
 

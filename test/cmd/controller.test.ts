@@ -60,7 +60,7 @@ test('handfast controller issues certificates for tokens, is followed by proxies
   const subscription = client.subscribe({ node: 'test', apply: (state) => void states.push(state) })
   t.after(() => subscription[Symbol.dispose]())
   const names = (): string[] =>
-    deserializePolicies(new TextDecoder().decode(states.at(-1)!.policies)).map(
+    deserializePolicies(new TextDecoder().decode(states.at(-1)!.policies)).authorizationPolicies.map(
       ({ metadata }) => metadata.name,
     )
   await running.line('Proxy acknowledged')

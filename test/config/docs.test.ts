@@ -5,7 +5,9 @@ import test from 'node:test'
 import type * as z from 'zod'
 import { controllerConfigSchema } from '../../src/config/controller-config.ts'
 import { parseYamlDocuments } from '../../src/config/parse.ts'
+import { peerAuthenticationSchema } from '../../src/config/peer-authentication-config.ts'
 import { authorizationPolicySchema } from '../../src/config/policy-config.ts'
+import { authorizationDefaultSchema } from '../../src/config/policy-resource.ts'
 import { proxyConfigSchema } from '../../src/config/proxy-config.ts'
 import { type SchemaField, schemaFields } from './schema-fields.ts'
 
@@ -43,7 +45,18 @@ const PAGES: Readonly<Record<string, { readonly text: string; readonly schema: z
     text: section(page('configuration.md'), 'controller.yaml'),
     schema: controllerConfigSchema,
   },
-  'docs/policy.md': { text: page('policy.md'), schema: authorizationPolicySchema },
+  'docs/policy.md, AuthorizationPolicy': {
+    text: section(page('policy.md'), 'AuthorizationPolicy'),
+    schema: authorizationPolicySchema,
+  },
+  'docs/policy.md, AuthorizationDefault': {
+    text: section(page('policy.md'), 'AuthorizationDefault'),
+    schema: authorizationDefaultSchema,
+  },
+  'docs/policy.md, PeerAuthentication': {
+    text: section(page('policy.md'), 'PeerAuthentication'),
+    schema: peerAuthenticationSchema,
+  },
 }
 
 for (const [name, { text, schema }] of Object.entries(PAGES)) {

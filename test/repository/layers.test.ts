@@ -54,6 +54,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   '@grpc/grpc-js': 'control',
   '@bufbuild/protobuf': 'control',
   'node-forge': 'pki',
+  '@marcbachmann/cel-js': 'authz',
   zod: 'config',
   yaml: 'config',
 }

@@ -2,6 +2,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parsePolicies, type PolicyFile } from '../../authz/parse.ts'
 import { compilePolicies } from '../../authz/compile.ts'
+import { allResources } from '../../authz/resources.ts'
 import { serializePolicies } from '../../authz/serialize.ts'
 import { ConfigError } from '../../config/errors.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
@@ -42,7 +43,7 @@ export async function loadPolicies({
   const policies = parsePolicies(files)
   // Proxies decide; here only what they will make of it is checked and numbered.
   const { revision } = compilePolicies(policies, { crypto, trustDomain, newId: () => '' })
-  return { text: serializePolicies(policies), revision, count: policies.length }
+  return { text: serializePolicies(policies), revision, count: allResources(policies).length }
 }
 
 /** Changes when any of the files that {@link loadPolicies} would read has changed, as far as the file system tells. */

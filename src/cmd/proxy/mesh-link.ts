@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { hostname } from 'node:os'
 import { equalBytes } from '../../bytes/bytes.ts'
 import { compilePolicies } from '../../authz/compile.ts'
+import { checkModes } from '../../authz/peer-authentication.ts'
 import { deserializePolicies } from '../../authz/serialize.ts'
 import { formatAddress } from '../../config/address.ts'
 import { ControlClient, type IssuedSvid } from '../../control/client.ts'
@@ -21,6 +22,7 @@ import { svidVerifier } from '../../identity/svid-verifier.ts'
 import { ConnectionDuplex } from '../../net/duplex.ts'
 import { NodeConnection } from '../../net/node-connection.ts'
 import { secureClient } from '../../net/secure-connection.ts'
+import { workloadOf } from '../../proxy/authorize.ts'
 import type { MeshViews } from '../../proxy/mesh-view.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { readToken, type ProxySettings } from './settings.ts'
@@ -199,12 +201,16 @@ export class MeshLink implements Disposable {
   /** @throws PolicyError, ProxyError, which refuse the state as a whole */
   async #apply({ version, bundles, policies, signerKey, revocations }: VersionedState): Promise<void> {
     const { settings, crypto, views, newId, settled } = this.#options
-    const { trustDomain } = settings.config
-    const compiled = compilePolicies(deserializePolicies(new TextDecoder().decode(policies)), {
-      crypto,
-      trustDomain,
-      newId,
-    })
+    const { trustDomain, inbound } = settings.config
+    const resources = deserializePolicies(new TextDecoder().decode(policies))
+    const own = this.#identity.current()
+    if (own !== undefined)
+      checkModes(
+        resources.peerAuthentications,
+        workloadOf(own.id),
+        inbound.map(({ listen }) => listen.port),
+      )
+    const compiled = compilePolicies(resources, { crypto, trustDomain, newId })
     this.#identity.replaceBundles(bundles)
     this.#workload.replaceBundles(bundles)
     this.#demandedSigner = signerKey

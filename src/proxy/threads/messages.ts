@@ -1,5 +1,5 @@
+import type { PolicyResources } from '../../authz/resources.ts'
 import type { Address } from '../../config/address.ts'
-import type { AuthorizationPolicy } from '../../config/policy-config.ts'
 import type { ProxyConfig } from '../../config/proxy-config.ts'
 import type { ThreadKey } from '../../crypto/native-keys.ts'
 import type { FlightDecision } from '../../authz/flight/flight-line.ts'
@@ -39,7 +39,7 @@ export interface PackedBundle {
 export interface PackedPolicy {
   readonly revision: string
   readonly trustDomain: string
-  readonly policies: readonly AuthorizationPolicy[]
+  readonly resources: PolicyResources
 }
 
 /** A view of the mesh on its way to a thread; what is absent is as it was in the one before. */

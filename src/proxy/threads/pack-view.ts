@@ -26,7 +26,7 @@ export class ViewPacker {
         policy: {
           revision: view.policy.revision,
           trustDomain: view.policy.trustDomain,
-          policies: view.policy.selectedFor(workloadOf(view.svid.id)),
+          resources: view.policy.selectedFor(workloadOf(view.svid.id)),
         },
       }),
     }
@@ -49,7 +49,7 @@ export function adoptView(
   const rules =
     policy === undefined
       ? current?.policy
-      : new PolicySet(policy.policies, { revision: policy.revision, trustDomain: policy.trustDomain, newId })
+      : new PolicySet(policy.resources, { revision: policy.revision, trustDomain: policy.trustDomain, newId })
   if (trusted === undefined || rules === undefined)
     throw new TypeError('The first view of the mesh came without bundles or without policy')
   views.publish({

@@ -70,7 +70,8 @@ test('controllerYaml and sidecarYaml are configurations, whatever the directory 
 })
 
 test('policyYaml is the one policy that decisions name', () => {
-  const [policy, ...more] = parsePolicies([{ name: 'shop.yaml', text: policyYaml() }])
+  const { authorizationPolicies } = parsePolicies([{ name: 'shop.yaml', text: policyYaml() }])
+  const [policy, ...more] = authorizationPolicies
   assert.equal(policyName(policy!), POLICY_NAME)
   assert.deepEqual(more, [])
 })

@@ -4,6 +4,7 @@ import { utf8 } from '../../../src/bytes/bytes.ts'
 import { PolicyError } from '../../../src/authz/errors.ts'
 import { parsePolicies } from '../../../src/authz/parse.ts'
 import { normalizePath } from '../../../src/authz/path.ts'
+import { allResources } from '../../../src/authz/resources.ts'
 import { deserializePolicies, serializePolicies } from '../../../src/authz/serialize.ts'
 import { controllerConfigSchema } from '../../../src/config/controller-config.ts'
 import { ConfigError } from '../../../src/config/errors.ts'
@@ -32,11 +33,13 @@ import { parseX509Svid } from '../../../src/identity/svid.ts'
 import { Revocations } from '../../../src/identity/revocations.ts'
 import { TrustBundles } from '../../../src/identity/trust-bundle.ts'
 import { NOW_MS, type Workloads } from '../../support/tls-workloads.ts'
+import { DECISIONS } from './decisions.ts'
 import { magnitude, outcomeOf, shapeOf, Violation, type FuzzTarget } from '../target.ts'
 
 /** What operators write, what controllers send, and what is judged by it. */
 export function policyTargets(workloads: Workloads): readonly FuzzTarget[] {
   return [
+    DECISIONS,
     PATH,
     POLICY_YAML,
     PROXY_YAML,
@@ -90,10 +93,17 @@ spec:
     - from:
         - principals: [spiffe://example.org/ns/shop/sa/web]
         - namespaces: [monitoring, "prod*"]
+          ipBlocks: [10.0.0.0/8, "fd00::/8"]
       to:
         - methods: [GET, HEAD]
           paths: [/products, /products/*]
           notPorts: [8080]
+          hosts: ["*.shop.example"]
+          headers: [{ name: x-tier, values: [gold] }]
+      when:
+        - key: request.auth.claims[groups]
+          notValues: [banned]
+        - expression: connection.group == "x25519" && request.auth.claims.level > 3
 `
 
 const DENIAL = `apiVersion: handfast.dev/v1alpha1
@@ -102,13 +112,24 @@ metadata: { name: none, namespace: handfast-system }
 spec: { action: DENY, rules: [{ to: [{ paths: &p [/debug, "/debug/*"] }, { notPaths: *p }] }] }
 `
 
+const MODES = `apiVersion: handfast.dev/v1alpha1
+kind: PeerAuthentication
+metadata: { name: catalog, namespace: shop }
+spec: { selector: { serviceAccounts: [catalog] }, portLevelMtls: { "80": { mode: STRICT } } }
+---
+apiVersion: handfast.dev/v1alpha1
+kind: AuthorizationDefault
+metadata: { name: mesh, namespace: handfast-system }
+spec: { action: ALLOW }
+`
+
 /** An operator's own file, read once: 64 KiB of ill-formed YAML may take a while, and no more than that. */
 const MAX_YAML_MS = 1500
 
 const POLICY_YAML: FuzzTarget = {
   name: 'policy-yaml',
   maxInputMs: MAX_YAML_MS,
-  seeds: [POLICY, DENIAL, `${POLICY}---\n${DENIAL}`].map(utf8),
+  seeds: [POLICY, DENIAL, MODES, `${POLICY}---\n${DENIAL}`].map(utf8),
   run: (input) =>
     outcomeOf(() => {
       const policies = parsePolicies([{ name: 'policy.yaml', text: Buffer.from(input).toString('utf8') }])
@@ -116,7 +137,7 @@ const POLICY_YAML: FuzzTarget = {
       const text = serializePolicies(policies)
       if (serializePolicies(deserializePolicies(text)) !== text)
         throw new Violation('The policies are others after they were sent')
-      return `parsed: ${policies.length}`
+      return `parsed: ${allResources(policies).length}`
     }, ConfigError),
 }
 
@@ -179,7 +200,7 @@ function yamlTarget(name: string, seed: string, parse: (text: string) => unknown
 /** Policies as controllers send them: whoever reads them must be able to send the very same on. */
 const POLICY_JSON: FuzzTarget = {
   name: 'policy-json',
-  seeds: [[POLICY], [DENIAL], [POLICY, DENIAL]].map((texts) =>
+  seeds: [[POLICY], [DENIAL], [MODES], [POLICY, DENIAL]].map((texts) =>
     utf8(serializePolicies(parsePolicies(texts.map((text, index) => ({ name: `${index}.yaml`, text }))))),
   ),
   run(input) {
@@ -188,7 +209,7 @@ const POLICY_JSON: FuzzTarget = {
       () => {
         const policies = deserializePolicies(text)
         if (serializePolicies(policies) !== text) throw new Violation('It was read as other policies')
-        return `read: ${policies.length}`
+        return `read: ${allResources(policies).length}`
       },
       PolicyError,
       ConfigError,
