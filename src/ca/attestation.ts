@@ -10,6 +10,8 @@ export type Evidence =
       /** Hexadecimal. */
       readonly serialNumber: string
       readonly expiresAtMs: number
+      /** Why that certificate is revoked, in words. @default it is not */
+      readonly revoked?: string | undefined
       /** Whether a certificate beside this one is asked for, not one in its place. @default false */
       readonly forWorkload?: boolean
     }

@@ -94,6 +94,15 @@ export class Authorities {
     return trustedAuthorities(this.#state).map((number) => this.generation(number).root.certificate)
   }
 
+  /** All that is in use or under way, roots and intermediates. */
+  get certificates(): readonly Certificate[] {
+    return Array.from(this.#generations.values(), ({ root, intermediate, chain }) => [
+      intermediate.certificate,
+      ...chain,
+      root.certificate,
+    ]).flat()
+  }
+
   /** One that is in use or under way. */
   generation(number: number): Generation {
     return this.#generations.get(number)!

@@ -17,6 +17,9 @@ import type { AuthoritySlot, CaStore, StoredAuthority } from './store.ts'
 /** The record of a rotation, beside the authorities. */
 const ROTATION_FILE = 'rotation.json'
 
+/** What is revoked. No secret, and nothing that others should be able to write. */
+const REVOCATIONS_FILE = 'revocations.json'
+
 const AUTHORITY_FILE = /^((?:root|intermediate)(?:-[1-9]\d{0,8})?)\.pem$/
 
 /**
@@ -87,6 +90,14 @@ export class DirectoryCaStore implements CaStore {
 
   saveRotation(record: string): Promise<void> {
     return this.#write(join(this.#directory, ROTATION_FILE), record)
+  }
+
+  loadRevocations(): Promise<string | undefined> {
+    return readSecretFile(join(this.#directory, REVOCATIONS_FILE))
+  }
+
+  saveRevocations(record: string): Promise<void> {
+    return this.#write(join(this.#directory, REVOCATIONS_FILE), record)
   }
 
   #write(path: string, content: string): Promise<void> {

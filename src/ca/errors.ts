@@ -19,6 +19,7 @@ export const CA_ERROR_CODES = {
   CA_POD_GONE: 'The pod that the token is bound to is no more',
   CA_ATTESTATION_UNAVAILABLE: 'What has to be asked about the evidence cannot be reached, or is of no use',
   CA_PEER_EXPIRED: 'The certificate that proved the caller has expired since the connection was made',
+  CA_REVOKED: 'The identity of the caller, or the certificate that it shows, has been revoked',
   CA_WRONG_TRUST_DOMAIN: 'The identity belongs to a trust domain that this authority does not serve',
   CA_RESERVED_IDENTITY: "The identity is the controller's own, which no caller is given",
   CA_CSR_INVALID: 'The certificate request is malformed, or too large',
@@ -34,6 +35,10 @@ export const CA_ERROR_CODES = {
   CA_ROTATION_STAGE: 'The rotation is not at a stage from which this step can be taken',
   CA_ROTATION_WAITS:
     'The step would cut workloads off: some have yet to acknowledge, to renew or to come back',
+  CA_REVOCATION_UNSOUND:
+    'The revocation would cut off the mesh itself, or cannot be taken back, or names nothing',
+  CA_REVOCATION_UNKNOWN: 'There is no such revocation to take back',
+  CA_REVOCATION_LIMIT: 'As many revocations are in force as proxies are sent',
   CA_CONTROLLER_AWAY: 'No controller answers on the admin socket of the state directory',
   CA_RATE_LIMITED: 'The caller has asked for more certificates than callers are given in so short a time',
   CA_BUSY: 'More requests are under way than the authority works on at a time',

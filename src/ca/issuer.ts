@@ -3,6 +3,7 @@ import type { CertificateAuthority, IssuedCertificate } from './authority.ts'
 import { CaError } from './errors.ts'
 import type { IssuanceJournal } from './journal.ts'
 import { type Rate, RateLimit } from './rate-limit.ts'
+import { Revocations } from '../identity/revocations.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 
 /** Each request costs two signatures and a flush: more at once would only make all of them late. */
@@ -23,6 +24,8 @@ export interface IssuerOptions {
   readonly authority: CertificateAuthority
   readonly attestors: Attestors
   readonly journal: IssuanceJournal
+  /** Identities that are given nothing any more. @default none */
+  readonly revocations?: () => Revocations
   /** The controller's own identity, which nobody gets by asking. @default none */
   readonly reserved?: SpiffeId
   /** @default none */
@@ -48,6 +51,7 @@ export class Issuer {
   readonly #authority: CertificateAuthority
   readonly #attestors: Attestors
   readonly #journal: IssuanceJournal
+  readonly #revocations: () => Revocations
   readonly #reserved: SpiffeId | undefined
   readonly #certificates: RateLimit | undefined
   readonly #requests: RateLimit | undefined
@@ -55,7 +59,15 @@ export class Issuer {
   #underWay = 0
   #unrecorded = 0
 
-  constructor({ authority, attestors, journal, reserved, limits = {} }: IssuerOptions) {
+  constructor({
+    authority,
+    attestors,
+    journal,
+    revocations = () => Revocations.NONE,
+    reserved,
+    limits = {},
+  }: IssuerOptions) {
+    this.#revocations = revocations
     const { certificatesPerIdentity, requestsPerAddress } = limits
     this.#reserved = reserved
     this.#authority = authority
@@ -88,6 +100,11 @@ export class Issuer {
       caller = await this.#attest(evidence, nowMs)
       if (this.#reserved?.equals(caller.id) === true)
         throw new CaError('CA_RESERVED_IDENTITY', `${caller.proof} asks for the controller's own identity`)
+      if (this.#revocations().has(caller.id.toString()))
+        throw new CaError(
+          'CA_REVOKED',
+          `${caller.id.toString()} is revoked; it is given certificates again after handfast ca unrevoke`,
+        )
       if (this.#certificates?.allow(caller.id.toString(), nowMs) === false)
         throw new CaError(
           'CA_RATE_LIMITED',

@@ -1,6 +1,7 @@
 /** Finding and proving entries of a journal file, which is verified on the way. */
 import { CaError } from './errors.ts'
 import { damageError } from './journal-damage.ts'
+import type { JournalEntry } from './journal.ts'
 import type { ConsistencyProof, InclusionProof } from './journal-proof.ts'
 import type { JournalGoodLine, JournalReaderOptions } from './journal-reader.ts'
 import { scanJournal } from './journal-scan.ts'
@@ -25,7 +26,7 @@ export interface JournalFilter {
   readonly sinceMs?: number
   /** Before. */
   readonly untilMs?: number
-  readonly kind?: 'issued' | 'refused'
+  readonly kind?: JournalEntry['kind']
 }
 
 /**

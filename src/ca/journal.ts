@@ -1,5 +1,5 @@
 /** One line of the issuance journal: what was issued to whom, or refused and why. */
-export type JournalEntry = IssuedEntry | RefusedEntry
+export type JournalEntry = IssuedEntry | RefusedEntry | RevokedEntry
 
 /** What the journal says of itself. */
 export type JournalNote = BegunNote | RecoveredNote | ImportedNote
@@ -35,6 +35,23 @@ interface RefusedEntry {
   readonly reason: string
   /** Refusals since the last that is recorded, which came too fast to be. */
   readonly unrecordedBefore?: number
+}
+
+/** What an operator has revoked, or has taken back. One of the three names says what. */
+interface RevokedEntry {
+  readonly kind: 'revoked' | 'unrevoked'
+  /** RFC 3339, UTC. */
+  readonly time: string
+  /** An identity, with all its certificates. */
+  readonly spiffeId?: string
+  /** One certificate; hexadecimal. */
+  readonly serialNumber?: string
+  /** An authority, with all its certificates: SHA-256 of its key's SubjectPublicKeyInfo, hexadecimal. */
+  readonly issuerKeySha256?: string
+  /** The operator's words. */
+  readonly reason?: string
+  /** RFC 3339, UTC. Absent when only an operator can end it. */
+  readonly ends?: string
 }
 
 /** The first entry. */

@@ -6,9 +6,9 @@ import { CaError } from './errors.ts'
  * long as it keeps renewing, and its join token may expire.
  */
 export class PeerSvidAttestor implements Attestor<'peer-svid'> {
-  /** @throws CaError CA_PEER_EXPIRED: a connection outlives the certificate that opened it */
+  /** @throws CaError CA_PEER_EXPIRED: a connection outlives the certificate that opened it; CA_REVOKED */
   async attest(
-    { id, serialNumber, expiresAtMs, forWorkload }: Extract<Evidence, { kind: 'peer-svid' }>,
+    { id, serialNumber, expiresAtMs, forWorkload, revoked }: Extract<Evidence, { kind: 'peer-svid' }>,
     { nowMs }: { readonly nowMs: number },
   ): Promise<AttestedCaller> {
     if (nowMs >= expiresAtMs) {
@@ -18,6 +18,8 @@ export class PeerSvidAttestor implements Attestor<'peer-svid'> {
         `The certificate of ${id.toString()} expired at ${ended}; connect again`,
       )
     }
+    if (revoked !== undefined)
+      throw new CaError('CA_REVOKED', `The certificate of ${id.toString()} is revoked: ${revoked}`)
     if (forWorkload === true)
       return { id, proof: `peer-svid:${serialNumber} for its workload`, beside: serialNumber }
     return { id, proof: 'peer-svid', renews: serialNumber }

@@ -33,4 +33,8 @@ export interface CaStore {
   loadRotation(): Promise<string | undefined>
   /** @throws CaError CA_STORE_IO */
   saveRotation(record: string): Promise<void>
+  /** The list of what is revoked. @throws CaError CA_STORE_PERMISSIONS, CA_STORE_IO */
+  loadRevocations(): Promise<string | undefined>
+  /** @throws CaError CA_STORE_IO */
+  saveRevocations(record: string): Promise<void>
 }

@@ -3,6 +3,7 @@ import { durationFromMs, timestampFromMs, timestampMs } from '@bufbuild/protobuf
 import type { sendUnaryData, ServerUnaryCall } from '@grpc/grpc-js'
 import type { Evidence } from '../ca/attestation.ts'
 import type { Issuer } from '../ca/issuer.ts'
+import type { Revocations } from '../identity/revocations.ts'
 import type { TrustBundles } from '../identity/trust-bundle.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { type ConnectionPeer, peerOf } from './connection-peer.ts'
@@ -15,6 +16,8 @@ export interface CertificateServiceOptions {
   readonly issuer: Pick<Issuer, 'issue'>
   /** What callers shall trust now. */
   readonly bundles: () => TrustBundles
+  /** What is revoked now. */
+  readonly revocations: () => Revocations | undefined
   readonly timers: Timers
   readonly log: Logger
 }
@@ -43,14 +46,18 @@ export function issueSvidHandler(
 async function issueSvid(
   { csr, proof, clientTime, forWorkload }: IssueSvidRequest,
   { peer, from }: { readonly peer: ConnectionPeer | undefined; readonly from: string },
-  { issuer, bundles, timers, log }: CertificateServiceOptions,
+  { issuer, bundles, revocations, timers, log }: CertificateServiceOptions,
 ): Promise<IssueSvidResponse> {
   const nowMs = timers.nowMs()
   const clientBehindMs = clientTime === undefined ? undefined : nowMs - timestampMs(clientTime)
-  const { caller, chain, expiresAtMs } = await issuer.issue(csr, evidenceOf(proof, peer, forWorkload), {
-    nowMs,
-    address: hostOf(from),
-  })
+  const { caller, chain, expiresAtMs } = await issuer.issue(
+    csr,
+    evidenceOf(proof, { peer, forWorkload, revocations: revocations() }),
+    {
+      nowMs,
+      address: hostOf(from),
+    },
+  )
   if (clientBehindMs !== undefined && Math.abs(clientBehindMs) > NOTABLE_SKEW_MS)
     log.warn('The clock of a caller differs', { spiffeId: caller.id.toString(), from, clientBehindMs })
   log.info('Issued a certificate', {
@@ -71,8 +78,15 @@ async function issueSvid(
 /** A token that was sent is what the caller wants to be judged by; without one its connection speaks for it. */
 function evidenceOf(
   proof: IssueSvidRequest['proof'],
-  peer: ConnectionPeer | undefined,
-  forWorkload: boolean,
+  {
+    peer,
+    forWorkload,
+    revocations,
+  }: {
+    readonly peer: ConnectionPeer | undefined
+    readonly forWorkload: boolean
+    readonly revocations: Revocations | undefined
+  },
 ): Evidence | undefined {
   switch (proof.case) {
     case 'joinToken':
@@ -90,6 +104,7 @@ function evidenceOf(
             serialNumber: peer.serialNumber,
             expiresAtMs: peer.expiresAtMs,
             forWorkload,
+            revoked: peer.revokedBy(revocations),
           }
   }
 }

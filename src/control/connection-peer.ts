@@ -1,5 +1,6 @@
 import { experimental, ServerCredentials, ServerInterceptingCall } from '@grpc/grpc-js'
 import type { ServerUnaryCall } from '@grpc/grpc-js'
+import type { Revocations } from '../identity/revocations.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 
 /** The other end of a connection, as its TLS handshake proved it. */
@@ -11,6 +12,8 @@ export interface ConnectionPeer {
   readonly expiresAtMs: number
   /** The key that signed it: SubjectPublicKeyInfo, DER. */
   readonly issuerKey: Uint8Array
+  /** Why it is revoked by a list, in words, if it is. */
+  revokedBy(revocations: Revocations | undefined): string | undefined
 }
 
 /** What every call on a connection is told about that connection. */

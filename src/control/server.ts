@@ -51,6 +51,7 @@ export class ControlServer {
       issueSvid: issueSvidHandler({
         issuer,
         bundles: () => board.current.bundles,
+        revocations: () => board.current.revocations,
         timers,
         log,
       }) as UntypedHandleCall,

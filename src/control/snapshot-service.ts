@@ -4,6 +4,7 @@ import { messageOf } from '../errors.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { type ConnectionPeer, peerOf } from './connection-peer.ts'
 import { ControlError } from './errors.ts'
+import type { Revocations } from '../identity/revocations.ts'
 import type { Snapshot, SnapshotRequest, SnapshotVersion, Subscribe } from './gen/handfast_pb.ts'
 import { statusOf } from './grpc-status.ts'
 import { sameVersion, type StateVersion } from './mesh-state.ts'
@@ -65,6 +66,8 @@ class SnapshotStream {
   #answered: StateVersion | undefined
   #cancelAnswerTimer = (): void => {}
   #cancelExpiryTimer = (): void => {}
+  /** The list by which the subscriber was found not to be revoked. */
+  #judgedBy: Revocations | undefined
   #over = false
 
   constructor(
@@ -155,12 +158,25 @@ class SnapshotStream {
 
   #sendNewest(): void {
     const { current } = this.#board
-    if (this.#over || this.#unanswered !== undefined || sameVersion(this.#answered, current.version)) return
+    if (this.#over || this.#isRevoked(current.revocations)) return
+    if (this.#unanswered !== undefined || sameVersion(this.#answered, current.version)) return
     this.#unanswered = current.version
     this.#cancelAnswerTimer = this.#timers.after(ANSWER_TIMEOUT_MS, () =>
       this.#fail(new ControlError('CONTROL_DEADLINE', `No answer came in ${ANSWER_TIMEOUT_MS} ms`)),
     )
     this.#call.write(encodeSnapshot(current))
+  }
+
+  /** Whoever is revoked is sent nothing more, and told why. */
+  #isRevoked(revocations: Revocations | undefined): boolean {
+    if (revocations === this.#judgedBy) return false
+    const revoked = this.#peer.revokedBy(revocations)
+    this.#judgedBy = revocations
+    if (revoked === undefined) return false
+    this.#fail(
+      new CaError('CA_REVOKED', `The certificate of ${this.#peer.id.toString()} is revoked: ${revoked}`),
+    )
+    return true
   }
 
   #watchExpiry(): void {

@@ -56,9 +56,14 @@ export class Revocations {
     this.#issuerKeys = new Set(list.issuerKeys)
   }
 
+  /** Whether an identity is revoked, whatever certificate it has. */
+  has(spiffeId: string): boolean {
+    return this.#spiffeIds.has(spiffeId)
+  }
+
   /** Why a peer is not to be accepted, if it is not. */
   find({ name, path }: RevocablePeer, crypto: CryptoProvider): RevokedSubject | undefined {
-    if (this.#spiffeIds.has(name)) return { kind: 'identity', spiffeId: name }
+    if (this.has(name)) return { kind: 'identity', spiffeId: name }
     if (this.#serialNumbers.size > 0 && name.startsWith(`spiffe://${this.list.trustDomain}/`)) {
       const serialNumber = plainSerialNumber(path[0]!.serialNumber)
       if (this.#serialNumbers.has(serialNumber)) return { kind: 'serial', serialNumber }

@@ -3,6 +3,7 @@ import test from 'node:test'
 import { execFileSync } from 'node:child_process'
 import { concat, utf8 } from '../../src/bytes/bytes.ts'
 import { CaError } from '../../src/ca/errors.ts'
+import type { JournalEntry } from '../../src/ca/journal.ts'
 import { Issuer } from '../../src/ca/issuer.ts'
 import { JoinTokenAttestor } from '../../src/ca/join-token-attestor.ts'
 import { PeerSvidAttestor } from '../../src/ca/peer-svid-attestor.ts'
@@ -13,6 +14,7 @@ import { TrustBundles } from '../../src/identity/trust-bundle.ts'
 import { createCsr } from '../../src/pki/csr.ts'
 import { decodePem } from '../../src/pki/pem.ts'
 import { memoryCa, WEB } from '../support/memory-ca.ts'
+import { revocationsOf } from '../support/revocations.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import type { TestContext } from 'node:test'
 
@@ -87,7 +89,7 @@ test('Issuer.issue renews for a caller whose connection proved it, until that ce
   assert.deepEqual(chain[0].subjectAltNames.uris, [WEB.toString()])
   await assert.rejects(issuer.issue(csr, evidence, { nowMs: NOW_MS + 1 }), { code: 'CA_PEER_EXPIRED' })
   assert.deepEqual(
-    journal.entries.map((entry) => (entry.kind === 'issued' ? [entry.proof, entry.renews] : entry.code)),
+    journal.entries.map((entry) => (entry.kind === 'issued' ? [entry.proof, entry.renews] : codeOf(entry))),
     [['peer-svid', '7f'], 'CA_PEER_EXPIRED'],
   )
 })
@@ -357,3 +359,31 @@ test('Issuer.issue records refusals at a bounded rate, and how many it left out'
   assert.ok(last?.kind === 'refused')
   assert.equal(last.unrecordedBefore, 51)
 })
+
+test('Issuer.issue gives nothing to an identity or a certificate that is revoked, and records it', async () => {
+  const { authority, journal, token, tokens } = await memoryCa(NOW_MS)
+  const attestors = {
+    'join-token': new JoinTokenAttestor({ crypto, store: tokens }),
+    'peer-svid': new PeerSvidAttestor(),
+  }
+  let revocations = revocationsOf({ spiffeIds: [WEB.toString()] })
+  const issuer = new Issuer({ authority, attestors, journal, revocations: () => revocations })
+  const csr = createCsr(crypto.generateKey('ec-p256'))
+  const byToken = { kind: 'join-token', token: await token() } as const
+  const shown = { kind: 'peer-svid', id: WEB, serialNumber: '7f', expiresAtMs: NOW_MS + 1 } as const
+  const revoked = { ...shown, revoked: 'the serial number 7f is on the list' }
+  for (const evidence of [byToken, shown, revoked])
+    await assert.rejects(issuer.issue(csr, evidence, { nowMs: NOW_MS }), { code: 'CA_REVOKED' })
+  revocations = revocationsOf({})
+  await assert.rejects(issuer.issue(csr, revoked, { nowMs: NOW_MS }), { code: 'CA_REVOKED' })
+  assert.deepEqual(
+    journal.entries.map(codeOf),
+    Array.from({ length: 4 }, () => 'CA_REVOKED'),
+  )
+  await issuer.issue(csr, byToken, { nowMs: NOW_MS })
+  await issuer.issue(csr, shown, { nowMs: NOW_MS })
+})
+
+function codeOf(entry: JournalEntry): string {
+  return entry.kind === 'refused' ? entry.code : entry.kind
+}

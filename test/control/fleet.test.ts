@@ -9,7 +9,7 @@ const KEY = Uint8Array.of(1)
 const STARTED_MS = 1_000_000
 
 function peerWith(issuerKey: Uint8Array): ConnectionPeer {
-  return { id: WEB, serialNumber: '1', expiresAtMs: STARTED_MS, issuerKey }
+  return { id: WEB, serialNumber: '1', expiresAtMs: STARTED_MS, issuerKey, revokedBy: () => undefined }
 }
 
 function subscriber(part: Partial<SubscriberStatus>): SubscriberStatus {

@@ -8,6 +8,7 @@ import { SpiffeId } from '../../src/identity/spiffe-id.ts'
 import { systemTimers } from '../../src/control/timers.ts'
 import { anyCsr, clientOf, startControlPlane } from '../support/control-plane.ts'
 import { memoryCa, WEB } from '../support/memory-ca.ts'
+import { revocationsOf } from '../support/revocations.ts'
 import { TrustBundles } from '../../src/identity/trust-bundle.ts'
 
 function isRefusal(refusal: string): (error: unknown) => boolean {
@@ -186,3 +187,20 @@ test('ControlServer judges a certificate at each call, not only when its connect
 function laterBy(offsetMs: number) {
   return { nowMs: () => Date.now() + offsetMs, after: () => () => {} }
 }
+
+test('ControlClient.issueSvid is refused with a certificate that is revoked, and told so', async (t) => {
+  const plane = await startControlPlane(t)
+  const svid = await plane.svid(WEB)
+  const revocations = revocationsOf({
+    trustDomain: WEB.trustDomain,
+    serialNumbers: [svid.chain[0]!.serialNumber],
+  })
+  plane.board.publish({ ...plane.state('r2'), revocations })
+  const client = clientOf(plane, { credential: () => svid })
+  await assert.rejects(client.issueSvid({ csr: anyCsr() }), isRefusal('CA_REVOKED'))
+  const last = plane.ca.journal.entries.at(-1)
+  assert.ok(last?.kind === 'refused')
+  assert.match(last.reason, /is revoked: the serial number/)
+  // A token proves the workload anew.
+  await client.issueSvid({ csr: anyCsr(), joinToken: await plane.ca.token() })
+})

@@ -30,7 +30,13 @@ function journal(...certificates: readonly RecordedCertificate[]): RecentJournal
 }
 
 function connected({ spiffeId, serialNumber, expiresAtMs }: RecordedCertificate): SubscriberStatus {
-  const peer = { id: SpiffeId.parse(spiffeId), serialNumber, expiresAtMs, issuerKey: new Uint8Array() }
+  const peer = {
+    id: SpiffeId.parse(spiffeId),
+    serialNumber,
+    expiresAtMs,
+    issuerKey: new Uint8Array(),
+    revokedBy: () => undefined,
+  }
   return { peer, node: 'n1', connectedAtMs: NOW_MS, ackedNumber: 1, lastNack: undefined }
 }
 

@@ -174,6 +174,7 @@ function connectionOf(identity: RenewingIdentity): SubscriberStatus {
       serialNumber: chain[0]!.serialNumber,
       expiresAtMs,
       issuerKey: chain[1]!.publicKey.spki,
+      revokedBy: () => undefined,
     },
     node: 'node',
     connectedAtMs: START_MS,

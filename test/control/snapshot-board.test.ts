@@ -9,7 +9,13 @@ function state(policyRevision: string) {
 }
 
 function subscriber(node: string, changed = () => {}) {
-  const peer = { id: WEB, serialNumber: '1', expiresAtMs: 2, issuerKey: Uint8Array.of(1) }
+  const peer = {
+    id: WEB,
+    serialNumber: '1',
+    expiresAtMs: 2,
+    issuerKey: Uint8Array.of(1),
+    revokedBy: () => undefined,
+  }
   return { peer, node, connectedAtMs: 1, changed }
 }
 

@@ -22,6 +22,7 @@ import {
   proxySecurity,
   startControlPlane,
 } from '../support/control-plane.ts'
+import { SpiffeId } from '../../src/identity/spiffe-id.ts'
 import { WEB } from '../support/memory-ca.ts'
 import { revocationsOf } from '../support/revocations.ts'
 import { ManualTimers } from '../support/manual-timers.ts'
@@ -361,7 +362,7 @@ test('SnapshotSubscription is told what is revoked', async (t) => {
   assert.equal(states[0]!.revocations, undefined)
   const revocations = revocationsOf({
     serialNumbers: ['a', '10', '7f'.repeat(16)],
-    spiffeIds: [WEB.toString()],
+    spiffeIds: ['spiffe://example.org/ns/shop/sa/gone'],
     issuerKeys: ['0a'.repeat(32)],
   })
   plane.board.publish({ ...plane.state('r2'), revocations })
@@ -385,4 +386,26 @@ test('SnapshotSubscription takes no list of revocations that is malformed or wit
     await until(() => refused() === number + 1, `the refusal of ${Object.keys(list)[0]!}`)
   }
   assert.equal(states.length, 1)
+})
+
+test('SnapshotService ends the stream of whoever is revoked, tells it so, and lets it in no more', async (t) => {
+  const plane = await startControlPlane(t)
+  const web = subscribe(t, await webClient(plane))
+  const other = await plane.svid(SpiffeId.parse('spiffe://example.org/ns/shop/sa/other'))
+  const stays = subscribe(t, clientOf(plane, { credential: () => other }))
+  await until(() => plane.board.subscribers.length === 2, 'both streams')
+  plane.board.publish({
+    ...plane.state('r2'),
+    revocations: revocationsOf({ spiffeIds: [WEB.toString()] }),
+  })
+  await until(() => stays.states.length === 2, 'the state of the other')
+  const refusals = (): readonly unknown[] =>
+    web.events.flatMap((event) => (event.kind === 'disconnected' ? [event.error.refusal] : []))
+  await until(() => refusals().length >= 2, 'the end of the stream, and of the next')
+  assert.deepEqual([...new Set(refusals())], ['CA_REVOKED'])
+  assert.equal(web.states.length, 1, 'it was told nothing more')
+  assert.deepEqual(
+    plane.board.subscribers.map(({ peer }) => peer.id.toString()),
+    [other.id.toString()],
+  )
 })

@@ -15,6 +15,7 @@ import { SpiffeId } from '../../src/identity/spiffe-id.ts'
 export class MemoryCaStore implements CaStore {
   readonly held: Map<AuthoritySlot, StoredAuthority> = new Map()
   rotation: string | undefined
+  revocations: string | undefined
   /** How many writes succeed before all fail, as if the machine had stopped. @default all succeed */
   writesLeft: number = Infinity
 
@@ -40,6 +41,14 @@ export class MemoryCaStore implements CaStore {
 
   saveRotation(record: string): Promise<void> {
     return this.#write(() => (this.rotation = record))
+  }
+
+  loadRevocations(): Promise<string | undefined> {
+    return Promise.resolve(this.revocations)
+  }
+
+  saveRevocations(record: string): Promise<void> {
+    return this.#write(() => (this.revocations = record))
   }
 
   #write(write: () => unknown): Promise<void> {

@@ -1,8 +1,12 @@
 import { findEntries, type FoundEntry, type JournalFilter } from '../../ca/journal-query.ts'
+import type { JournalEntry } from '../../ca/journal.ts'
 import { type Command, type CommandIo, ExitCode } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { parseFlags, quoted } from '../flags.ts'
+import { parseSerial } from './serial-flag.ts'
 import { JOURNAL_OPTIONS, JOURNAL_OPTIONS_HELP, journalSource } from './journal-source.ts'
+
+const OUTCOMES: readonly JournalEntry['kind'][] = ['issued', 'refused', 'revoked', 'unrevoked']
 
 /** `handfast ca journal find` */
 export const caJournalFind: Command = {
@@ -16,7 +20,7 @@ entry that is damaged.
   --spiffe-id ID       whom it concerns
   --since TIME         not before this time, such as 2026-06-01 or 2026-06-01T12:00:00Z
   --until TIME         before this time
-  --outcome OUTCOME    issued or refused
+  --outcome OUTCOME    ${OUTCOMES.join(', ')}
 ${JOURNAL_OPTIONS_HELP}  --json               print each entry as one line of JSON
 `,
   async run(args: readonly string[], io: CommandIo): Promise<number> {
@@ -50,14 +54,6 @@ ${JOURNAL_OPTIONS_HELP}  --json               print each entry as one line of JS
   },
 }
 
-/** As tools write it: with colons, in capitals, with leading zeros. @throws UsageError */
-export function parseSerial(text: string): string {
-  const hex = text.replaceAll(':', '').toLowerCase()
-  if (!/^[0-9a-f]+$/.test(hex))
-    throw new UsageError(`--serial: expected a serial number in hexadecimal, got ${quoted(text)}`)
-  return hex.replace(/^0+(?=.)/, '')
-}
-
 function parseTimeMs(flag: string, text: string): number {
   const timeMs = /^\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d))?$/.test(text)
     ? Date.parse(text)
@@ -68,9 +64,10 @@ function parseTimeMs(flag: string, text: string): number {
   )
 }
 
-function parseOutcome(text: string): 'issued' | 'refused' {
-  if (text === 'issued' || text === 'refused') return text
-  throw new UsageError(`--outcome: expected issued or refused, got ${quoted(text)}`)
+function parseOutcome(text: string): JournalEntry['kind'] {
+  const outcome = OUTCOMES.find((name) => name === text)
+  if (outcome !== undefined) return outcome
+  throw new UsageError(`--outcome: expected one of ${OUTCOMES.join(', ')}, got ${quoted(text)}`)
 }
 
 function entryText({ index, fields }: FoundEntry): string {

@@ -5,7 +5,7 @@ import { findEntries, proveConsistency, proveInclusion } from '../../ca/journal-
 import { type Command, type CommandIo, ExitCode } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { parseCount, parseFlags } from '../flags.ts'
-import { parseSerial } from './journal-find.ts'
+import { parseSerial } from './serial-flag.ts'
 import { JOURNAL_OPTIONS, JOURNAL_OPTIONS_HELP, type JournalSource, journalSource } from './journal-source.ts'
 
 /** `handfast ca journal prove` */

@@ -64,7 +64,7 @@ export function admission({
       peer === undefined ? setTimeout(() => stream.destroy(), ANONYMOUS_CONNECTION_MS).unref() : undefined
     stream.on('error', (error) => log.debug('Connection broke off', { from, error }))
     log.debug('Connection accepted', { from, peer: peer?.name })
-    server.acceptConnection(stream, peer && connectionPeer(peer), from)
+    server.acceptConnection(stream, peer && connectionPeer(peer, crypto), from)
     await new Promise((resolve) => stream.once('close', resolve))
     clearTimeout(limit)
   }
@@ -83,9 +83,17 @@ export function admission({
   }
 }
 
-function connectionPeer({ name, expiresAtMs, path }: VerifiedPeer): ConnectionPeer {
-  const { serialNumber } = path[0]!
+function connectionPeer({ name, expiresAtMs, path }: VerifiedPeer, crypto: CryptoProvider): ConnectionPeer {
   // A path of one is a leaf that is an anchor: it has signed itself.
   const issuer = path[1] ?? path[0]!
-  return { id: SpiffeId.parse(name), serialNumber, expiresAtMs, issuerKey: issuer.publicKey.spki }
+  return {
+    id: SpiffeId.parse(name),
+    serialNumber: path[0]!.serialNumber,
+    expiresAtMs,
+    issuerKey: issuer.publicKey.spki,
+    revokedBy(revocations) {
+      const revoked = revocations?.find({ name, path }, crypto)
+      return revoked && revocations?.describe(revoked)
+    },
+  }
 }

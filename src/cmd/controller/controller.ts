@@ -19,6 +19,7 @@ import type { FileOperations } from '../../ca/durable-file.ts'
 import type { CertificateAuthority } from '../../ca/authority.ts'
 import { listenForAdmin } from './admin-socket.ts'
 import { demandedSigner, rotateHandler, rotationOf } from './rotation.ts'
+import { followRevocations, revocationHandlers } from './revocation.ts'
 import { admission } from './admission.ts'
 import { startFederation } from './federation.ts'
 import { type LoadedPolicies, loadPolicies } from './policy-files.ts'
@@ -58,7 +59,11 @@ export async function startController(
   await using started = new AsyncDisposableStack()
   const load = (): Promise<LoadedPolicies> => loadPolicies({ path, crypto, trustDomain })
   const policies = await load()
-  const { authority, issuer } = started.use(await asConfigErrors(() => openState(config, world)))
+  const {
+    authority,
+    issuer,
+    revocations: register,
+  } = started.use(await asConfigErrors(() => openState(config, world)))
   const { authorities } = authority
 
   const id = SpiffeId.parse(controllerId(trustDomain))
@@ -81,7 +86,12 @@ export async function startController(
   )
   await identity.start()
 
-  const board = new SnapshotBoard({ epoch: crypto.random(8).toHex(), state: meshState(authority, policies) })
+  const board = new SnapshotBoard({
+    epoch: crypto.random(8).toHex(),
+    state: { ...meshState(authority, policies), revocations: register.current },
+  })
+  const revocation = { register, authority, board, identity, crypto, timers: systemTimers, log }
+  started.defer(followRevocations(revocation))
   const rotation = started.use(rotationOf({ authority, board, identity, config, crypto, log, files }))
   const watch =
     path === undefined ? undefined : started.use(watchPolicies(path, { load, loaded: policies, board, log }))
@@ -97,6 +107,7 @@ export async function startController(
     await asConfigErrors(() =>
       listenForAdmin(config.stateDir, {
         handlers: {
+          ...revocationHandlers(revocation),
           rotate: rotateHandler(rotation.rotator),
           'outage-budget': outageBudgetHandler(config.stateDir, board),
         },

@@ -8,6 +8,7 @@ import type { AuthorityEvent } from '../../ca/generation.ts'
 import { Issuer } from '../../ca/issuer.ts'
 import { JoinTokenAttestor } from '../../ca/join-token-attestor.ts'
 import { openJournal } from '../../ca/open-journal.ts'
+import { RevocationRegister } from '../../ca/revocation-register.ts'
 import { PeerSvidAttestor } from '../../ca/peer-svid-attestor.ts'
 import { treeHeadText } from '../../ca/tree-head.ts'
 import type { ControllerConfig } from '../../config/controller-config.ts'
@@ -30,6 +31,7 @@ const MAINTENANCE_MS = 3600 * 1000
 export interface ControllerState extends AsyncDisposable {
   readonly authority: CertificateAuthority
   readonly issuer: Issuer
+  readonly revocations: RevocationRegister
 }
 
 /**
@@ -62,9 +64,11 @@ export async function openState(
     }),
   )
   const tokens = await DirectoryTokenStore.open(join(stateDir, STATE_FILES.tokens))
+  const store = await DirectoryCaStore.open(join(stateDir, STATE_FILES.authorities), files)
+  const revocations = await RevocationRegister.open({ store, journal, trustDomain })
   const authority = await CertificateAuthority.open(
     {
-      store: await DirectoryCaStore.open(join(stateDir, STATE_FILES.authorities), files),
+      store,
       journal,
       crypto,
       trustDomain,
@@ -83,6 +87,7 @@ export async function openState(
     if (journal.head !== undefined) log.info('Journal head', { head: treeHeadText(journal.head) })
     try {
       await authority.maintain(Date.now())
+      await revocations.sweep(Date.now())
       await tokens.sweep(Date.now() - KEEP_EXPIRED_TOKENS_MS)
     } catch (error) {
       log.error('Maintenance failed; it will be tried again', { error })
@@ -103,10 +108,11 @@ export async function openState(
     },
     journal,
     limits,
+    revocations: () => revocations.current,
     reserved: SpiffeId.parse(controllerId(trustDomain)),
   })
   const resources = opened.move()
-  return { authority, issuer, [Symbol.asyncDispose]: () => resources.disposeAsync() }
+  return { authority, issuer, revocations, [Symbol.asyncDispose]: () => resources.disposeAsync() }
 }
 
 function logAuthorityEvent({ slot, certificate }: AuthorityEvent, log: Logger): void {

@@ -18,6 +18,7 @@ import { workloadCertifier } from '../../control/workload-certifier.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { SpiffeId } from '../../identity/spiffe-id.ts'
 import { Revocations } from '../../identity/revocations.ts'
+import type { X509Svid } from '../../identity/svid.ts'
 import { svidVerifier } from '../../identity/svid-verifier.ts'
 import { ConnectionDuplex } from '../../net/duplex.ts'
 import { NodeConnection } from '../../net/node-connection.ts'
@@ -32,6 +33,9 @@ const DEMANDED_RENEWAL_MS = 10_000
 
 /** And over no more than this part of what a certificate has left to live. */
 const DEMANDED_RENEWAL_PART = 1 / 8
+
+/** Replacements of what is revoked are spread over so much time: an authority may have had many certificates. */
+const REPLACE_REVOKED_MS = 1_000
 
 export interface MeshLinkOptions {
   readonly settings: ProxySettings
@@ -54,6 +58,8 @@ export class MeshLink implements Disposable {
   #firstForWorkload: Promise<unknown> | undefined
   #subscription: SnapshotSubscription | undefined
   #demandedSigner: Uint8Array | undefined
+  /** Own certificates whose revocation has been answered. */
+  readonly #revoked = new WeakSet<X509Svid>()
 
   constructor(options: MeshLinkOptions) {
     this.#options = options
@@ -214,8 +220,8 @@ export class MeshLink implements Disposable {
     this.#identity.replaceBundles(bundles)
     this.#workload.replaceBundles(bundles)
     this.#demandedSigner = signerKey
-    this.#renewIfDemanded()
     views.publishPolicy(compiled, { stateNumber: version.number, revocations: this.#newest(revocations) })
+    this.#renewIfDemanded()
     // What the controller is told must be true of the threads that carry traffic.
     await settled()
   }
@@ -233,10 +239,14 @@ export class MeshLink implements Disposable {
     return known
   }
 
-  /** An authority is being taken out of use: what it has signed is to be replaced before. */
+  /**
+   * An authority is being taken out of use: what it has signed is to be replaced before. What is revoked is replaced at
+   * once, which takes a token; if that is refused too, it is asked for again as after any failure.
+   */
   #renewIfDemanded(): void {
     for (const identity of [this.#identity, this.#workload]) {
       const svid = identity.current()
+      if (svid !== undefined && this.#isRevoked(svid)) this.#replaceRevoked(identity, svid)
       const issuer = svid?.chain[1]
       if (this.#demandedSigner === undefined || svid === undefined || issuer === undefined) continue
       if (equalBytes(issuer.publicKey.spki, this.#demandedSigner)) continue
@@ -244,6 +254,21 @@ export class MeshLink implements Disposable {
       const spareMs = Math.max(0, svid.expiresAtMs - Date.now()) * DEMANDED_RENEWAL_PART
       identity.renewWithin(Math.min(DEMANDED_RENEWAL_MS, spareMs))
     }
+  }
+
+  #isRevoked({ id, chain }: X509Svid): boolean {
+    const { views, crypto } = this.#options
+    return views.revocations.find({ name: id.toString(), path: chain }, crypto) !== undefined
+  }
+
+  #replaceRevoked(identity: RenewingIdentity, svid: X509Svid): void {
+    if (this.#revoked.has(svid)) return
+    this.#revoked.add(svid)
+    this.#options.log.error('Our certificate has been revoked; another is asked for', {
+      spiffeId: svid.id.toString(),
+      serialNumber: svid.chain[0]?.serialNumber,
+    })
+    identity.renewWithin(REPLACE_REVOKED_MS)
   }
 
   #subscriptionEvent(event: SubscriptionEvent): void {
@@ -261,12 +286,16 @@ export class MeshLink implements Disposable {
           error: event.error,
         })
         break
-      case 'disconnected':
+      case 'disconnected': {
+        const svid = this.#identity.current()
+        if (event.error.refusal === 'CA_REVOKED' && svid !== undefined)
+          this.#replaceRevoked(this.#identity, svid)
         log.warn('The controller is away; what it said last stays in force', {
           error: event.error,
           retryInMs: Math.round(event.retryInMs),
         })
         break
+      }
     }
   }
 }
