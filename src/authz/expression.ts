@@ -129,6 +129,21 @@ const ENVIRONMENT = new Environment({
  * value, by one iteration at a time over a list of bounded length, and by having no regular expressions.
  */
 export function compileExpression(text: string): CompiledExpression {
+  const known = COMPILED.get(text)
+  if (known !== undefined) return known
+  const compiled = compile(text)
+  if (COMPILED.size >= MAX_COMPILED) COMPILED.clear()
+  COMPILED.set(text, compiled)
+  return compiled
+}
+
+/** The same text is read when policy is checked, when it is asked what it reads, and when it is put to use. */
+const COMPILED = new Map<string, CompiledExpression>()
+
+/** More expressions than a mesh has. */
+const MAX_COMPILED = 1_024
+
+function compile(text: string): CompiledExpression {
   try {
     const evaluate = ENVIRONMENT.parse(text)
     const reads = new ExpressionReads(evaluate.ast)
