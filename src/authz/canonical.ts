@@ -141,12 +141,12 @@ function sortedFields<Entry extends object, Field extends keyof Entry>(
   entry: Entry,
   fields: readonly Field[],
 ): Pick<Entry, Field> {
-  return Object.fromEntries(
-    fields.flatMap((field) => {
-      const values = entry[field] as readonly (string | number)[] | undefined
-      return values === undefined ? [] : [[field, [...new Set(values)].sort(compareValues)]]
-    }),
-  ) as Pick<Entry, Field>
+  const sorted: Partial<Record<Field, unknown>> = {}
+  for (const field of fields) {
+    const values = entry[field] as readonly (string | number)[] | undefined
+    if (values !== undefined) sorted[field] = [...new Set(values)].sort(compareValues)
+  }
+  return sorted as Pick<Entry, Field>
 }
 
 function compareValues(a: string | number, b: string | number): number {

@@ -6,7 +6,8 @@ import type { Permit } from '../../src/authz/decide.ts'
 import type { Denial } from '../../src/authz/decision.ts'
 import { compileExpression } from '../../src/authz/expression.ts'
 import type { AuthorizationRequest, HttpRequestHead, RequestToken } from '../../src/authz/request.ts'
-import { policyResources } from '../../src/authz/resources.ts'
+import type { PolicySet } from '../../src/authz/policy-set.ts'
+import { policyResources, type PolicyResources } from '../../src/authz/resources.ts'
 import { deserializePolicies, serializePolicies } from '../../src/authz/serialize.ts'
 import type {
   AuthorizationPolicy,
@@ -303,6 +304,7 @@ function compare(t: TestContext, { runs, policies: size, requests: length }: Siz
   t.diagnostic(`seed ${seed}`)
   const seen = new Map<string, number>()
   const count = (name: string, by = 1): void => void seen.set(name, (seen.get(name) ?? 0) + by)
+  let run = 0
   fc.assert(
     fc.property(
       policiesOf(size),
@@ -311,8 +313,8 @@ function compare(t: TestContext, { runs, policies: size, requests: length }: Siz
       (policies, requests, defaultAction) => {
         const resources = policyResources([...policies, authorizationDefault(defaultAction)])
         const set = compilePolicies(resources, compileOptions())
-        const sent = compilePolicies(deserializePolicies(serializePolicies(resources)), compileOptions())
-        assert.equal(sent.revision, set.revision)
+        const sent = run++ % 4 === 0 ? afterTheWire(resources) : undefined
+        if (sent !== undefined) assert.equal(sent.revision, set.revision)
         count('policies', policies.length)
         const context = { trustDomain: 'td', defaultAction, expressions }
         const inForce = policies.filter(({ spec }) => spec.dryRun !== true)
@@ -331,7 +333,7 @@ function compare(t: TestContext, { runs, policies: size, requests: length }: Siz
             count(`dry run: ${decision.dryRun.cause}`)
             assert.equal(decision.dryRun.cause, decideNaively(policies, context, request).cause)
           }
-          assert.deepEqual(fieldsOf(sent.decide(request)), fieldsOf(decision))
+          if (sent !== undefined) assert.deepEqual(fieldsOf(sent.decide(request)), fieldsOf(decision))
           explains(decision)
         }
       },
@@ -340,6 +342,10 @@ function compare(t: TestContext, { runs, policies: size, requests: length }: Siz
   )
   t.diagnostic(JSON.stringify(Object.fromEntries(seen)))
   return seen
+}
+
+function afterTheWire(resources: PolicyResources): PolicySet {
+  return compilePolicies(deserializePolicies(serializePolicies(resources)), compileOptions())
 }
 
 function authorizationDefault(action: 'ALLOW' | 'DENY'): AuthorizationDefault {
