@@ -5,7 +5,6 @@ import {
   type DecisionFacts,
   Denial,
   type DryRunOutcome,
-  NOTHING_TO_EXPLAIN,
   type RuleName,
 } from './decision.ts'
 import { type Miss, nearestMiss, type RuleReport, ruleReport } from './explain.ts'
@@ -96,6 +95,7 @@ export class WorkloadPolicy {
   readonly revision: string
   readonly #rules: WorkloadRules
   readonly #context: DecisionContext
+  readonly #allowCount: number
   readonly #listeners = new Map<number, ListenerPolicy>()
   readonly #peers = new Map<string, PeerFacts>()
 
@@ -103,6 +103,7 @@ export class WorkloadPolicy {
     this.workload = { namespace: workload.namespace, serviceAccount: workload.serviceAccount }
     this.revision = context.revision
     this.#rules = rules
+    this.#allowCount = rules.policies.filter(isAllowInForce).length
     this.#context = context
   }
 
@@ -121,13 +122,19 @@ export class WorkloadPolicy {
     const { subject } = taken
     const listener = this.#listener(request)
     const verdict = listener.judge(subject)
+    const { rule } = verdict
     const audited = listener.audited(subject)
     const dryRun = listener.judgeDryRun(subject)
     const facts: DecisionFacts = {
-      ...this.#facts(request, verdict.cause, this.#reason(verdict)),
-      ...(verdict.rule && nameOf(verdict.rule)),
-      ...(audited.length > 0 && { audited: audited.map(nameOf) }),
-      ...(dryRun && { dryRun: outcomeOf(dryRun) }),
+      id: this.#context.newId(),
+      revision: this.revision,
+      cause: verdict.cause,
+      reason: this.#reason(verdict),
+      request: recordedRequest(request, this.workload, this.#rules.reads),
+      policy: rule?.policy,
+      rule: rule?.index,
+      audited: audited.length > 0 ? audited.map(nameOf) : undefined,
+      dryRun: dryRun && outcomeOf(dryRun),
     }
     const explanation = new Explanation(this.#rules.policies, subject, verdict)
     return verdict.isAllowed ? new Permit(MINT, facts, explanation) : new Denial(facts, explanation)
@@ -156,27 +163,23 @@ export class WorkloadPolicy {
   }
 
   #reason({ isAllowed, cause, rule }: Verdict): string {
-    if (rule !== undefined) return `${isAllowed ? 'allowed' : 'denied'} by ${rule.policy} rule ${rule.index}`
+    if (rule !== undefined) return `${isAllowed ? 'allowed' : 'denied'} by ${rule.label}`
     const { namespace, serviceAccount } = this.workload
     const workload = `${namespace}/${serviceAccount}`
     if (cause === 'no-allow-policy') return `no ALLOW policy is for ${workload}`
     if (isAllowed) return `no ALLOW policy is for ${workload}, and the mesh allows by default`
-    const { length } = this.#rules.policies.filter(isAllowInForce)
-    return `no rule of ${length === 1 ? 'the ALLOW policy' : `the ${length} ALLOW policies`} for ${workload} matches`
+    const count = this.#allowCount
+    return `no rule of ${count === 1 ? 'the ALLOW policy' : `the ${count} ALLOW policies`} for ${workload} matches`
   }
 
   #refuse(request: WorkloadRequest, cause: DecisionCause, reason: string): Denial {
-    return new Denial(this.#facts(request, cause, reason), NOTHING_TO_EXPLAIN)
-  }
-
-  #facts(request: WorkloadRequest, cause: DecisionCause, reason: string): DecisionFacts {
-    return {
+    return new Denial({
       id: this.#context.newId(),
       revision: this.revision,
       cause,
       reason,
       request: recordedRequest(request, this.workload, this.#rules.reads),
-    }
+    })
   }
 }
 

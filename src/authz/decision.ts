@@ -48,13 +48,13 @@ export interface DecisionFacts {
   /** What was asked, as far as policy for the workload reads it. */
   readonly request: AuthorizationRequest
   /** The policy that decided, `namespace/name`, if one did. */
-  readonly policy?: string
+  readonly policy?: string | undefined
   /** The index of the rule that decided, if one did. */
-  readonly rule?: number
+  readonly rule?: number | undefined
   /** The rules of AUDIT policies that matched; absent when none did. */
-  readonly audited?: readonly RuleName[]
+  readonly audited?: readonly RuleName[] | undefined
   /** Absent when no dry-run policy is for the workload. */
-  readonly dryRun?: DryRunOutcome
+  readonly dryRun?: DryRunOutcome | undefined
 }
 
 /** What a decision can tell the operator on demand. */
@@ -66,7 +66,7 @@ export interface DecisionExplanation {
 }
 
 /** Of what was refused before any rule was asked. */
-export const NOTHING_TO_EXPLAIN: DecisionExplanation = { considered: () => [], rules: () => [] }
+const NOTHING_TO_EXPLAIN: DecisionExplanation = { considered: () => [], rules: () => [] }
 
 /** A refusal. Anyone may make one: refusing is never the mistake. */
 export class Denial implements DecisionFacts {

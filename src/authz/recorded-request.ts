@@ -1,5 +1,5 @@
 import type { PolicyReads } from './policy-reads.ts'
-import type { AuthorizationRequest, Workload } from './request.ts'
+import type { AuthorizationRequest, HttpRequestHead, Workload } from './request.ts'
 
 /** Headers that carry secrets: what came in them is shown to nobody. */
 const SECRET_HEADERS = new Set([
@@ -24,29 +24,25 @@ export function recordedRequest(
   workload: Workload,
   reads: PolicyReads,
 ): AuthorizationRequest {
-  const headers = reads.headers.size > 0 ? http?.headers : undefined
-  return {
-    principal,
-    workload,
-    port,
-    ...(sourceIp !== undefined && { sourceIp }),
-    ...(tls !== undefined && { tls }),
-    ...(http !== undefined && {
-      http: {
-        method: http.method,
-        path: http.path,
-        ...(http.host !== undefined && { host: http.host }),
-        ...(headers !== undefined && {
-          headers: picked(headers, (name) => reads.headers.has(name) && !isSecretHeader(name)),
-        }),
-      },
-    }),
-    ...(token !== undefined &&
-      reads.token && {
-        token: { principal: token.principal, claims: picked(token.claims, (name) => reads.claims.has(name)) },
-      }),
+  const recorded: Writable<AuthorizationRequest> = { principal, workload, port }
+  if (sourceIp !== undefined) recorded.sourceIp = sourceIp
+  if (tls !== undefined) recorded.tls = tls
+  if (http !== undefined) {
+    const head: Writable<HttpRequestHead> = { method: http.method, path: http.path }
+    if (http.host !== undefined) head.host = http.host
+    if (http.headers !== undefined && reads.headers.size > 0)
+      head.headers = picked(http.headers, (name) => reads.headers.has(name) && !isSecretHeader(name))
+    recorded.http = head
   }
+  if (token !== undefined && reads.token)
+    recorded.token = {
+      principal: token.principal,
+      claims: picked(token.claims, (name) => reads.claims.has(name)),
+    }
+  return recorded
 }
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 function picked<Value>(
   values: Readonly<Record<string, Value>>,

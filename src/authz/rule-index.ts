@@ -12,6 +12,8 @@ interface PeerRules {
   readonly many: Uint8Array | undefined
 }
 
+const NONE: readonly CompiledRule[] = []
+
 /** Peers whose rules are kept at hand; more than one workload meets. */
 const MAX_PEERS = 4_096
 
@@ -31,9 +33,9 @@ export class RuleIndex {
   }
 
   /** The first rules that match, in order, `max` at most. */
-  matching(subject: Subject, max: number): CompiledRule[] {
+  matching(subject: Subject, max: number): readonly CompiledRule[] {
+    if (this.#rules.length === 0) return NONE
     const found: CompiledRule[] = []
-    if (this.#rules.length === 0) return found
     const { few, many } = this.#peerRules(subject)
     for (const place of few ?? this.#byPath(subject)) {
       if (many !== undefined && !hasBit(many, place)) continue

@@ -10,6 +10,8 @@ export interface CompiledRule {
   /** `namespace/name`. */
   readonly policy: string
   readonly index: number
+  /** As reasons name it. */
+  readonly label: string
   readonly dryRun: boolean
   /** Any of these must hold as a whole. */
   readonly sources: readonly (readonly Predicate[])[]
@@ -35,6 +37,7 @@ export function compileRules(policy: AuthorizationPolicy): CompiledRule[] {
   return rules.map(({ from, to, when }, index) => ({
     policy: policyName(policy),
     index,
+    label: `${policyName(policy)} rule ${index}`,
     dryRun,
     sources: from?.map((source) => sourcePredicates(source, context)) ?? ANYTHING,
     operations: to?.map((operation) => operationPredicates(operation, context)) ?? ANYTHING,
