@@ -138,9 +138,9 @@ function cpuMicroseconds(begin: NodeJS.CpuUsage): number {
   return user + system
 }
 
-function* policyFiles({ rule }: Scenario): Generator<{ readonly name: string; readonly text: string }> {
+function* policyFiles(scenario: Scenario): Generator<{ readonly name: string; readonly text: string }> {
   for (let index = 0; index < POLICIES; index++) {
-    const rules = Array.from({ length: RULES }, (_, n) => `    - ${rule(index * RULES + n)}`)
+    const rules = Array.from({ length: RULES }, (_, n) => `    - ${scenario.rule(index * RULES + n)}`)
     yield {
       name: `p${index}.yaml`,
       text: `apiVersion: handfast.dev/v1alpha1

@@ -3,7 +3,6 @@ import type { FieldPath } from '../config/yaml-position.ts'
 import { GROUPS } from '../crypto/groups.ts'
 import { compileExpression } from './expression.ts'
 import { normalizeHost } from './host.ts'
-import { expectedIpBlock } from './ip-block.ts'
 import { normalizePath } from './path.ts'
 import { isAnySegment } from './patterns.ts'
 
@@ -18,13 +17,9 @@ export interface ValueProblem {
 
 /** Every value of the policy that the schema accepts and that makes no sense. */
 export function valueProblems({ spec }: AuthorizationPolicy): ValueProblem[] {
-  return spec.rules.flatMap(({ from = [], to = [], when = [] }, ruleIndex) => {
+  return spec.rules.flatMap(({ to = [], when = [] }, ruleIndex) => {
     const at = (...path: FieldPath): FieldPath => ['spec', 'rules', ruleIndex, ...path]
     return [
-      ...from.flatMap(({ ipBlocks, notIpBlocks }, index) => [
-        ...textProblems(at('from', index, 'ipBlocks'), ipBlocks, expectedIpBlock),
-        ...textProblems(at('from', index, 'notIpBlocks'), notIpBlocks, expectedIpBlock),
-      ]),
       ...to.flatMap(({ hosts, notHosts, paths, notPaths }, index) => [
         ...textProblems(at('to', index, 'hosts'), hosts, expectedHost),
         ...textProblems(at('to', index, 'notHosts'), notHosts, expectedHost),

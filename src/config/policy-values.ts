@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import { parseCidr } from './cidr.ts'
 import { checked, nonEmptyList } from './fields.ts'
 
 /** The values that policy resources are written in; src/authz checks what only shows when they are put to use. */
@@ -19,10 +20,10 @@ export const serviceAccountName: z.ZodType<string, string> = checked(
   (text) => SERVICE_ACCOUNT.test(text),
 )
 
-/** An address, or a block of them; whether it is one shows in src/authz. */
+/** An address, or a block of them. */
 export const ipBlock: z.ZodType<string, string> = checked(
-  'an IP address or a block of them such as 10.1.0.0/16 or fd00::/8',
-  (text) => /^[0-9a-f.:]{2,45}(?:\/(?:0|[1-9]\d{0,2}))?$/i.test(text),
+  'an IP address or a block of them, with no bits set behind its prefix, such as 10.1.0.0/16 or fd00::/8',
+  (text) => parseCidr(text) !== undefined,
 )
 
 /** An HTTP method. */
