@@ -19,6 +19,8 @@ export type Evidence =
   | { readonly kind: 'oidc'; readonly token: string }
   /** A token of a Kubernetes service account. */
   | { readonly kind: 'kubernetes'; readonly token: string }
+  /** A token of either kind, for Istio's API. */
+  | { readonly kind: 'istio'; readonly token: string }
 
 /** A caller whose identity has been proven. */
 export interface AttestedCaller {

@@ -29,6 +29,15 @@ export interface IssuedCertificate {
   readonly expiresAtMs: number
 }
 
+/** When, and for how long, a certificate is issued. */
+export interface IssueOptions {
+  readonly nowMs: number
+  /** It is held within the authority's bounds. @default what is usual */
+  readonly ttlMs?: number | undefined
+  /** For clients that know its owner by a DNS name. @default none */
+  readonly dnsNames?: readonly string[]
+}
+
 const DEFAULT_SVID_TTL_MS = 3600 * 1000
 
 /** Nobody is given less: an owner who asked for a second would do nothing but renew. */
@@ -95,7 +104,7 @@ export class CertificateAuthority {
   async issue(
     caller: AttestedCaller,
     csr: Uint8Array,
-    { nowMs, ttlMs }: { readonly nowMs: number; readonly ttlMs?: number | undefined },
+    { nowMs, ttlMs, dnsNames = [] }: IssueOptions,
   ): Promise<IssuedCertificate> {
     const { id } = caller
     if (id.trustDomain !== this.trustDomain)
@@ -119,6 +128,7 @@ export class CertificateAuthority {
       publicKey,
       notBeforeMs: Math.max(nowMs - BACKDATE_MS, intermediate.certificate.notBeforeMs),
       notAfterMs,
+      dnsNames,
     })
     const leaf = await issueCertificate(template, {
       issuer: intermediate.certificate,

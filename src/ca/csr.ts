@@ -6,6 +6,7 @@ import { contextConstructed, DerReader, Tag } from '../pki/der.ts'
 import { CertificateError } from '../pki/errors.ts'
 import { readSubjectAltNames } from '../pki/extensions.ts'
 import { Oid } from '../pki/oid.ts'
+import { decodePem } from '../pki/pem.ts'
 import { CaError, type CaErrorCode } from './errors.ts'
 
 /** RFC 2985 §5.4.2: the attribute with the extensions that the requester would like. */
@@ -37,6 +38,19 @@ export function judgeCsr(
       `The request names ${JSON.stringify(other)}, and its sender is ${id.toString()}`,
     )
   return publicKey
+}
+
+/** The DER of a CSR in PEM; nothing else may be with it. @throws CaError CA_CSR_INVALID */
+export function decodeCsrPem(pem: string): Uint8Array {
+  try {
+    const [csr, ...more] = decodePem(pem, 'CERTIFICATE REQUEST')
+    if (csr !== undefined && more.length === 0) return csr
+    throw new RangeError(`there are ${more.length + 1} requests`)
+  } catch (error) {
+    throw new CaError('CA_CSR_INVALID', `The request is not one in PEM: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
 }
 
 function read(csr: Uint8Array, crypto: CryptoProvider): { publicKey: PublicKey; uris: readonly string[] } {

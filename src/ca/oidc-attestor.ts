@@ -41,6 +41,11 @@ export class OidcAttestor implements Attestor<'oidc'> {
     this.#clockSkewMs = clockSkewMs
   }
 
+  /** Whether tokens with this `iss` are for it to judge. */
+  trusts(issuer: unknown): boolean {
+    return typeof issuer === 'string' && this.#issuers.has(issuer)
+  }
+
   /** @throws CaError CA_TOKEN_…, CA_ATTESTATION_UNAVAILABLE */
   async attest(
     { token }: Extract<Evidence, { kind: 'oidc' }>,

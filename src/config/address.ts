@@ -28,8 +28,13 @@ export function parseAddress(text: string): Address | undefined {
   }
   const name = host!.toLowerCase()
   // A name of digits and dots only would be read by resolvers as some IPv4 address or other.
-  if (!IPV4.test(name) && (!DNS_NAME.test(name) || /^[\d.]+$/.test(name))) return undefined
+  if (!IPV4.test(name) && !isDnsName(name)) return undefined
   return { host: name, port: number }
+}
+
+/** Whether the text is a DNS name, in lower case, and no IP address. */
+export function isDnsName(text: string): boolean {
+  return DNS_NAME.test(text) && !/^[\d.]+$/.test(text)
 }
 
 /** Writes an address the way {@link parseAddress} reads it. */

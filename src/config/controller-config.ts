@@ -1,7 +1,8 @@
 import * as z from 'zod'
-import type { Address } from './address.ts'
+import { type Address, isDnsName } from './address.ts'
 import { type AttestationConfig, attestationSection } from './attestation-config.ts'
 import {
+  checked,
   duration,
   envelope,
   filePath,
@@ -34,8 +35,18 @@ export interface ControllerConfig {
   readonly policyPath?: string
   readonly attestation: AttestationConfig
   readonly federation: FederationConfig
+  /** @default Istio's API is not served */
+  readonly istioCa?: IstioCaConfig | undefined
   readonly limits: IssuanceLimits
   readonly log: { readonly level: LogLevel }
+}
+
+/** How Istio's agents, and others who speak their API, get certificates. */
+export interface IstioCaConfig {
+  /** What their tokens must be for. */
+  readonly audience: string
+  /** What they know the controller by: names in its certificate. */
+  readonly dnsNames: readonly string[]
 }
 
 /** How often something may be done: at once after a pause, and in the long run. */
@@ -103,6 +114,13 @@ const authority = mapping({
   return z.NEVER
 })
 
+const istioCa = mapping({
+  audience: checked('some text', (text) => text !== '').prefault('istio-ca'),
+  dnsNames: z
+    .array(checked('a DNS name', isDnsName), { error: 'a list of DNS names' })
+    .prefault(['istiod.istio-system.svc']),
+})
+
 const spec = mapping({
   trustDomain,
   listen: listenAddress.prefault('127.0.0.1:15012'),
@@ -114,6 +132,7 @@ const spec = mapping({
   policyPath: filePath.optional(),
   attestation: attestationSection,
   federation: federationSection,
+  istioCa: istioCa.optional(),
   limits: mapping({ certificatesPerIdentity: rate, requestsPerAddress: rate }).prefault({}),
   log: logSection,
 })
@@ -158,9 +177,16 @@ function checkLifetimes(
 
 /** No token proves somebody of another trust domain, and nobody federates with itself. */
 function checkIdentities(
-  { trustDomain: own, attestation, federation }: z.output<typeof spec>,
+  { trustDomain: own, attestation, federation, istioCa: istio }: z.output<typeof spec>,
   context: z.RefinementCtx,
 ): void {
+  if (istio !== undefined && attestation.oidc.length === 0 && attestation.kubernetes === undefined)
+    context.addIssue({
+      code: 'custom',
+      path: ['istioCa'],
+      message: 'spec.attestation.kubernetes or spec.attestation.oidc, which say what tokens prove',
+      params: { got: 'neither' },
+    })
   for (const [index, { trustDomain: other }] of federation.trustDomains.entries())
     if (other === own)
       context.addIssue({

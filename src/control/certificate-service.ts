@@ -75,19 +75,17 @@ async function issueSvid(
   })
 }
 
+/** What is known of the connection of a call. */
+interface CallerConnection {
+  readonly peer: ConnectionPeer | undefined
+  /** What is revoked now. */
+  readonly revocations: Revocations | undefined
+  /** Whether the certificate is for the workload beside the caller. @default false */
+  readonly forWorkload?: boolean
+}
+
 /** A token that was sent is what the caller wants to be judged by; without one its connection speaks for it. */
-function evidenceOf(
-  proof: IssueSvidRequest['proof'],
-  {
-    peer,
-    forWorkload,
-    revocations,
-  }: {
-    readonly peer: ConnectionPeer | undefined
-    readonly forWorkload: boolean
-    readonly revocations: Revocations | undefined
-  },
-): Evidence | undefined {
+function evidenceOf(proof: IssueSvidRequest['proof'], connection: CallerConnection): Evidence | undefined {
   switch (proof.case) {
     case 'joinToken':
       return { kind: 'join-token', token: proof.value }
@@ -96,20 +94,29 @@ function evidenceOf(
     case 'serviceAccountToken':
       return { kind: 'kubernetes', token: proof.value }
     case undefined:
-      return peer === undefined
-        ? undefined
-        : {
-            kind: 'peer-svid',
-            id: peer.id,
-            serialNumber: peer.serialNumber,
-            expiresAtMs: peer.expiresAtMs,
-            forWorkload,
-            revoked: peer.revokedBy(revocations),
-          }
+      return peerEvidence(connection)
+  }
+}
+
+/** What the certificate that a connection has shown proves; undefined where it has shown none. */
+export function peerEvidence({
+  peer,
+  revocations,
+  forWorkload = false,
+}: CallerConnection): Extract<Evidence, { kind: 'peer-svid' }> | undefined {
+  if (peer === undefined) return undefined
+  const { id, serialNumber, expiresAtMs } = peer
+  return {
+    kind: 'peer-svid',
+    id,
+    serialNumber,
+    expiresAtMs,
+    forWorkload,
+    revoked: peer.revokedBy(revocations),
   }
 }
 
 /** Of `host:port`. */
-function hostOf(from: string): string {
+export function hostOf(from: string): string {
   return from.slice(0, from.lastIndexOf(':'))
 }

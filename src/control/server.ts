@@ -4,8 +4,10 @@ import type { Logger } from '../telemetry/log.ts'
 import { type CertificateServiceOptions, issueSvidHandler } from './certificate-service.ts'
 import { type ConnectionPeer, credentialsFor } from './connection-peer.ts'
 import { CertificateService, SnapshotService } from './gen/handfast_pb.ts'
+import { IstioCertificateService } from './gen/istio-ca_pb.ts'
 import { serviceDefinition } from './grpc-service.ts'
 import { InjectedConnections } from './injected-connections.ts'
+import { createCertificateHandler } from './istio-ca-service.ts'
 import type { SnapshotBoard } from './snapshot-board.ts'
 import { snapshotHandler } from './snapshot-service.ts'
 import type { Timers } from './timers.ts'
@@ -28,6 +30,8 @@ export interface ControlServerOptions {
   readonly board: SnapshotBoard
   readonly timers: Timers
   readonly log: Logger
+  /** Serves Istio's API too, for this trust domain. @default it is not served */
+  readonly istioCa?: { readonly trustDomain: string } | undefined
 }
 
 /**
@@ -38,7 +42,7 @@ export class ControlServer {
   readonly #connections: InjectedConnections
   readonly #closing = new AbortController()
 
-  constructor({ issuer, board, timers, log }: ControlServerOptions) {
+  constructor({ issuer, board, timers, log, istioCa }: ControlServerOptions) {
     this.#server = new Server({
       'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
       'grpc.max_concurrent_streams': MAX_STREAMS_PER_CONNECTION,
@@ -47,15 +51,20 @@ export class ControlServer {
       'grpc.enable_channelz': 0,
     })
     this.#connections = new InjectedConnections(this.#server)
+    const certificates = {
+      issuer,
+      bundles: () => board.current.bundles,
+      revocations: () => board.current.revocations,
+      timers,
+      log,
+    }
     this.#server.addService(serviceDefinition(CertificateService), {
-      issueSvid: issueSvidHandler({
-        issuer,
-        bundles: () => board.current.bundles,
-        revocations: () => board.current.revocations,
-        timers,
-        log,
-      }) as UntypedHandleCall,
+      issueSvid: issueSvidHandler(certificates) as UntypedHandleCall,
     })
+    if (istioCa !== undefined)
+      this.#server.addService(serviceDefinition(IstioCertificateService), {
+        createCertificate: createCertificateHandler({ ...certificates, ...istioCa }) as UntypedHandleCall,
+      })
     this.#server.addService(serviceDefinition(SnapshotService), {
       streamSnapshots: snapshotHandler({
         board,

@@ -73,7 +73,10 @@ export async function startController(
       bundles: TrustBundles.of(authority.bundle),
       expected: id,
       issue: async (csr) => {
-        const { chain } = await authority.issue({ id, proof: 'controller' }, csr, { nowMs: Date.now() })
+        const { chain } = await authority.issue({ id, proof: 'controller' }, csr, {
+          nowMs: Date.now(),
+          dnsNames: config.istioCa?.dnsNames ?? [],
+        })
         // A proxy that starts with an old trust bundle finds its way to us by the bridge.
         const { bridge } = authorities
         const bridged = bridge === undefined || chain.includes(bridge) ? chain : [...chain, bridge]
@@ -98,7 +101,13 @@ export async function startController(
   const federation = started.use(
     await asConfigErrors(() => startFederation(config, { ...world, trustDomain, board, identity })),
   )
-  const server = new ControlServer({ issuer, board, timers: systemTimers, log })
+  const server = new ControlServer({
+    issuer,
+    board,
+    timers: systemTimers,
+    log,
+    istioCa: config.istioCa && { trustDomain },
+  })
   started.defer(() => server.close())
   const listener = await listen(config, world, admission({ server, identity, crypto, log }))
   started.defer(() => listener.close())

@@ -51,7 +51,7 @@ export async function openState(
     readonly files?: FileOperations | undefined
   },
 ): Promise<ControllerState> {
-  const { stateDir, trustDomain, svidTtlMs, maxSvidTtlMs, caTtlMs, attestation, limits } = config
+  const { stateDir, trustDomain, svidTtlMs, maxSvidTtlMs, caTtlMs, limits } = config
   await using opened = new AsyncDisposableStack()
   await makeDirectory(stateDir)
   opened.use(lockDirectory(stateDir))
@@ -104,7 +104,7 @@ export async function openState(
     attestors: {
       'join-token': new JoinTokenAttestor({ crypto, store: tokens }),
       'peer-svid': new PeerSvidAttestor(),
-      ...tokenAttestors(attestation, { crypto, trustDomain }),
+      ...tokenAttestors(config, { crypto, trustDomain }),
     },
     journal,
     limits,

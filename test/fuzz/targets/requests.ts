@@ -1,5 +1,5 @@
 import { utf8 } from '../../../src/bytes/bytes.ts'
-import { judgeCsr } from '../../../src/ca/csr.ts'
+import { decodeCsrPem, judgeCsr } from '../../../src/ca/csr.ts'
 import { CaError } from '../../../src/ca/errors.ts'
 import {
   DER_BIT_STRING,
@@ -19,6 +19,7 @@ import { CertificateError } from '../../../src/pki/errors.ts'
 import { readNameConstraints, readSubjectAltNames } from '../../../src/pki/extensions.ts'
 import { checkNameConstraints, ComparisonBudget } from '../../../src/pki/name-constraints.ts'
 import { encodeNameConstraints } from '../../../src/pki/name-constraints-encoding.ts'
+import { encodePem } from '../../../src/pki/pem.ts'
 import { CLIENT_ID, SERVER_ID, type Workloads } from '../../support/tls-workloads.ts'
 import { magnitude, outcomeOf, Violation, type FuzzTarget } from '../target.ts'
 
@@ -26,7 +27,12 @@ const crypto = nativeCrypto()
 
 /** What is asked of an authority, and what an authority may vouch for. */
 export function requestTargets(workloads: Workloads, keys: readonly PrivateKey[]): readonly FuzzTarget[] {
-  return [csrTarget(keys), attributesTarget(workloads.client.key), constraintsTarget(workloads)]
+  return [
+    csrTarget(keys),
+    csrPemTarget(keys),
+    attributesTarget(workloads.client.key),
+    constraintsTarget(workloads),
+  ]
 }
 
 /** Nobody but its key makes a request. */
@@ -47,6 +53,20 @@ function csrTarget(keys: readonly PrivateKey[]): FuzzTarget {
         CertificateError,
         CaError,
       ),
+  }
+}
+
+/** As Istio's agents send it. */
+function csrPemTarget(keys: readonly PrivateKey[]): FuzzTarget {
+  const pems = keys.map((key) => encodePem('CERTIFICATE REQUEST', createCsr(key)))
+  return {
+    name: 'csr-pem',
+    seeds: [...pems, pems.join('')].map(utf8),
+    run: (input) =>
+      outcomeOf(() => {
+        const csr = decodeCsrPem(new TextDecoder().decode(input))
+        return `decoded: ${magnitude(csr.length)}`
+      }, CaError),
   }
 }
 
