@@ -139,7 +139,7 @@ export const logSection: z.ZodType<{ readonly level: LogLevel }> = mapping({
 }).prefault({})
 
 /** A string that a function turns into something better, or refuses with undefined. */
-function parsed<T>(
+export function parsed<T>(
   expected: string,
   parse: (text: string) => T | undefined,
 ): z.ZodType<Exclude<T, undefined>, string> {

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { type Address, formatAddress } from './address.ts'
+import { CAPTURE_LISTENERS, type CaptureConfig, captureSection } from './capture-config.ts'
 import {
   address,
   duration,
@@ -90,6 +91,8 @@ export interface ProxyConfig {
   readonly admin: { readonly listen: Address }
   readonly outbound: readonly OutboundListener[]
   readonly inbound: readonly InboundListener[]
+  /** @default connections come to the listeners above only, made to them */
+  readonly capture?: CaptureConfig | undefined
   /** @default no other program is given an identity */
   readonly workloadApi?: WorkloadApiConfig | undefined
   readonly handshakeTimeoutMs: number
@@ -139,6 +142,7 @@ const spec = mapping({
   admin: mapping({ listen: loopbackListenAddress.prefault('127.0.0.1:15000') }).prefault({}),
   outbound: z.array(outboundListener, { error: 'a list of outbound listeners' }).prefault([]),
   inbound: z.array(inboundListener, { error: 'a list of inbound listeners' }).prefault([]),
+  capture: captureSection.optional(),
   workloadApi: workloadApiSection.optional(),
   handshakeTimeout: duration({ min: 100, max: 300_000 }).prefault('10s'),
   drainTimeout: duration({ min: 0, max: 3_600_000 }).prefault('10s'),
@@ -159,6 +163,32 @@ export const proxyConfigSchema: z.ZodType<ProxyConfig> = envelope(
   'ProxyConfig',
   spec.superRefine(checkToken).superRefine(checkAddresses).superRefine(checkListeners).transform(complete),
 )
+
+/** Where traffic comes to a proxy. */
+export interface NamedListener {
+  readonly name: string
+  readonly listen: Address
+  /** Of its entry, below `spec`. */
+  readonly path: FieldPath
+}
+
+/** Every listener of a configuration but the admin's; those of capture come last. */
+export function listenersOf({
+  outbound,
+  inbound,
+  capture,
+}: Pick<ProxyConfig, 'outbound' | 'inbound' | 'capture'>): readonly NamedListener[] {
+  const captured = capture === undefined ? [] : (['outbound', 'inbound'] as const)
+  return [
+    ...outbound.map(({ name, listen }, index) => ({ name, listen, path: ['outbound', index] })),
+    ...inbound.map(({ name, listen }, index) => ({ name, listen, path: ['inbound', index] })),
+    ...captured.map((direction) => ({
+      name: CAPTURE_LISTENERS[direction],
+      listen: capture![direction].listen,
+      path: ['capture', direction],
+    })),
+  ]
+}
 
 function checkToken({ controller }: z.output<typeof spec>, context: z.RefinementCtx): void {
   const fields = ['joinTokenFile', 'oidcTokenFile', 'serviceAccountTokenFile'] as const
@@ -183,18 +213,16 @@ function checkAddresses({ controller }: z.output<typeof spec>, context: z.Refine
   })
 }
 
-function checkListeners({ outbound, inbound, admin }: z.output<typeof spec>, context: z.RefinementCtx): void {
-  if (outbound.length + inbound.length === 0)
+function checkListeners(raw: z.output<typeof spec>, context: z.RefinementCtx): void {
+  const { outbound, inbound, capture, admin } = raw
+  if (outbound.length + inbound.length === 0 && capture === undefined)
     context.addIssue({
       code: 'custom',
       path: ['outbound'],
-      message: 'at least one listener in outbound or inbound',
+      message: 'at least one listener in outbound or inbound, or capture',
     })
 
-  const listeners = [
-    ...outbound.map((listener, index) => ({ ...listener, path: ['outbound', index] })),
-    ...inbound.map((listener, index) => ({ ...listener, path: ['inbound', index] })),
-  ]
+  const listeners = listenersOf(raw)
   refuseRepeats(
     listeners.map(({ name, path }) => ({ text: name, path: [...path, 'name'] })),
     'a name of its own',

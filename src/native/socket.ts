@@ -28,6 +28,8 @@ export const REUSE_ADDRESS: SocketOption = [1, 2]
 export const REUSE_PORT: SocketOption = [1, 15]
 export const KEEP_ALIVE: SocketOption = [1, 9]
 export const NO_DELAY: SocketOption = [6, 1]
+/** Leaves the port of an address that a socket is bound to open until it connects, so that it need be free towards one peer only. */
+export const BIND_ADDRESS_NO_PORT: SocketOption = [0, 24]
 /** Seconds of silence before the first probe. */
 export const KEEP_ALIVE_IDLE: SocketOption = [6, 4]
 /** Whether a socket on `::` leaves IPv4 alone. */

@@ -3,7 +3,15 @@ import { constants } from 'node:os'
 import { formatAddress, isIpAddress, type Address } from '../config/address.ts'
 import { Readiness } from '../native/epoll.ts'
 import { Family } from '../native/socket-address.ts'
-import { EINPROGRESS, KEEP_ALIVE, KEEP_ALIVE_IDLE, NO_DELAY, Socket, systemError } from '../native/socket.ts'
+import {
+  BIND_ADDRESS_NO_PORT,
+  EINPROGRESS,
+  KEEP_ALIVE,
+  KEEP_ALIVE_IDLE,
+  NO_DELAY,
+  Socket,
+  systemError,
+} from '../native/socket.ts'
 import { EpollConnection } from './epoll-connection.ts'
 import type { EpollLoop } from './epoll-loop.ts'
 import { netError, NetError } from './errors.ts'
@@ -24,13 +32,13 @@ const ECANCELED = -constants.errno.ECANCELED
 export async function connectByEpoll(
   loop: EpollLoop,
   address: Address,
-  { timeoutMs, signal }: ConnectOptions,
+  { timeoutMs, signal, from }: ConnectOptions,
 ): Promise<Connection> {
   const doing = `Connect to ${formatAddress(address)}`
   const cancelled = (): NetError => new NetError('NET_CANCELLED', `${doing}: Called off`)
   if (signal?.aborted === true) throw cancelled()
 
-  const attempt = new Attempt(loop, doing, address)
+  const attempt = new Attempt(loop, doing, { address, from })
   const gaveUp = Promise.withResolvers<never>()
   const giveUp = (error: NetError): void => {
     attempt.cancel()
@@ -55,14 +63,20 @@ class Attempt {
   readonly #loop: EpollLoop
   readonly #doing: string
   readonly #address: Address
+  readonly #from: string | undefined
   #isCancelled = false
   /** Ends what is being tried now. */
   #stop: (() => void) | undefined
 
-  constructor(loop: EpollLoop, doing: string, address: Address) {
+  constructor(
+    loop: EpollLoop,
+    doing: string,
+    { address, from }: { readonly address: Address; readonly from: string | undefined },
+  ) {
     this.#loop = loop
     this.#doing = doing
     this.#address = address
+    this.#from = from
   }
 
   /** Settles never after {@link cancel}, or nobody cares. */
@@ -104,6 +118,14 @@ class Attempt {
     socket.set(NO_DELAY, 1)
     socket.set(KEEP_ALIVE, 1)
     socket.set(KEEP_ALIVE_IDLE, KEEP_ALIVE_MS / 1000)
+    if (this.#from !== undefined) {
+      socket.set(BIND_ADDRESS_NO_PORT, 1)
+      const bound = socket.bind({ host: this.#from, port: 0 })
+      if (bound < 0) {
+        socket.close()
+        return Promise.reject(this.#failure(systemError('bind', bound)))
+      }
+    }
     const result = socket.connect(to)
     if (result === 0) return Promise.resolve(this.#connected(socket, to))
     if (result !== EINPROGRESS) {

@@ -4,7 +4,7 @@ import { HandfastError } from '../errors.ts'
 /** Every way in which the network can refuse. */
 export const NET_ERROR_CODES = {
   NET_ADDRESS_IN_USE: 'Another program listens on this address already',
-  NET_ADDRESS_UNAVAILABLE: 'The address to listen on does not belong to this machine',
+  NET_ADDRESS_UNAVAILABLE: 'The address to listen on, or to connect from, does not belong to this machine',
   NET_NOT_PERMITTED: 'The operating system does not allow this process to use the address',
   NET_NAME_NOT_RESOLVED: 'A host name could not be resolved to an address',
   NET_CONNECTION_REFUSED: 'Nothing listens on the address, or a firewall says so',

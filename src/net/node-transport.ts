@@ -95,14 +95,18 @@ function destinationOf(socket: Socket): Address | undefined {
   return originalDestination(probe.sockets.system, fd, plainHost(socket.localAddress).includes(':'))
 }
 
-function connectTo(address: Address, { timeoutMs, signal }: ConnectOptions): Promise<Connection> {
+function connectTo(address: Address, { timeoutMs, signal, from }: ConnectOptions): Promise<Connection> {
   const doing = `Connect to ${formatAddress(address)}`
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
       reject(new NetError('NET_CANCELLED', `${doing}: Called off`))
       return
     }
-    const socket: Socket = connect({ ...address, ...SOCKET_OPTIONS })
+    const socket: Socket = connect({
+      ...address,
+      ...SOCKET_OPTIONS,
+      ...(from !== undefined && { localAddress: from }),
+    })
     const timer = setTimeout(
       () => giveUp(new NetError('NET_TIMEOUT', `${doing}: No answer within ${timeoutMs} ms`)),
       timeoutMs,

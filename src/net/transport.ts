@@ -85,6 +85,8 @@ export interface ConnectOptions {
   readonly timeoutMs: number
   /** Calls the attempt off. */
   readonly signal?: AbortSignal
+  /** The IP address that the connection is to come from, one of this machine. @default what the system chooses */
+  readonly from?: string
 }
 
 /** The way to the network. Implementations behave alike: test/net holds one suite for all. */

@@ -1,10 +1,10 @@
 import type { Permit } from '../authz/decide.ts'
 import type { Denial } from '../authz/decision.ts'
-import type { InboundListener } from '../config/proxy-config.ts'
-import { HandfastError, messageOf } from '../errors.ts'
+import type { Address } from '../config/address.ts'
+import type { HandfastError } from '../errors.ts'
 import type { Connection } from '../net/transport.ts'
 import { authorize, newlyDenied } from './authorize.ts'
-import { ProxyError } from './errors.ts'
+import { asProxyFailure, ProxyError } from './errors.ts'
 import type { VerifiedClient } from './inbound.ts'
 import { CONNECT_TIMEOUT_MS } from './limits.ts'
 import { distrust, proofEndMs } from './mutual-tls.ts'
@@ -12,10 +12,20 @@ import { part } from './part.ts'
 import { pump, type PumpResult } from './pump.ts'
 import type { ProxyServices } from './services.ts'
 
+/** Where an inbound listener carries connections to. */
+export interface InboundRoute {
+  /** The listener's. */
+  readonly name: string
+  /** Where the application listens. */
+  readonly forward: Address
+  /** What the application sees as the source. @default what the system chooses */
+  readonly from?: string
+}
+
 /** Judges a verified connection, carries it to the application if policy permits, and reports it. */
 export async function serveTcp(
   services: ProxyServices,
-  listener: InboundListener,
+  { name, forward, from }: InboundRoute,
   client: VerifiedClient,
 ): Promise<void> {
   const { live, tls, access, transport, views } = services
@@ -43,7 +53,7 @@ export async function serveTcp(
   const error = cutBy ?? result.error
   access.write({
     direction: 'inbound',
-    listener: listener.name,
+    listener: name,
     protocol: 'tcp',
     connection: client.handshake,
     peer: client.principal,
@@ -69,13 +79,14 @@ export async function serveTcp(
     }
     connecting = new AbortController()
     try {
-      app = await transport.connect(listener.forward, {
+      app = await transport.connect(forward, {
         timeoutMs: CONNECT_TIMEOUT_MS,
         signal: connecting.signal,
+        ...(from !== undefined && { from }),
       })
     } catch (thrown) {
       connection.abort()
-      return nothing(asError(thrown))
+      return nothing(asProxyFailure(thrown))
     }
     connecting = undefined
     // Cut while the answer of the application was on its way here.
@@ -86,10 +97,4 @@ export async function serveTcp(
 
 function nothing(error: HandfastError): PumpResult {
   return { requestBytes: 0, responseBytes: 0, error }
-}
-
-function asError(thrown: unknown): HandfastError {
-  return thrown instanceof HandfastError
-    ? thrown
-    : new ProxyError('PROXY_UPSTREAM_GONE', messageOf(thrown), { cause: thrown })
 }

@@ -19,7 +19,7 @@ export interface VerifiedClient {
   readonly view: MeshView
   /** The id of the handshake. */
   readonly handshake: number
-  /** The listener's. */
+  /** The listener's, or the one that a captured client meant. */
   readonly port: number
   /** The listener's name. */
   readonly listener: string
@@ -54,10 +54,14 @@ export async function listenInbound(
   return listener
 }
 
-/** The handshake. Whoever does not come out of it as a verified peer is gone when this returns undefined. */
-async function verifyClient(
+/**
+ * The handshake. Whoever does not come out of it as a verified peer is gone when this returns undefined.
+ *
+ * @param port what policy is asked about
+ */
+export async function verifyClient(
   services: ProxyServices,
-  { name }: InboundListener,
+  { name }: Pick<InboundListener, 'name'>,
   raw: Connection,
   port: number,
 ): Promise<VerifiedClient | undefined> {

@@ -1,4 +1,3 @@
-import type { OutboundListener } from '../config/proxy-config.ts'
 import type { CryptoProvider } from '../crypto/provider.ts'
 import type { CertificateMemory } from '../pki/certificate-memory.ts'
 import { SpiffeId } from '../identity/spiffe-id.ts'
@@ -10,6 +9,7 @@ import type { SecuredSession } from '../net/secured.ts'
 import type { TraceEvent } from '../tls/trace.ts'
 import { ProxyError } from './errors.ts'
 import type { MeshView } from './mesh-view.ts'
+import type { PeerTarget } from './open-peer.ts'
 import type { ProxyTickets } from './tickets.ts'
 
 /** What every handshake of the data plane needs. */
@@ -25,20 +25,20 @@ export interface TlsServices {
 
 type Trace = (event: TraceEvent) => void
 
-/** Our side of a connection to the peer of `listener` and nobody else. */
+/** Our side of a connection to the peer of `target` and nobody else. */
 export function clientOptions(
   { crypto, nowMs, certificates, tickets }: TlsServices,
   view: MeshView,
-  { listener, trace }: { readonly listener: OutboundListener; readonly trace: Trace },
+  { target, trace }: { readonly target: PeerTarget; readonly trace: Trace },
 ): ClientOptions {
-  const expected = SpiffeId.parse(listener.peer)
+  const expected = SpiffeId.parse(target.peer)
   return {
     crypto,
     certificates,
     nowMs: connectionClock(nowMs),
     trace,
     credential: view.svid,
-    ...(tickets && { tickets: tickets.ofPeer(view, listener.name) }),
+    ...(tickets && { tickets: tickets.ofPeer(view, target.ticketsFor ?? target.name) }),
     verifier: peerVerifier({ crypto, certificates }, view, expected),
   }
 }

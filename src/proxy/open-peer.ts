@@ -1,10 +1,20 @@
-import { formatAddress } from '../config/address.ts'
-import type { OutboundListener } from '../config/proxy-config.ts'
+import { formatAddress, type Address } from '../config/address.ts'
 import { ProxyError } from './errors.ts'
 import { CONNECT_TIMEOUT_MS } from './limits.ts'
 import type { MeshView } from './mesh-view.ts'
 import { ProvenPeer } from './proven-peer.ts'
 import type { ProxyServices } from './services.ts'
+
+/** A peer to connect to, and who it must prove to be. */
+export interface PeerTarget {
+  /** The listener's that asks for it. */
+  readonly name: string
+  readonly connect: Address
+  /** A SPIFFE ID. */
+  readonly peer: string
+  /** Tickets are used for peers of the same key. @default the listener's name */
+  readonly ticketsFor?: string
+}
 
 /** A connection to a peer, with what it rests on. */
 export interface OpenedPeer {
@@ -15,36 +25,36 @@ export interface OpenedPeer {
 }
 
 /**
- * Connects to the peer of an outbound listener over mutual TLS.
+ * Connects to a peer over mutual TLS.
  *
  * @param signal calls the attempt off
  * @throws ProxyError PROXY_NOT_READY, NetError, TlsError
  */
 export async function openPeer(
   services: ProxyServices,
-  listener: OutboundListener,
+  target: PeerTarget,
   signal?: AbortSignal,
 ): Promise<OpenedPeer> {
   const { transport, secure: security, tls, views, handshakes, handshakeTimeoutMs, log } = services
   const view = views.usable(tls.nowMs())
   if (view === undefined) throw new ProxyError('PROXY_NOT_READY', 'There is no valid identity or no policy')
-  const remote = formatAddress(listener.connect)
+  const remote = formatAddress(target.connect)
   const record = handshakes.begin({
     direction: 'outbound',
     engine: security.name,
-    listener: listener.name,
+    listener: target.name,
     remote,
     startedAtMs: tls.nowMs(),
   })
   try {
-    const connection = await transport.connect(listener.connect, {
+    const connection = await transport.connect(target.connect, {
       timeoutMs: CONNECT_TIMEOUT_MS,
       ...(signal !== undefined && { signal }),
     })
     const abort = (): void => connection.abort()
     signal?.addEventListener('abort', abort)
     const secure = await security
-      .connect(connection, listener, {
+      .connect(connection, target, {
         view,
         trace: record.trace,
         deadlineMs: handshakeTimeoutMs,
@@ -52,10 +62,10 @@ export async function openPeer(
       })
       .finally(() => signal?.removeEventListener('abort', abort))
     record.established(secure.session)
-    return { proven: ProvenPeer.of(secure, listener.peer), view, handshake: record.id }
+    return { proven: ProvenPeer.of(secure, target.peer), view, handshake: record.id }
   } catch (error) {
     record.failed(error as Error)
-    log.warn('Cannot reach the peer', { listener: listener.name, remote, handshake: record.id, error })
+    log.warn('Cannot reach the peer', { listener: target.name, remote, handshake: record.id, error })
     throw error
   }
 }

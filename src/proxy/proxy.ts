@@ -1,5 +1,5 @@
 import type { Address } from '../config/address.ts'
-import type { ProxyConfig } from '../config/proxy-config.ts'
+import { listenersOf, type ProxyConfig } from '../config/proxy-config.ts'
 import type { CryptoProvider } from '../crypto/provider.ts'
 import type { Transport } from '../net/transport.ts'
 import type { Logger } from '../telemetry/log.ts'
@@ -118,8 +118,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
  *
  * @throws NetError NET_ADDRESS_IN_USE and others
  */
-async function checkPortsAreFree({ outbound, inbound }: ProxyConfig, transport: Transport): Promise<void> {
-  for (const { listen } of [...outbound, ...inbound]) {
+async function checkPortsAreFree(config: ProxyConfig, transport: Transport): Promise<void> {
+  for (const { listen } of listenersOf(config)) {
     const listener = await transport.listen(listen, (connection) => connection.abort())
     await listener.close()
   }

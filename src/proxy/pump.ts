@@ -1,11 +1,12 @@
 import { isPermit, type Permit } from '../authz/decide.ts'
 import type { HandfastError } from '../errors.ts'
 import type { Connection, ConnectionHandlers } from '../net/transport.ts'
+import { PassThrough } from './capture/pass-through.ts'
 import { ProxyError } from './errors.ts'
 import { ProvenPeer } from './proven-peer.ts'
 
-/** What entitles bytes to move: policy's leave for a client of ours, or proof of the server we asked for. */
-export type Warrant = Permit | ProvenPeer
+/** What entitles bytes to move: policy's leave for a client of ours, proof of the server we asked for, or that it is outside the mesh. */
+export type Warrant = Permit | ProvenPeer | PassThrough
 
 export interface PumpResult {
   readonly requestBytes: number
@@ -22,10 +23,13 @@ export interface PumpResult {
  * @throws ProxyError PROXY_UNPROVEN_PEER when the warrant is not genuine; both connections are aborted then
  */
 export async function pump(warrant: Warrant, client: Connection, server: Connection): Promise<PumpResult> {
-  if (!isPermit(warrant) && !ProvenPeer.is(warrant)) {
+  if (!isPermit(warrant) && !ProvenPeer.is(warrant) && !PassThrough.is(warrant)) {
     client.abort()
     server.abort()
-    throw new ProxyError('PROXY_UNPROVEN_PEER', 'The pump was given neither a permit nor a proven peer')
+    throw new ProxyError(
+      'PROXY_UNPROVEN_PEER',
+      'The pump was given neither a permit nor a proven peer nor leave to pass through',
+    )
   }
   const requests = new Direction(client, server)
   const responses = new Direction(server, client)

@@ -11,6 +11,9 @@ import type { MeshView } from './mesh-view.ts'
 /** For each peer that we connect to; a burst of connections uses as many at once. Each has some 4 KB. */
 const TICKETS_PER_PEER = 32
 
+/** Peers whose tickets are kept: more than a workload speaks to at a time, since whoever names networks may speak to any number. */
+const MAX_PEERS = 128
+
 /** The secret that the threads of one process seal tickets under, in bytes. */
 export const TICKET_SECRET_BYTES = 32
 
@@ -42,15 +45,19 @@ export class ProxyTickets {
     this.#certificates = certificates
   }
 
-  /** Those of one peer. @param listener whose peer it is */
-  ofPeer(view: MeshView, listener: string): ClientTicketStore {
+  /** Those of one peer. @param key tells it from all others */
+  ofPeer(view: MeshView, key: string): ClientTicketStore {
     // A connection that took its time to begin, while our certificate was replaced: what it brings is for nobody.
     if (view.identityVersion < (this.#standing?.identityVersion ?? 0)) return clientTickets()
     this.#adopt(view)
-    let store = this.#clients.get(listener)
-    if (store === undefined) {
-      store = clientTickets(TICKETS_PER_PEER)
-      this.#clients.set(listener, store)
+    const store = this.#clients.get(key) ?? clientTickets(TICKETS_PER_PEER)
+    // The newest comes last, so that the first is the one that was not needed for the longest time.
+    this.#clients.delete(key)
+    this.#clients.set(key, store)
+    if (this.#clients.size > MAX_PEERS) {
+      const [eldest, unused] = this.#clients.entries().next().value!
+      forget(unused)
+      this.#clients.delete(eldest)
     }
     return store
   }

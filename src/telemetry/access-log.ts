@@ -14,8 +14,10 @@ export interface AccessEntry {
   readonly peer?: string
   /** Our own. */
   readonly self?: string
-  /** The listener's. */
+  /** The listener's, or the one that a captured connection was meant for. */
   readonly port: number
+  /** `ip:port` that a captured connection of the application was meant for. */
+  readonly destination?: string
   readonly method?: string
   /** Without the query. */
   readonly path?: string

@@ -125,7 +125,7 @@ test('proxyConfigSchema refuses listeners that share a name or an address, and a
     ],
   )
   assert.deepEqual(proxyProblems(base), [
-    'p.yaml:3:1 spec.outbound: expected at least one listener in outbound or inbound, got nothing',
+    'p.yaml:3:1 spec.outbound: expected at least one listener in outbound or inbound, or capture, got nothing',
   ])
 })
 

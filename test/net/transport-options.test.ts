@@ -54,6 +54,22 @@ function suite(transport: Transport): void {
     await listener.close()
   })
 
+  test(`${name} connects from the address that it is told, and says when there is none such here`, async () => {
+    const accepted: Connection[] = []
+    const listener = await transport.listen(LOOPBACK, (connection) => accepted.push(connection))
+    const sources = ['127.0.0.6', '127.0.0.7']
+    const clients = await Promise.all(
+      sources.map((from) => transport.connect(listener.address, { ...TIMEOUT, from })),
+    )
+    while (accepted.length < 2) await delay(1)
+    assert.deepEqual(accepted.map(({ remote }) => remote.host).toSorted(), sources)
+    for (const connection of [...clients, ...accepted]) connection.abort()
+    await assert.rejects(transport.connect(listener.address, { ...TIMEOUT, from: '192.0.2.1' }), {
+      code: 'NET_ADDRESS_UNAVAILABLE',
+    })
+    await listener.close()
+  })
+
   test(`${name} shares a port among listeners that ask for it, and with nobody else`, async () => {
     const options = { sharesPort: true }
     const accepted: Connection[][] = [[], []]

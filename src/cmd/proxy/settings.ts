@@ -2,7 +2,8 @@ import type { IssueRequest } from '../../control/client.ts'
 import { formatAddress } from '../../config/address.ts'
 import { ConfigError } from '../../config/errors.ts'
 import { parseYaml } from '../../config/parse.ts'
-import { type ProxyConfig, proxyConfigSchema } from '../../config/proxy-config.ts'
+import { listenersOf, type ProxyConfig, proxyConfigSchema } from '../../config/proxy-config.ts'
+import { formatField } from '../../config/yaml-position.ts'
 import { readTrustBundlePem, TrustBundles } from '../../identity/trust-bundle.ts'
 import { NetError } from '../../net/errors.ts'
 import { parseContents, readOperatorFile, readSecretFile, type NamedFile } from '../files.ts'
@@ -67,8 +68,10 @@ export function asPortInUse(error: unknown, { file, config }: ProxySettings): un
     return error
   const taken = formatAddress(error.address)
   const fields = [
-    ...config.outbound.map(({ listen }, index) => ({ listen, field: `spec.outbound[${index}].listen` })),
-    ...config.inbound.map(({ listen }, index) => ({ listen, field: `spec.inbound[${index}].listen` })),
+    ...listenersOf(config).map(({ listen, path }) => ({
+      listen,
+      field: formatField(['spec', ...path, 'listen']),
+    })),
     { listen: config.admin.listen, field: 'spec.admin.listen' },
   ]
   const field = fields.find(({ listen }) => formatAddress(listen) === taken)?.field ?? 'spec'

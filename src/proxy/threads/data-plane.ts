@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import type { Address } from '../../config/address.ts'
+import { CAPTURE_LISTENERS } from '../../config/capture-config.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { messageOf } from '../../errors.ts'
 import type { Listener, Transport } from '../../net/transport.ts'
@@ -10,6 +11,11 @@ import { FlightLog } from '../../telemetry/flight-log.ts'
 import { HandshakeLog } from '../../telemetry/handshake-log.ts'
 import { handshakeSummary } from '../../telemetry/handshake-record.ts'
 import { createLogger } from '../../telemetry/log.ts'
+import { listenCapturedInbound } from '../capture/captured-inbound.ts'
+import { listenCapturedOutbound } from '../capture/captured-outbound.ts'
+import { ownPorts } from '../capture/original-destination.ts'
+import { OwnAddresses } from '../capture/own-addresses.ts'
+import { StaticDirectory } from '../capture/static-directory.ts'
 import { decisionIds } from '../decision-ids.ts'
 import { ProxyError } from '../errors.ts'
 import { HandshakeSlots } from '../handshake-slots.ts'
@@ -211,6 +217,12 @@ async function listenAll(
       listeners.set(outbound.name, await listenOutbound(services, outbound, { sharesPort }))
     for (const inbound of config.inbound)
       listeners.set(inbound.name, await listenInbound(services, inbound, { sharesPort }))
+    if (config.capture !== undefined) {
+      const site = { config: config.capture, ports: ownPorts(config), own: new OwnAddresses(), sharesPort }
+      const directory = new StaticDirectory(config.capture)
+      listeners.set(CAPTURE_LISTENERS.outbound, await listenCapturedOutbound(services, site, directory))
+      listeners.set(CAPTURE_LISTENERS.inbound, await listenCapturedInbound(services, site))
+    }
     return listeners
   } catch (error) {
     await closeAll(listeners)

@@ -1,4 +1,5 @@
 import type { Address } from '../../config/address.ts'
+import { CAPTURE_LISTENERS } from '../../config/capture-config.ts'
 import type { ProxyConfig } from '../../config/proxy-config.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { messageOf } from '../../errors.ts'
@@ -208,5 +209,17 @@ function listeningAt(config: ProxyConfig, addresses: Readonly<Record<string, Add
     ...listener,
     listen: addresses[listener.name] ?? listener.listen,
   })
-  return { ...config, outbound: config.outbound.map(settled), inbound: config.inbound.map(settled) }
+  const { capture } = config
+  return {
+    ...config,
+    outbound: config.outbound.map(settled),
+    inbound: config.inbound.map(settled),
+    ...(capture && {
+      capture: {
+        ...capture,
+        outbound: settled({ ...capture.outbound, name: CAPTURE_LISTENERS.outbound }),
+        inbound: settled({ ...capture.inbound, name: CAPTURE_LISTENERS.inbound }),
+      },
+    }),
+  }
 }
