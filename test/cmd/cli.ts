@@ -30,8 +30,11 @@ export class Cli {
     env: Readonly<Record<string, string>> = {},
     deadlineMs: number = DEADLINE_MS,
     program: string = MAIN,
+    /** A command line that runs the command line after it, somewhere else or as somebody else. */
+    under: readonly string[] = [],
   ) {
-    this.child = spawn(process.execPath, [program, ...args], {
+    const [file, ...rest] = [...under, process.execPath, program, ...args] as [string, ...string[]]
+    this.child = spawn(file, rest, {
       env: { PATH: process.env['PATH'], ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })

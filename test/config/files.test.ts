@@ -129,6 +129,45 @@ test('proxyConfigSchema refuses listeners that share a name or an address, and a
   ])
 })
 
+test('proxyConfigSchema reads capture with its defaults, which need no other listener', () => {
+  const peers =
+    '[{ to: 10.0.0.0/8, ports: [80], peer: "spiffe://td/a" }, { to: "fd00::7", peer: "spiffe://td/b" }]'
+  const text = `${PROXY_HEAD}spec: { trustDomain: td, controller: ${CONTROLLER}, capture: { peers: ${peers} } }`
+  assert.deepEqual(parseYaml(text, { file: 'p.yaml', schema: proxyConfigSchema }).capture, {
+    outbound: { listen: { host: '::', port: 15_001 } },
+    inbound: { listen: { host: '::', port: 15_006 } },
+    outboundPolicy: 'ALLOW_ANY',
+    peers: [
+      { to: { family: 'ipv4', host: '10.0.0.0', prefix: 8 }, ports: [80], peer: 'spiffe://td/a' },
+      { to: { family: 'ipv6', host: 'fd00::7', prefix: 128 }, peer: 'spiffe://td/b' },
+    ],
+    external: [],
+  })
+})
+
+test('proxyConfigSchema refuses capture that leaves open who is meant, and takes no name that capture has', () => {
+  const problemsOf = (...capture: readonly string[]): string[] =>
+    proxyProblems([
+      'trustDomain: td',
+      `controller: ${CONTROLLER}`,
+      'inbound: [{ name: captured-inbound, listen: "[::]:15006", forward: "127.0.0.1:1" }]',
+      ...capture,
+    ]).map((problem) => problem.replace(/^.* spec\.capture\./, ''))
+  assert.deepEqual(problemsOf('capture: { peers: [{ to: 10.0.0.1/8, peer: "spiffe://td/a" }] }'), [
+    'peers[0].to: expected an IP address or a CIDR without host bits such as 10.0.0.0/8, got "10.0.0.1/8"',
+  ])
+  const rivals = [
+    '{ to: 10.0.0.0/8, ports: [80, 81], peer: "spiffe://td/a" }',
+    '{ to: 10.0.0.0/8, peer: "spiffe://td/b" }',
+    '{ to: 10.0.0.0/8, ports: [81], peer: "spiffe://td/c" }',
+  ]
+  assert.deepEqual(problemsOf('capture:', '  peers:', ...rivals.map((entry) => `    - ${entry}`)), [
+    'inbound.name: expected a name of its own, got captured-inbound, which is taken',
+    'inbound.listen: expected an address of its own, got [::]:15006, which is taken',
+    'peers[2].to: expected destinations that no other entry names as exactly, got 10.0.0.0/8, which is taken',
+  ])
+})
+
 test('proxyConfigSchema refuses another kind of file, and durations out of bounds', () => {
   assert.deepEqual(
     problems(() =>

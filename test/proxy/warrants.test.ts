@@ -4,6 +4,7 @@ import type { Permit } from '../../src/authz/decide.ts'
 import type { SecureConnection } from '../../src/net/engine-connection.ts'
 import { nodeTransport } from '../../src/net/node-transport.ts'
 import type { Connection } from '../../src/net/transport.ts'
+import { PassThrough } from '../../src/proxy/capture/pass-through.ts'
 import { checkWarrant } from '../../src/proxy/http-forward.ts'
 import { ProvenPeer } from '../../src/proxy/proven-peer.ts'
 import { pump } from '../../src/proxy/pump.ts'
@@ -46,6 +47,12 @@ test('ProvenPeer.of takes exactly the expected identity from the session', () =>
     assert.throws(() => ProvenPeer.of(session(other), idOf('catalog')), { code: 'PROXY_UNPROVEN_PEER' })
   }
   assert.ok(!ProvenPeer.is({ kind: 'proven-peer', name: idOf('catalog') }))
+})
+
+test('PassThrough.is takes what a directory gave and nothing that merely looks like it', () => {
+  assert.ok(PassThrough.is(new PassThrough()))
+  for (const forged of [{ kind: 'pass-through' }, Object.create(PassThrough.prototype), undefined])
+    assert.ok(!PassThrough.is(forged))
 })
 
 test('checkWarrant refuses what only looks like a permit', () => {

@@ -1,6 +1,6 @@
 /**
  * Leave to carry bytes of the application to a destination that is known not to be in the mesh. What the pump requires where there is
- * no peer to prove: only a {@link PeerDirectory} gives it, so no destination of the mesh is ever spoken to in plaintext.
+ * no peer to prove. A {@link PeerDirectory} alone makes it, so no destination of the mesh is ever spoken to in plaintext.
  */
 export class PassThrough {
   readonly #brand = true
