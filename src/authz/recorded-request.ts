@@ -31,7 +31,7 @@ export function recordedRequest(
     const head: Writable<HttpRequestHead> = { method: http.method, path: http.path }
     if (http.host !== undefined) head.host = http.host
     if (http.headers !== undefined && reads.headers.size > 0)
-      head.headers = picked(http.headers, (name) => reads.headers.has(name) && !isSecretHeader(name))
+      head.headers = picked(http.headers, (name) => isTelling(name, reads.headers) && !isSecretHeader(name))
     recorded.http = head
   }
   if (token !== undefined && reads.token)
@@ -43,6 +43,11 @@ export function recordedRequest(
 }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+/** Headers that policy reads, and those that make one of them unclear (subject-of.ts): so that a record is judged as the request was. */
+function isTelling(name: string, read: PolicyReads['headers']): boolean {
+  return read.has(name) || name === 'connection' || read.has(name.replaceAll('_', '-'))
+}
 
 function picked<Value>(
   values: Readonly<Record<string, Value>>,

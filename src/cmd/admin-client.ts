@@ -10,6 +10,11 @@ export const DEFAULT_ADMIN = '127.0.0.1:15000'
 /** It is on the same machine, and has everything at hand. */
 const ANSWER_TIMEOUT_MS = 10_000
 
+/** The text of a proxy's admin page. @throws AdminError COMMAND_ADMIN_AWAY, COMMAND_ADMIN_REFUSED */
+export async function readAdminPage(admin: Address, path: string, signal?: AbortSignal): Promise<string> {
+  return textOf(await openAdminPage(admin, path, signal))
+}
+
 /** A proxy's admin page as it comes. @throws AdminError COMMAND_ADMIN_AWAY, COMMAND_ADMIN_REFUSED */
 export async function openAdminPage(
   admin: Address,

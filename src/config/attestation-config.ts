@@ -1,19 +1,7 @@
 import * as z from 'zod'
 import { checked, duration, filePath, httpsUrl, mapping } from './fields.ts'
 import { isIdTemplate } from './id-template.ts'
-
-/** How tokens may be signed. */
-export type TokenAlgorithm = 'ES256' | 'ES384' | 'EdDSA' | 'PS256' | 'RS256'
-
-/** Where an issuer's keys are. */
-export type KeySetSource =
-  | { readonly kind: 'file'; readonly path: string }
-  | {
-      readonly kind: 'url'
-      readonly url: string
-      /** PEM; the system's authorities without it. */
-      readonly caFile?: string
-    }
+import { type KeySetSource, someText, type TokenAlgorithm, tokenAlgorithms } from './token-fields.ts'
 
 /** An issuer of OIDC tokens that proves workloads. */
 export interface OidcConfig {
@@ -46,18 +34,13 @@ export interface AttestationConfig {
 
 const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 
-const text = checked('some text', (value) => value !== '')
-
 const oidc = mapping({
-  issuer: text,
-  audience: text,
+  issuer: someText,
+  audience: someText,
   jwksFile: filePath.optional(),
   jwksUrl: httpsUrl.optional(),
   jwksCaFile: filePath.optional(),
-  algorithms: z
-    .array(z.enum(['ES256', 'ES384', 'EdDSA', 'PS256', 'RS256']), { error: 'a list of signature algorithms' })
-    .min(1, { error: 'at least one signature algorithm' })
-    .default(['ES256', 'RS256']),
+  algorithms: tokenAlgorithms,
   spiffeId: checked(
     'a SPIFFE ID in whose path {claim} stands for a claim, such as spiffe://example.org/ci/{+repository}',
     isIdTemplate,
@@ -71,7 +54,7 @@ const oidc = mapping({
 export const attestationSection: z.ZodType<AttestationConfig> = mapping({
   oidc: z.array(oidc, { error: 'a list of issuers' }).prefault([]),
   kubernetes: mapping({
-    audience: text.prefault('handfast'),
+    audience: someText.prefault('handfast'),
     apiServer: httpsUrl.prefault('https://kubernetes.default.svc'),
     caFile: filePath.prefault(`${SERVICE_ACCOUNT}/ca.crt`),
     tokenFile: filePath.prefault(`${SERVICE_ACCOUNT}/token`),

@@ -7,6 +7,8 @@ export interface MeshState {
   /** Every policy, as authz/serialize.ts writes them: UTF-8. */
   readonly policies: Uint8Array
   readonly policyRevision: string
+  /** The key sets of issuers of tokens, by where they are published; those that could not be had yet are absent. @default none */
+  readonly keySets?: ReadonlyMap<string, string>
   /**
    * Whoever has a certificate that another key signed shall renew it now: the key's SubjectPublicKeyInfo.
    *

@@ -9,6 +9,7 @@ import { ControlError } from './errors.ts'
 import {
   type IssueSvidResponse,
   JwtAuthoritySchema,
+  KeySetSchema,
   type Revocations as RevocationsMessage,
   RevocationsSchema,
   type Snapshot,
@@ -31,12 +32,16 @@ const MAX_SERIAL_BYTES = 20
 
 const SHA256_BYTES = 32
 
+/** A mesh has a few issuers of tokens. */
+const MAX_KEY_SETS = 256
+
 /** The message for a state. */
 export function encodeSnapshot({
   version,
   bundles,
   signerKey,
   revocations,
+  keySets,
   ...rest
 }: VersionedState): Snapshot {
   const { policies, policyRevision } = rest
@@ -47,6 +52,7 @@ export function encodeSnapshot({
     policyRevision,
     ...(signerKey !== undefined && { signerKey }),
     ...(revocations !== undefined && { revocations: encodeRevocations(revocations) }),
+    keySets: Array.from(keySets ?? [], ([name, jwks]) => create(KeySetSchema, { name, jwks })),
   })
 }
 
@@ -59,7 +65,9 @@ export function decodeVersion({ version }: Snapshot): StateVersion {
 
 /** The state in a snapshot. @throws ControlError CONTROL_PROTOCOL */
 export function decodeSnapshot(snapshot: Snapshot, version: StateVersion): VersionedState {
-  const { trustBundles, policies, policyRevision, signerKey, revocations } = snapshot
+  const { trustBundles, policies, policyRevision, signerKey, revocations, keySets } = snapshot
+  if (keySets.length > MAX_KEY_SETS)
+    throw new ControlError('CONTROL_PROTOCOL', `${keySets.length} key sets came`)
   return {
     version,
     bundles: decodeBundles(trustBundles),
@@ -67,6 +75,7 @@ export function decodeSnapshot(snapshot: Snapshot, version: StateVersion): Versi
     policyRevision,
     ...(signerKey.length > 0 && { signerKey }),
     ...(revocations !== undefined && { revocations: decodeRevocations(revocations) }),
+    keySets: new Map(keySets.map(({ name, jwks }) => [name, jwks])),
   }
 }
 

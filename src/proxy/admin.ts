@@ -9,7 +9,7 @@ import type { Connection, Listener, Transport } from '../net/transport.ts'
 import { handshakeDetail } from '../telemetry/handshake-record.ts'
 import { certificateJson, plainJson, timeJson, type Json } from '../telemetry/plain-json.ts'
 import { HEADERS_TIMEOUT_MS } from './limits.ts'
-import { decisionDetail, decisionList } from './decision-pages.ts'
+import { decisionDetail, decisionList, revisionList } from './decision-pages.ts'
 import { flightLogText, followFlightLog, MAX_FOLLOWERS } from './flight-stream.ts'
 import type { MeshViews } from './mesh-view.ts'
 import { http } from './node-http.ts'
@@ -165,6 +165,7 @@ function routesOf(options: AdminOptions): ReadonlyMap<string, Route> {
       }),
     ],
     ['/explain', get((query) => explain(options, query))],
+    ['/policy-revisions', get(() => success(revisionList(options.history)))],
     ['/flight-log', get((query) => flightLog(options, query))],
     [
       '/drain',

@@ -1,4 +1,4 @@
-import type { HttpRequestHead, TlsFacts, Workload } from '../authz/request.ts'
+import type { AuthorizationRequest, TlsFacts, Workload } from '../authz/request.ts'
 import type { Permit } from '../authz/decide.ts'
 import type { Denial } from '../authz/decision.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
@@ -7,18 +7,23 @@ import { ProxyError } from './errors.ts'
 import type { VerifiedClient } from './inbound.ts'
 import type { MeshView } from './mesh-view.ts'
 import type { ProxyServices } from './services.ts'
+import type { CounterRow } from './threads/counters.ts'
 import type { FlightPlace } from '../telemetry/flight-log.ts'
+
+/** What a client asks for over its connection; of bytes nothing is known. */
+export type Call = Pick<AuthorizationRequest, 'http' | 'token'>
 
 /** Asks policy about a verified client, and keeps the answer for whoever comes with its id. */
 export function authorize(
   { decisions, tls, counters }: ProxyServices,
   view: MeshView,
   client: VerifiedClient,
-  http?: HttpRequestHead,
+  call: Call = {},
 ): Permit | Denial {
-  const decision = decide(view, client, http)
+  const { decision, place } = decide(view, client, call)
   counters.add(decision.kind === 'permit' ? 'permits' : 'denials')
-  decisions.add(decision, { atMs: tls.nowMs(), ...placeOf(client) })
+  countTrial(counters, decision)
+  decisions.add(decision, { atMs: tls.nowMs(), ...place })
   return decision
 }
 
@@ -27,11 +32,11 @@ export function newlyDenied(
   { decisions, tls }: ProxyServices,
   view: MeshView,
   client: VerifiedClient,
-  http?: HttpRequestHead,
+  call: Call = {},
 ): ProxyError | undefined {
-  const decision = decide(view, client, http)
+  const { decision, place } = decide(view, client, call)
   if (decision.kind === 'permit') return undefined
-  decisions.add(decision, { atMs: tls.nowMs(), ...placeOf(client), again: true })
+  decisions.add(decision, { atMs: tls.nowMs(), ...place, again: true })
   return new ProxyError('PROXY_NO_LONGER_ALLOWED', `Decision ${decision.id}: ${decision.reason}`)
 }
 
@@ -41,8 +46,11 @@ export function workloadOf({ namespace, serviceAccount }: SpiffeId): Workload {
   return { namespace: namespace ?? '', serviceAccount: serviceAccount ?? '' }
 }
 
-function placeOf({ handshake, listener, connection }: VerifiedClient): Omit<FlightPlace, 'atMs'> {
-  return { connection: handshake, listener, source: connection.remote }
+/** What policies on trial would have changed, and what policies that only watch have seen. */
+function countTrial(counters: CounterRow, { kind, dryRun, audited }: Permit | Denial): void {
+  if (audited !== undefined) counters.add('audits')
+  if (dryRun === undefined || dryRun.kind === kind) return
+  counters.add(dryRun.kind === 'permit' ? 'trialPermits' : 'trialDenials')
 }
 
 function tlsFacts({ serverName, alpn, group }: SecuredSession): TlsFacts {
@@ -55,15 +63,12 @@ function tlsFacts({ serverName, alpn, group }: SecuredSession): TlsFacts {
 
 function decide(
   view: MeshView,
-  { principal, port, sourceIp, connection }: VerifiedClient,
-  http: HttpRequestHead | undefined,
-): Permit | Denial {
-  return view.policy.decide({
-    principal,
-    workload: workloadOf(view.svid.id),
-    port,
-    sourceIp,
-    tls: tlsFacts(connection.session),
-    ...(http !== undefined && { http }),
-  })
+  { principal, port, sourceIp, connection, handshake, listener }: VerifiedClient,
+  call: Call,
+): { readonly decision: Permit | Denial; readonly place: Omit<FlightPlace, 'atMs'> } {
+  const policy = view.policy.forWorkload(workloadOf(view.svid.id))
+  return {
+    decision: policy.decide({ principal, port, sourceIp, tls: tlsFacts(connection.session), ...call }),
+    place: { connection: handshake, listener, source: connection.remote, reads: policy.reads },
+  }
 }

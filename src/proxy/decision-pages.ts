@@ -1,7 +1,7 @@
 import { Denial } from '../authz/decision.ts'
 import type { FlightDecision } from '../authz/flight/flight-line.ts'
 import { plainJson, timeJson, type Json } from '../telemetry/plain-json.ts'
-import type { RevisionHistory } from './revision-history.ts'
+import type { RevisionEntry, RevisionHistory } from './revision-history.ts'
 import type { DataPlanes } from './threads/data-planes.ts'
 
 type JsonObject = { readonly [name: string]: Json }
@@ -12,7 +12,10 @@ export async function decisionList(planes: DataPlanes): Promise<readonly Json[]>
   return decisions.toReversed().map(decisionJson)
 }
 
-/** One decision, with what a denial missed, for each policy that could have allowed; undefined when it is too long ago. */
+/**
+ * One decision, with every rule that was asked, what a denial missed, and which policy was in force when; undefined when it is too
+ * long ago. The rules are asked anew by the policy of that time, as long as it is kept.
+ */
 export async function decisionDetail(
   id: string,
   { planes, history }: { readonly planes: DataPlanes; readonly history: RevisionHistory },
@@ -21,9 +24,39 @@ export async function decisionDetail(
   if (found === undefined) return undefined
   const { decision, request } = found
   const again = history.policy(decision.revision)?.decide(request)
+  const revisions = history.entries.map(revisionJson)
   return {
     ...decisionJson(decision),
+    facts: plainJson(decision.request),
+    ...(decision.trial && { trial: plainJson(decision.trial) }),
+    ...(decision.audits && { audits: plainJson(decision.audits) }),
     ...(again instanceof Denial && { considered: plainJson(again.considered()) }),
+    rules: again === undefined ? null : plainJson(again.rules()),
+    // Credentials are not kept: rules that read one may say otherwise now.
+    rulesAgree: again?.kind === decision.verdict && again.cause === decision.cause,
+    decidedBy: revisions.findLast((entry) => entry['revision'] === decision.revision) ?? null,
+    newest: revisions.at(-1) ?? null,
+  }
+}
+
+/** Which policy this proxy was given when, oldest first. */
+export function revisionList(history: RevisionHistory): readonly Json[] {
+  return history.entries.map(revisionJson)
+}
+
+function revisionJson({
+  revision,
+  stateNumber,
+  receivedAtMs,
+  inForceAtMs,
+  refused,
+}: RevisionEntry): JsonObject {
+  return {
+    revision,
+    stateNumber: stateNumber ?? null,
+    receivedAt: timeJson(receivedAtMs),
+    inForceAt: inForceAtMs === undefined ? null : timeJson(inForceAtMs),
+    ...(refused !== undefined && { refused }),
   }
 }
 

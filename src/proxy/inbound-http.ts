@@ -86,7 +86,7 @@ export class HttpInbound {
       ...(incoming.headers.host !== undefined && { host: incoming.headers.host }),
       headers: incoming.headersDistinct,
     }
-    const decision = authorize(services, view, client, head)
+    const decision = authorize(services, view, client, { http: head })
     this.#decisions.set(incoming, decision)
     if (decision.kind === 'denial') {
       const error = new ProxyError('PROXY_DENIED', decision.reason)
@@ -102,7 +102,7 @@ export class HttpInbound {
         dropHeaders: DROPPED_HEADERS,
         addHeaders: clientCertificateHeader(view.svid.id.toString(), client.principal),
       },
-      judge: (newer) => newlyDenied(services, newer, client, head),
+      judge: (newer) => newlyDenied(services, newer, client, { http: head }),
     }
   }
 

@@ -53,6 +53,8 @@ export class AccessLog {
         policy: decision.policy,
         rule: decision.rule,
         revision: decision.revision,
+        trial: decision.dryRun,
+        audits: decision.audited,
       }),
       ...(session && {
         tls: {

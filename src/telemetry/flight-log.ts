@@ -1,7 +1,8 @@
 import { encodeFlightLine } from '../authz/flight/encode.ts'
-import type { FlightDecision } from '../authz/flight/flight-line.ts'
+import type { FlightDecision, FlightShadow } from '../authz/flight/flight-line.ts'
 import type { Permit } from '../authz/decide.ts'
-import type { Denial } from '../authz/decision.ts'
+import type { Denial, DryRunOutcome } from '../authz/decision.ts'
+import type { PolicyReads } from '../authz/policy-reads.ts'
 import type { AuthorizationRequest } from '../authz/request.ts'
 import type { Address } from '../config/address.ts'
 import { flightRequest } from './flight-request.ts'
@@ -18,6 +19,8 @@ export interface FlightPlace {
   /** The listener's name. */
   readonly listener: string
   readonly source: Address
+  /** What policy that decided reads. */
+  readonly reads: PolicyReads
   /** Whether it is about something that was under way already. */
   readonly again?: true
 }
@@ -50,7 +53,7 @@ export class FlightLog {
   }
 
   add(decision: Permit | Denial, place: FlightPlace): void {
-    const { kind, id, revision, cause, reason, policy, rule, request } = decision
+    const { kind, id, revision, cause, reason, policy, rule, request, audited, dryRun } = decision
     const entry: Entry = {
       ...place,
       seq: ++this.#seq,
@@ -62,6 +65,8 @@ export class FlightLog {
         ...(policy !== undefined && { policy }),
         ...(rule !== undefined && { rule }),
         revision,
+        ...(dryRun && { trial: trialOf(dryRun) }),
+        ...(audited && { audits: audited }),
       },
       request,
     }
@@ -84,7 +89,7 @@ export class FlightLog {
     this.#follower = follower
   }
 
-  #told({ atMs, seq, connection, listener, again, decision, request, source }: Entry): FlightDecision {
+  #told({ atMs, seq, connection, listener, again, decision, request, source, reads }: Entry): FlightDecision {
     return {
       kind: 'decision',
       atMs,
@@ -92,9 +97,18 @@ export class FlightLog {
       seq,
       connection,
       listener,
-      request: flightRequest(request, source),
+      request: flightRequest(request, { source, reads }),
       ...decision,
       ...(again && { again }),
     }
+  }
+}
+
+function trialOf({ kind, cause, policy, rule }: DryRunOutcome): FlightShadow {
+  return {
+    verdict: kind,
+    cause,
+    ...(policy !== undefined && { policy }),
+    ...(rule !== undefined && { rule }),
   }
 }

@@ -41,8 +41,8 @@ function isSecret(name: string, value: unknown): boolean {
   return isSecretName(name)
 }
 
-/** Whether what bears this name is a credential. */
-function isSecretName(name: string): boolean {
+/** Whether what bears this name is a credential, by the name alone. */
+export function isSecretName(name: string): boolean {
   return SECRET_FIELD.test(name) && !ABOUT_A_SECRET.test(name)
 }
 

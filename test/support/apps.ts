@@ -1,8 +1,12 @@
 /** Applications of the plain kind that stand behind a proxy in tests. */
 import { createServer as createHttpServer, type RequestListener, type Server as HttpServer } from 'node:http'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import type { TestContext } from 'node:test'
 import type { Address } from '../../src/config/address.ts'
+
+/** Whoever clears away in the end: a test, or a bench. */
+export interface Cleanup {
+  after(clear: () => unknown): void
+}
 
 /** A server on loopback that counts what reaches it. */
 export interface TestApp {
@@ -12,7 +16,7 @@ export interface TestApp {
   readonly server: HttpServer | Server
 }
 
-export function tcpApp(t: TestContext, serve: (socket: Socket) => void): Promise<TestApp> {
+export function tcpApp(t: Cleanup, serve: (socket: Socket) => void): Promise<TestApp> {
   return started(
     t,
     createServer({ allowHalfOpen: true }, (socket) => {
@@ -22,11 +26,11 @@ export function tcpApp(t: TestContext, serve: (socket: Socket) => void): Promise
   )
 }
 
-export function httpApp(t: TestContext, serve: RequestListener): Promise<TestApp> {
+export function httpApp(t: Cleanup, serve: RequestListener): Promise<TestApp> {
   return started(t, createHttpServer(serve))
 }
 
-async function started(t: TestContext, server: HttpServer | Server): Promise<TestApp> {
+async function started(t: Cleanup, server: HttpServer | Server): Promise<TestApp> {
   let connections = 0
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
@@ -45,7 +49,7 @@ async function started(t: TestContext, server: HttpServer | Server): Promise<Tes
 }
 
 /** A client's socket that may end one half, and that the test reads by itself. */
-export async function dial(t: TestContext, { host, port }: Address): Promise<Socket> {
+export async function dial(t: Cleanup, { host, port }: Address): Promise<Socket> {
   const socket = connect({ host, port, allowHalfOpen: true })
   t.after(() => socket.destroy())
   await new Promise<void>((resolve, reject) => {

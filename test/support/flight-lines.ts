@@ -53,7 +53,7 @@ function flightDecisions(
       rule: fc.nat(),
       again: fc.constant(true as const),
       trial: record(verdicts(), { policy: fc.string(), rule: fc.nat() }),
-      audits: fc.array(fc.string(), { maxLength: 3 }),
+      audits: fc.array(record({ policy: fc.string(), rule: fc.nat() }), { maxLength: 3 }),
     },
   )
 }
@@ -75,7 +75,7 @@ function flightRequests(): fc.Arbitrary<FlightRequest> {
         {
           host: fc.string(),
           headers: named(shown(fc.array(fc.string(), { maxLength: 3 }))),
-          requestPrincipal: fc.string(),
+          requestPrincipal: fc.option(fc.string()),
           claims: named(shown(claimValues())),
         },
       ),

@@ -1,6 +1,5 @@
 /** A small mesh on loopback: two proxies of the real kind with identities and policy handed to them, and applications. */
 import { request, type IncomingMessage, type RequestOptions } from 'node:http'
-import type { TestContext } from 'node:test'
 import { parsePolicies } from '../../src/authz/parse.ts'
 import { compilePolicies } from '../../src/authz/compile.ts'
 import type { PolicySet } from '../../src/authz/policy-set.ts'
@@ -20,6 +19,7 @@ import { MeshViews, type MeshView } from '../../src/proxy/mesh-view.ts'
 import { decisionIds } from '../../src/proxy/decision-ids.ts'
 import { startProxy, type RunningProxy } from '../../src/proxy/proxy.ts'
 import type { StartThread } from '../../src/proxy/threads/thread-slot.ts'
+import type { Cleanup } from './apps.ts'
 import {
   mintSvid,
   mintTrustDomain,
@@ -95,6 +95,8 @@ export interface TestProxyOptions {
   /** @default 1 */
   readonly threads?: number
   readonly limits?: Partial<TrafficLimits>
+  /** What the log keeps, in memory. @default 'info' */
+  readonly logLevel?: ProxyConfig['log']['level']
   /** @default on the test's own thread */
   readonly startThread?: StartThread
 }
@@ -103,7 +105,7 @@ export interface TestProxyOptions {
 export const DEFAULTS: { tlsEngine: TlsEngine } = { tlsEngine: 'handfast' }
 
 /** Starts a proxy without identity and policy; the test publishes them. It is stopped after the test. */
-export async function proxyOf(t: TestContext, options: TestProxyOptions): Promise<TestProxy> {
+export async function proxyOf(t: Cleanup, options: TestProxyOptions): Promise<TestProxy> {
   const views = new MeshViews()
   const log = new MemoryLog()
   const config: ProxyConfig = {
@@ -124,7 +126,7 @@ export async function proxyOf(t: TestContext, options: TestProxyOptions): Promis
     resumption: options.resumption ?? true,
     threads: options.threads ?? 1,
     limits: { connections: 1_000, handshakes: 100, ...options.limits },
-    log: { level: 'info' },
+    log: { level: options.logLevel ?? 'info' },
   }
   const proxy = await startProxy({
     config,
@@ -192,7 +194,7 @@ export interface WorldOptions {
   readonly startThread?: StartThread
 }
 
-export async function worldOf(t: TestContext, options: WorldOptions): Promise<World> {
+export async function worldOf(t: Cleanup, options: WorldOptions): Promise<World> {
   const {
     protocol,
     app,

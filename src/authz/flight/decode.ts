@@ -1,4 +1,5 @@
 import { FlightLogError } from '../errors.ts'
+import type { RuleName } from '../decision.ts'
 import type { Workload } from '../request.ts'
 import {
   FLIGHT_VERSION,
@@ -76,7 +77,7 @@ function readDecision(fields: Fields): FlightDecision {
     revision: readText(fields, 'revision'),
     ...(fields['again'] === true && { again: true }),
     ...optional('trial', fields, (from, name) => readVerdict(readObject(name, from[name]))),
-    ...optional('audits', fields, readTexts),
+    ...optional('audits', fields, readRules),
   }
 }
 
@@ -114,7 +115,9 @@ function readHttp(fields: Fields): FlightHttp {
     template: readText(fields, 'template'),
     ...optional('host', fields, readText),
     ...optional('headers', fields, (from, name) => readValues(name, from[name], isTextList)),
-    ...optional('requestPrincipal', fields, readText),
+    ...optional('requestPrincipal', fields, (from, name) =>
+      from[name] === null ? null : readText(from, name),
+    ),
     ...optional('claims', fields, (from, name) => readValues(name, from[name], isClaim)),
   }
 }
@@ -185,10 +188,13 @@ function readText(fields: Fields, name: string): string {
   throw wrong(name, 'text', value)
 }
 
-function readTexts(fields: Fields, name: string): readonly string[] {
+function readRules(fields: Fields, name: string): readonly RuleName[] {
   const value = fields[name]
-  if (isTextList(value)) return value
-  throw wrong(name, 'a list of texts', value)
+  if (!Array.isArray(value)) throw wrong(name, 'a list', value)
+  return value.map((entry: unknown) => {
+    const rule = readObject(name, entry)
+    return { policy: readText(rule, 'policy'), rule: readCount(rule, 'rule') }
+  })
 }
 
 function readCount(fields: Fields, name: string): number {

@@ -1,4 +1,5 @@
 /** The flight log: what a proxy decided, one JSON object a line (docs/flight-log.md). */
+import type { RuleName } from '../decision.ts'
 import type { Workload } from '../request.ts'
 
 /** Grows when a reader of the form before would be misled; fields are only ever added without that. */
@@ -20,8 +21,8 @@ export interface FlightHttp {
   readonly host?: string
   /** Every line of those that policy in force reads, by names in lower case. */
   readonly headers?: Readonly<Record<string, FlightValue<readonly string[]>>>
-  /** `iss/sub` of the token that was verified. */
-  readonly requestPrincipal?: string
+  /** `iss/sub` of the token that was verified, null when there was none; absent when policy does not ask for one. */
+  readonly requestPrincipal?: string | null
   /** Those that policy in force reads. */
   readonly claims?: Readonly<Record<string, FlightValue<ClaimValue>>>
 }
@@ -74,10 +75,10 @@ export interface FlightDecision {
   readonly revision: string
   /** Whether it is about something that was under way already, after a change of policy. */
   readonly again?: true
-  /** What would have been said if policies on trial (`dryRun`) were in force; absent when the same. */
+  /** What would have been said if policies on trial (`dryRun`) were in force; absent when there are none. */
   readonly trial?: FlightShadow
-  /** AUDIT policies that matched, `namespace/name`. */
-  readonly audits?: readonly string[]
+  /** Rules of AUDIT policies that matched. */
+  readonly audits?: readonly RuleName[]
 }
 
 /** Who writes: the first line of every stream. */

@@ -1,7 +1,7 @@
 import { normalizePath } from '../path.ts'
 
 /** What stands for a segment that differs from request to request. */
-const ANY_SEGMENT = '{id}'
+export const ANY_SEGMENT = '{id}'
 
 /**
  * Segments that identify one thing among many: numbers, UUIDs, and long texts of letters and digits mixed, as keys, hashes and

@@ -37,13 +37,18 @@ export async function loadPolicies({
   crypto,
   trustDomain,
 }: LoadPoliciesOptions): Promise<LoadedPolicies> {
-  const files: PolicyFile[] = []
-  for (const name of path === undefined ? [] : await policyFileNames(path))
-    files.push({ name, text: await readOperatorFile({ path: name, field: '' }) })
-  const policies = parsePolicies(files)
+  const policies = parsePolicies(path === undefined ? [] : await readPolicyFiles(path))
   // Proxies decide; here only what they will make of it is checked and numbered.
   const { revision } = compilePolicies(policies, { crypto, trustDomain, newId: () => '' })
   return { text: serializePolicies(policies), revision, count: allResources(policies).length }
+}
+
+/** A policy file, or every `*.yaml` and `*.yml` file right in a directory. @throws ConfigError */
+export async function readPolicyFiles(path: string): Promise<PolicyFile[]> {
+  const files: PolicyFile[] = []
+  for (const name of await policyFileNames(path))
+    files.push({ name, text: await readOperatorFile({ path: name, field: '' }) })
+  return files
 }
 
 /** Changes when any of the files that {@link loadPolicies} would read has changed, as far as the file system tells. */

@@ -1,17 +1,14 @@
-import { readFile } from 'node:fs/promises'
 import type { Attestors } from '../../ca/attestation.ts'
-import { httpsRequest } from '../../ca/https-request.ts'
 import { IstioAttestor, type IstioAttestorOptions } from '../../ca/istio-attestor.ts'
 import { KeySet } from '../../ca/key-set.ts'
 import { KubernetesApi } from '../../ca/kubernetes-api.ts'
 import { KubernetesAttestor } from '../../ca/kubernetes-attestor.ts'
 import { OidcAttestor, type TrustedIssuer } from '../../ca/oidc-attestor.ts'
-import type { KeySetSource, OidcConfig } from '../../config/attestation-config.ts'
+import type { OidcConfig } from '../../config/attestation-config.ts'
 import type { ControllerConfig } from '../../config/controller-config.ts'
+import type { KeySetSource } from '../../config/token-fields.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
-
-/** A file is read again after this, since reading costs nothing. */
-const FILE_REFRESH_MS = 10_000
+import { FILE_REFRESH_MS, loadKeySet } from './load-key-set.ts'
 
 /** The attestors for the kinds of tokens that the configuration speaks of. */
 export function tokenAttestors(
@@ -57,22 +54,10 @@ function trustedIssuer(
 }
 
 function keySet(source: KeySetSource, crypto: CryptoProvider): KeySet {
-  if (source.kind === 'file')
-    return new KeySet({
-      crypto,
-      source: source.path,
-      load: () => readFile(source.path, 'utf8'),
-      refreshMs: FILE_REFRESH_MS,
-    })
-  return new KeySet({ crypto, source: source.url, load: () => fetchKeySet(source) })
-}
-
-async function fetchKeySet({ url, caFile }: Extract<KeySetSource, { kind: 'url' }>): Promise<string> {
-  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8')
-  const { status, text } = await httpsRequest(url, {
-    headers: { accept: 'application/json' },
-    ...(ca !== undefined && { ca }),
+  return new KeySet({
+    crypto,
+    source: source.kind === 'file' ? source.path : source.url,
+    load: () => loadKeySet(source),
+    ...(source.kind === 'file' && { refreshMs: FILE_REFRESH_MS }),
   })
-  if (status !== 200) throw new Error(`${url} answered with status ${status}`)
-  return text
 }

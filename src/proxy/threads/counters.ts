@@ -12,6 +12,11 @@ const COUNTERS = [
   'lateHandshakes',
   'permits',
   'denials',
+  /** What policies on trial would have denied that was permitted, and the reverse. */
+  'trialDenials',
+  'trialPermits',
+  /** Decisions that AUDIT policies noted. */
+  'audits',
   /** Lines of the log that the main thread could not take in time. */
   'lostLines',
   /** Decisions that did not get into a flight log that somebody followed. */

@@ -72,6 +72,6 @@ const LINES = [
     revision: '0123456789abcdef',
     again: true,
     trial: { verdict: 'permit', cause: 'allowed', policy: 'shop/trial', rule: 1 },
-    audits: ['shop/audit'],
+    audits: [{ policy: 'shop/audit', rule: 0 }],
   },
 ]
