@@ -3,6 +3,7 @@ import type { SpiffeId } from '../identity/spiffe-id.ts'
 import { svidVerifier } from '../identity/svid-verifier.ts'
 import { trustBundle, type TrustBundle, TrustBundles } from '../identity/trust-bundle.ts'
 import type { Certificate } from '../pki/certificate.ts'
+import { keyIdentifierOf } from '../pki/key-identifier.ts'
 import { issueCertificate, svidTemplate } from '../pki/issue.ts'
 import { timeText } from '../pki/label.ts'
 import type { AttestedCaller } from './attestation.ts'
@@ -126,6 +127,7 @@ export class CertificateAuthority {
     const template = svidTemplate({
       id: id.toString(),
       publicKey,
+      subjectKeyIdentifier: keyIdentifierOf(publicKey.spki, this.#options.crypto),
       notBeforeMs: Math.max(nowMs - BACKDATE_MS, intermediate.certificate.notBeforeMs),
       notAfterMs,
       dnsNames,

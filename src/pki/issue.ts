@@ -66,6 +66,8 @@ export interface SvidOptions {
   readonly notAfterMs: number
   /** @default none */
   readonly dnsNames?: readonly string[]
+  /** @default made from the key, by WebCrypto, which takes its time */
+  readonly subjectKeyIdentifier?: Uint8Array
 }
 
 /** The trust anchor of a trust domain, for {@link issueCertificate} without an issuer. */
