@@ -107,6 +107,7 @@ type Waiting =
   | { readonly kind: 'end' }
   | { readonly kind: 'closed'; readonly error: HandfastError | undefined }
 
+/** What {@link FromEngine} and {@link FromTransport} call is public in this file only: others see a {@link SecureConnection}. */
 class EngineConnection implements SecureConnection {
   readonly local: Address
   readonly remote: Address
@@ -142,7 +143,7 @@ class EngineConnection implements SecureConnection {
 
   run(makeEngine: MakeEngine, earlyData: Uint8Array | undefined): void {
     try {
-      this.#engine = makeEngine(this.#engineHandlers(), (event) => this.#record(event))
+      this.#engine = makeEngine(new FromEngine(this), (event) => this.#record(event))
       this.#engine.start()
       if (earlyData !== undefined) this.#earlyBytesSent = this.#engine.sendEarly(earlyData)
     } catch (thrown) {
@@ -152,7 +153,7 @@ class EngineConnection implements SecureConnection {
       this.#outcome.reject(thrown as HandfastError)
       return
     }
-    this.#transport.attach(this.#transportHandlers())
+    this.#transport.attach(new FromTransport(this))
   }
 
   /** @throws TlsError TLS_MISUSE before the handshake is complete, which no user of {@link runEngine} ever sees */
@@ -210,63 +211,59 @@ class EngineConnection implements SecureConnection {
     this.#transport.abort()
   }
 
-  #engineHandlers(): EngineHandlers {
-    return {
-      output: (ciphertext) => {
-        // After close_notify nothing more may be said, not even an alert (RFC 8446 §6.1).
-        if (this.#ended || this.#aborted) return
-        this.#writable = this.#transport.write(ciphertext)
-      },
-      established: (session) => {
-        clearTimeout(this.#deadline)
-        this.#phase = 'open'
-        // Its events hold messages and certificates, which a connection of hours need not keep.
-        this.#trace.length = 0
-        this.#session = session
-        // Nobody listens yet: let TCP hold what comes, beyond what is already here.
-        this.#transport.pause()
-        this.#outcome.resolve(this)
-      },
-      data: (plaintext) => {
-        if (this.#phase !== 'open') return
-        if (this.#waiting === undefined) this.#handlers!.data(plaintext)
-        else this.#waiting.push({ kind: 'data', bytes: plaintext.slice() })
-      },
-      earlyData: (plaintext) => {
-        this.#earlyData.push(plaintext.slice())
-      },
-      peerClosed: () => {
-        if (this.#phase !== 'open') return
-        this.#peerEnded = true
-        if (this.#waiting === undefined) this.#handlers!.end()
-        else this.#waiting.push({ kind: 'end' })
-        if (this.#ended) this.#finish()
-      },
-      waiting: (isWaiting) => {
-        // Whatever is decided elsewhere about an open connection stands.
-        if (this.#phase !== 'handshake') return
-        if (isWaiting) this.#transport.pause()
-        else this.#transport.resume()
-      },
-      failed: (error) => this.#fail(error),
-    }
+  /** After close_notify nothing more may be said, not even an alert (RFC 8446 §6.1). */
+  sendCiphertext(ciphertext: Uint8Array): void {
+    if (!this.#ended && !this.#aborted) this.#writable = this.#transport.write(ciphertext)
   }
 
-  #transportHandlers(): ConnectionHandlers {
-    return {
-      data: (bytes) => {
-        if (this.#phase === 'over') this.#discard(bytes.length)
-        else this.#engine.receive(bytes)
-      },
-      end: () => {
-        if (this.#phase !== 'over') this.#engine.receiveEnd()
-      },
-      drain: () => {
-        this.#writable = true
-        if (this.#phase === 'open') this.#handlers?.drain()
-      },
-      closed: (error) => this.#transportClosed(error as NetError | undefined),
-    }
+  open(session: Session): void {
+    clearTimeout(this.#deadline)
+    this.#phase = 'open'
+    // Its events hold messages and certificates, which a connection of hours need not keep.
+    this.#trace.length = 0
+    this.#session = session
+    // Nobody listens yet: let TCP hold what comes, beyond what is already here.
+    this.#transport.pause()
+    this.#outcome.resolve(this)
+  }
+
+  deliver(plaintext: Uint8Array): void {
+    if (this.#phase !== 'open') return
+    if (this.#waiting === undefined) this.#handlers!.data(plaintext)
+    else this.#waiting.push({ kind: 'data', bytes: plaintext.slice() })
+  }
+
+  keepEarlyData(plaintext: Uint8Array): void {
+    this.#earlyData.push(plaintext.slice())
+  }
+
+  peerClosed(): void {
+    if (this.#phase !== 'open') return
+    this.#peerEnded = true
+    if (this.#waiting === undefined) this.#handlers!.end()
+    else this.#waiting.push({ kind: 'end' })
+    if (this.#ended) this.#finish()
+  }
+
+  /** Whatever is decided elsewhere about an open connection stands. */
+  engineWaits(isWaiting: boolean): void {
+    if (this.#phase !== 'handshake') return
+    if (isWaiting) this.#transport.pause()
+    else this.#transport.resume()
+  }
+
+  receive(bytes: Uint8Array): void {
+    if (this.#phase === 'over') this.#discard(bytes.length)
+    else this.#engine.receive(bytes)
+  }
+
+  receiveEnd(): void {
+    if (this.#phase !== 'over') this.#engine.receiveEnd()
+  }
+
+  drained(): void {
+    this.#writable = true
+    if (this.#phase === 'open') this.#handlers?.drain()
   }
 
   /** Tells whoever has just attached what it missed. */
@@ -303,7 +300,7 @@ class EngineConnection implements SecureConnection {
   }
 
   /** The engine has sent its alert: let the peer have it before the connection goes away. */
-  #fail(error: TlsError): void {
+  fail(error: TlsError): void {
     if (this.#phase === 'over') return
     const inHandshake = this.#phase === 'handshake'
     this.#over()
@@ -324,7 +321,7 @@ class EngineConnection implements SecureConnection {
     if (this.#lingeredBytes > MAX_LINGER_BYTES) this.#transport.abort()
   }
 
-  #transportClosed(error: NetError | undefined): void {
+  transportClosed(error: NetError | undefined): void {
     clearTimeout(this.#lingerTimer)
     if (this.#phase === 'over') {
       this.#report(undefined)
@@ -353,5 +350,67 @@ class EngineConnection implements SecureConnection {
 
   #record(event: TraceEvent): void {
     if (this.#phase === 'handshake' && this.#trace.length < MAX_TRACE_EVENTS) this.#trace.push(event)
+  }
+}
+
+/** What an engine tells its connection. Not closures, of which each connection at rest would keep a dozen. */
+class FromEngine implements EngineHandlers {
+  readonly #connection: EngineConnection
+
+  constructor(connection: EngineConnection) {
+    this.#connection = connection
+  }
+
+  output(ciphertext: Uint8Array): void {
+    this.#connection.sendCiphertext(ciphertext)
+  }
+
+  established(session: Session): void {
+    this.#connection.open(session)
+  }
+
+  data(plaintext: Uint8Array): void {
+    this.#connection.deliver(plaintext)
+  }
+
+  earlyData(plaintext: Uint8Array): void {
+    this.#connection.keepEarlyData(plaintext)
+  }
+
+  peerClosed(): void {
+    this.#connection.peerClosed()
+  }
+
+  waiting(isWaiting: boolean): void {
+    this.#connection.engineWaits(isWaiting)
+  }
+
+  failed(error: TlsError): void {
+    this.#connection.fail(error)
+  }
+}
+
+/** What the transport tells it. */
+class FromTransport implements ConnectionHandlers {
+  readonly #connection: EngineConnection
+
+  constructor(connection: EngineConnection) {
+    this.#connection = connection
+  }
+
+  data(bytes: Uint8Array): void {
+    this.#connection.receive(bytes)
+  }
+
+  end(): void {
+    this.#connection.receiveEnd()
+  }
+
+  drain(): void {
+    this.#connection.drained()
+  }
+
+  closed(error?: HandfastError): void {
+    this.#connection.transportClosed(error as NetError | undefined)
   }
 }

@@ -1,15 +1,14 @@
 import type { CryptoProvider } from '../crypto/provider.ts'
 import type { CertificateMemory } from '../pki/certificate-memory.ts'
-import { SpiffeId } from '../identity/spiffe-id.ts'
 import { svidVerifier } from '../identity/svid-verifier.ts'
 import { messageOf } from '../errors.ts'
-import type { CertificateVerifier } from '../pki/verifier.ts'
 import type { ClientOptions, ServerOptions } from '../tls/options.ts'
 import type { SecuredSession } from '../net/secured.ts'
 import type { TraceEvent } from '../tls/trace.ts'
 import { ProxyError } from './errors.ts'
 import type { MeshView } from './mesh-view.ts'
 import type { PeerTarget } from './open-peer.ts'
+import type { PeerVerifiers } from './peer-verifiers.ts'
 import type { ProxyTickets } from './tickets.ts'
 
 /** What every handshake of the data plane needs. */
@@ -19,6 +18,7 @@ export interface TlsServices {
   readonly nowMs: () => number
   /** What is known of peers that were here before. */
   readonly certificates: CertificateMemory
+  readonly verifiers: PeerVerifiers
   /** What connections are resumed from; absent where each handshake is to be a full one. */
   readonly tickets: ProxyTickets | undefined
 }
@@ -27,11 +27,10 @@ type Trace = (event: TraceEvent) => void
 
 /** Our side of a connection to the peer of `target` and nobody else. */
 export function clientOptions(
-  { crypto, nowMs, certificates, tickets }: TlsServices,
+  { crypto, nowMs, certificates, verifiers, tickets }: TlsServices,
   view: MeshView,
   { target, trace }: { readonly target: PeerTarget; readonly trace: Trace },
 ): ClientOptions {
-  const expected = SpiffeId.parse(target.peer)
   return {
     crypto,
     certificates,
@@ -39,13 +38,13 @@ export function clientOptions(
     trace,
     credential: view.svid,
     ...(tickets && { tickets: tickets.ofPeer(view, target.ticketsFor ?? target.name) }),
-    verifier: peerVerifier({ crypto, certificates }, view, expected),
+    verifier: verifiers.under(view, target.peer),
   }
 }
 
 /** Our side of a connection from anyone whom the trust bundles know; policy decides the rest. */
 export function serverOptions(
-  { crypto, nowMs, certificates, tickets }: TlsServices,
+  { crypto, nowMs, certificates, verifiers, tickets }: TlsServices,
   view: MeshView,
   trace: Trace,
 ): ServerOptions {
@@ -56,24 +55,9 @@ export function serverOptions(
     trace,
     credential: () => view.svid,
     ...(tickets && { tickets: tickets.forClients(view) }),
-    clientVerifier: peerVerifier({ crypto, certificates }, view),
+    clientVerifier: verifiers.under(view),
     allowAnonymousClient: false,
   }
-}
-
-/** Who is accepted under a view. @param expected who it must be. @default anyone whom the trust bundles know */
-export function peerVerifier(
-  { crypto, certificates }: Pick<TlsServices, 'crypto' | 'certificates'>,
-  view: MeshView,
-  expected?: SpiffeId,
-): CertificateVerifier {
-  return svidVerifier({
-    bundles: () => view.bundles,
-    revocations: () => view.revocations,
-    crypto,
-    certificates,
-    ...(expected !== undefined && { expected }),
-  })
 }
 
 /** A clock for one handshake: the wall clock at its start, and steady, finer steps from there. */

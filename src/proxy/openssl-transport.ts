@@ -1,21 +1,19 @@
 import { opensslClient, opensslServer, type OpensslOptions } from '../net/openssl-connection.ts'
-import { SpiffeId } from '../identity/spiffe-id.ts'
-import { peerVerifier, type TlsServices } from './mutual-tls.ts'
+import type { TlsServices } from './mutual-tls.ts'
 import type { MutualHandshake, SecureTransport } from './secure-transport.ts'
 
 /** node:tls, with the same certificates, verified by the same code. */
-export function opensslTransport({ crypto, nowMs, certificates }: TlsServices): SecureTransport {
+export function opensslTransport({ nowMs, verifiers }: TlsServices): SecureTransport {
   return {
     name: 'openssl',
-    connect: (raw, { peer }, handshake) =>
-      opensslClient(raw, optionsOf(handshake, SpiffeId.parse(peer)), handshake),
+    connect: (raw, { peer }, handshake) => opensslClient(raw, optionsOf(handshake, peer), handshake),
     accept: (raw, handshake) => opensslServer(raw, optionsOf(handshake), handshake),
   }
 
-  function optionsOf({ view, trace }: MutualHandshake, expected?: SpiffeId): OpensslOptions {
+  function optionsOf({ view, trace }: MutualHandshake, expected?: string): OpensslOptions {
     return {
       credential: view.svid,
-      verifier: peerVerifier({ crypto, certificates }, view, expected),
+      verifier: verifiers.under(view, expected),
       nowMs,
       trace,
     }

@@ -23,6 +23,7 @@ import { listenInbound } from '../inbound.ts'
 import { LiveConnections } from '../live-connections.ts'
 import { MeshViews } from '../mesh-view.ts'
 import { listenOutbound } from '../outbound.ts'
+import { PeerVerifiers } from '../peer-verifiers.ts'
 import type { TlsServices } from '../mutual-tls.ts'
 import type { SecureTransport } from '../secure-transport.ts'
 import type { ProxyServices } from '../services.ts'
@@ -184,7 +185,8 @@ function servicesOf(
   const certificates = new CertificateMemory()
   const log = createLogger({ level: config.log.level, destination: lines, component: 'proxy' })
   const tickets = config.resumption ? new ProxyTickets(crypto, ticketSecret, certificates) : undefined
-  const tls = { crypto, nowMs, certificates, tickets }
+  const verifiers = new PeerVerifiers(crypto, certificates)
+  const tls = { crypto, nowMs, certificates, verifiers, tickets }
   const services: ProxyServices = {
     transport,
     secure: secure(tls),
