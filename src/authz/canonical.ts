@@ -9,6 +9,7 @@ import type {
   WorkloadSelector,
 } from '../config/policy-config.ts'
 import type { PolicyResource } from '../config/policy-resource.ts'
+import type { JwtRule, RequestAuthentication, TokenHeader } from '../config/request-authentication-config.ts'
 import { allResources, policyResources, type PolicyResources } from './resources.ts'
 
 /**
@@ -38,6 +39,8 @@ function canonicalResource(resource: PolicyResource): PolicyResource {
       return { apiVersion, kind: resource.kind, metadata: head, spec: canonicalPolicy(resource.spec) }
     case 'PeerAuthentication':
       return { apiVersion, kind: resource.kind, metadata: head, spec: canonicalModes(resource.spec) }
+    case 'RequestAuthentication':
+      return { apiVersion, kind: resource.kind, metadata: head, spec: canonicalTokens(resource.spec) }
   }
 }
 
@@ -68,6 +71,34 @@ function canonicalModes({
       portLevelMtls: Object.fromEntries(ports.map(([port, { mode }]) => [port, { mode }])),
     }),
   }
+}
+
+/** Rules, and the places that tokens lie in, keep their order: it is that in which they are tried. */
+function canonicalTokens({
+  selector,
+  jwtRules,
+}: RequestAuthentication['spec']): RequestAuthentication['spec'] {
+  return { ...canonicalSelector(selector), jwtRules: jwtRules.map(canonicalJwtRule) }
+}
+
+function canonicalJwtRule(rule: JwtRule): JwtRule {
+  const { issuer, jwks, jwksFile, jwksUrl, jwksCaFile, fromHeaders, fromCookies, forwardOriginalToken } = rule
+  return {
+    issuer,
+    ...sortedFields(rule, ['audiences']),
+    algorithms: [...new Set(rule.algorithms)].sort(compareText),
+    ...(jwks !== undefined && { jwks }),
+    ...(jwksFile !== undefined && { jwksFile }),
+    ...(jwksUrl !== undefined && { jwksUrl }),
+    ...(jwksCaFile !== undefined && { jwksCaFile }),
+    ...(fromHeaders && { fromHeaders: fromHeaders.map(canonicalTokenHeader) }),
+    ...(fromCookies && { fromCookies: [...fromCookies] }),
+    forwardOriginalToken,
+  }
+}
+
+function canonicalTokenHeader({ name, prefix }: TokenHeader): TokenHeader {
+  return { name, ...(prefix !== undefined && { prefix }) }
 }
 
 function canonicalSelector(selector: WorkloadSelector | undefined): { selector?: WorkloadSelector } {

@@ -23,6 +23,8 @@ export type DecisionCause =
   | 'ambiguous-header'
   /** The principal is no SPIFFE ID of a workload. */
   | 'no-identity'
+  /** The request carries a token that does not hold; policy was not asked. */
+  | 'invalid-token'
 
 /** A rule, by its policy's `namespace/name` and its place there. */
 export interface RuleName {

@@ -1,6 +1,7 @@
 import type { PeerAuthentication } from '../config/peer-authentication-config.ts'
 import type { AuthorizationPolicy } from '../config/policy-config.ts'
 import { type AuthorizationDefault, type PolicyResource, ROOT_NAMESPACE } from '../config/policy-resource.ts'
+import type { RequestAuthentication } from '../config/request-authentication-config.ts'
 import type { Workload } from './request.ts'
 
 /** All policy of a mesh, or all of it for one workload. */
@@ -9,6 +10,7 @@ export interface PolicyResources {
   readonly authorizationDefault?: AuthorizationDefault
   readonly authorizationPolicies: readonly AuthorizationPolicy[]
   readonly peerAuthentications: readonly PeerAuthentication[]
+  readonly requestAuthentications: readonly RequestAuthentication[]
 }
 
 /** Sorts resources by kind; of each, the order stays. */
@@ -22,16 +24,19 @@ export function policyResources(resources: readonly PolicyResource[]): PolicyRes
     ...(authorizationDefault && { authorizationDefault }),
     authorizationPolicies: ofKind('AuthorizationPolicy'),
     peerAuthentications: ofKind('PeerAuthentication'),
+    requestAuthentications: ofKind('RequestAuthentication'),
   }
 }
 
 /** Every resource, one kind after the other. */
 export function allResources(resources: PolicyResources): PolicyResource[] {
-  const { authorizationDefault, authorizationPolicies, peerAuthentications } = resources
+  const { authorizationDefault, authorizationPolicies, peerAuthentications, requestAuthentications } =
+    resources
   return [
     ...(authorizationDefault ? [authorizationDefault] : []),
     ...authorizationPolicies,
     ...peerAuthentications,
+    ...requestAuthentications,
   ]
 }
 

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { API_VERSION, type KindSchema, label, mapping } from './fields.ts'
 import { type PeerAuthentication, peerAuthenticationSchema } from './peer-authentication-config.ts'
 import { type AuthorizationPolicy, authorizationPolicySchema } from './policy-config.ts'
+import { type RequestAuthentication, requestAuthenticationSchema } from './request-authentication-config.ts'
 
 /** Resources in this namespace are for the workloads of every namespace. */
 export const ROOT_NAMESPACE = 'handfast-system'
@@ -16,7 +17,11 @@ export interface AuthorizationDefault {
 }
 
 /** Any resource of policy. */
-export type PolicyResource = AuthorizationDefault | AuthorizationPolicy | PeerAuthentication
+export type PolicyResource =
+  | AuthorizationDefault
+  | AuthorizationPolicy
+  | PeerAuthentication
+  | RequestAuthentication
 
 /** The schema of one AuthorizationDefault resource. */
 export const authorizationDefaultSchema: KindSchema<AuthorizationDefault> = mapping({
@@ -32,11 +37,16 @@ export const authorizationDefaultSchema: KindSchema<AuthorizationDefault> = mapp
 /** The schema of one policy resource, of whatever kind. */
 export const policyResourceSchema: z.ZodType<PolicyResource> = z.discriminatedUnion(
   'kind',
-  [authorizationDefaultSchema, authorizationPolicySchema, peerAuthenticationSchema],
+  [
+    authorizationDefaultSchema,
+    authorizationPolicySchema,
+    peerAuthenticationSchema,
+    requestAuthenticationSchema,
+  ],
   {
     error: ({ code, input }) =>
       code === 'invalid_union' && isMapping(input)
-        ? 'one of "AuthorizationDefault", "AuthorizationPolicy", "PeerAuthentication"'
+        ? 'one of "AuthorizationDefault", "AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"'
         : 'a mapping',
   },
 )

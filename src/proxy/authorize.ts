@@ -1,6 +1,9 @@
-import type { AuthorizationRequest, TlsFacts, Workload } from '../authz/request.ts'
-import type { Permit } from '../authz/decide.ts'
-import type { Denial } from '../authz/decision.ts'
+import type { PolicyReads } from '../authz/policy-reads.ts'
+import { recordedRequest } from '../authz/recorded-request.ts'
+import type { AuthorizationRequest, HttpRequestHead, TlsFacts, Workload } from '../authz/request.ts'
+import type { Permit, WorkloadRequest } from '../authz/decide.ts'
+import { Denial } from '../authz/decision.ts'
+import type { TokenError } from '../identity/errors.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 import type { SecuredSession } from '../net/secured.ts'
 import { ProxyError } from './errors.ts'
@@ -24,6 +27,26 @@ export function authorize(
   counters.add(decision.kind === 'permit' ? 'permits' : 'denials')
   countTrial(counters, decision)
   decisions.add(decision, { atMs: tls.nowMs(), ...place })
+  return decision
+}
+
+/** Refuses a request for its token, before policy is asked, and keeps the refusal as any other decision. */
+export function refuseToken(
+  { decisions, tls, counters, newId }: ProxyServices,
+  view: MeshView,
+  client: VerifiedClient,
+  { http, error }: { readonly http: HttpRequestHead; readonly error: TokenError },
+): Denial {
+  const policy = view.policy.forWorkload(workloadOf(view.svid.id))
+  const decision = new Denial({
+    id: newId(),
+    revision: view.policy.revision,
+    cause: 'invalid-token',
+    reason: `${error.code}: ${error.message}`,
+    request: recordedRequest(questionOf(client, { http }), policy.workload, policy.reads),
+  })
+  counters.add('denials')
+  decisions.add(decision, { atMs: tls.nowMs(), ...placeOf(client, policy.reads) })
   return decision
 }
 
@@ -63,12 +86,20 @@ function tlsFacts({ serverName, alpn, group }: SecuredSession): TlsFacts {
 
 function decide(
   view: MeshView,
-  { principal, port, sourceIp, connection, handshake, listener }: VerifiedClient,
+  client: VerifiedClient,
   call: Call,
 ): { readonly decision: Permit | Denial; readonly place: Omit<FlightPlace, 'atMs'> } {
   const policy = view.policy.forWorkload(workloadOf(view.svid.id))
-  return {
-    decision: policy.decide({ principal, port, sourceIp, tls: tlsFacts(connection.session), ...call }),
-    place: { connection: handshake, listener, source: connection.remote, reads: policy.reads },
-  }
+  return { decision: policy.decide(questionOf(client, call)), place: placeOf(client, policy.reads) }
+}
+
+function questionOf({ principal, port, sourceIp, connection }: VerifiedClient, call: Call): WorkloadRequest {
+  return { principal, port, sourceIp, tls: tlsFacts(connection.session), ...call }
+}
+
+function placeOf(
+  { connection, handshake, listener }: VerifiedClient,
+  reads: PolicyReads,
+): Omit<FlightPlace, 'atMs'> {
+  return { connection: handshake, listener, source: connection.remote, reads }
 }

@@ -4,6 +4,7 @@ import { HandfastError, messageOf } from '../errors.ts'
 export const PROXY_ERROR_CODES = {
   PROXY_NOT_READY: 'There is no valid identity or no policy yet, so nothing is let through',
   PROXY_UNPROVEN_PEER: 'Bytes were about to move without proof of the peer, or without a permit',
+  PROXY_TOKEN_REFUSED: 'The request carries a token that does not hold',
   PROXY_DENIED: 'Policy does not allow the connection or the request',
   PROXY_NO_LONGER_ALLOWED: 'A change of policy denies what was allowed when the connection began',
   PROXY_NO_LONGER_TRUSTED: "A change of trust bundles no longer covers the peer's certificate",

@@ -32,7 +32,7 @@ export type Admission =
   | {
       readonly kind: 'refused'
       readonly id: string
-      readonly status: 403 | 503
+      readonly status: 401 | 403 | 503
       readonly error: ProxyError
     }
 
@@ -225,7 +225,7 @@ export class HttpFront {
 
 /** What a client is told of a refusal: an id to ask the operator about, and nothing else. */
 function refusalBody(status: number, id: string): string {
-  return `${JSON.stringify(status === 403 ? { decision: id } : { id })}\n`
+  return `${JSON.stringify(status === 403 || status === 401 ? { decision: id } : { id })}\n`
 }
 
 function refusalHeaders(status: number, id: string, body: string): string[] {
@@ -234,8 +234,10 @@ function refusalHeaders(status: number, id: string, body: string): string[] {
     'application/json',
     'Content-Length',
     String(Buffer.byteLength(body)),
-    status === 403 ? 'X-Handfast-Decision' : 'X-Handfast-Id',
+    status === 403 || status === 401 ? 'X-Handfast-Decision' : 'X-Handfast-Id',
     id,
+    // RFC 9110 §15.5.2 demands it; what was wrong with the token is for the operator to know.
+    ...(status === 401 ? ['WWW-Authenticate', 'Bearer'] : []),
   ]
 }
 

@@ -6,12 +6,15 @@ import type { InboundListener } from '../config/proxy-config.ts'
 import { ConnectionDuplex } from '../net/duplex.ts'
 import type { AccessEntry } from '../telemetry/access-log.ts'
 import { AppAgent } from './app-agent.ts'
-import { authorize, newlyDenied } from './authorize.ts'
+import { authorize, type Call, newlyDenied, refuseToken } from './authorize.ts'
 import { ProxyError } from './errors.ts'
 import { HttpFront, type Admission } from './http-front.ts'
 import { CLIENT_CERTIFICATE_HEADER, clientCertificateHeader } from './http-headers.ts'
 import type { VerifiedClient } from './inbound.ts'
 import { distrust, proofEndMs, retirementMs } from './mutual-tls.ts'
+import type { MeshView } from './mesh-view.ts'
+import type { RequestProof } from './request-authenticator.ts'
+import { cookieWithout } from './request-tokens.ts'
 import type { ProxyServices } from './services.ts'
 
 const DROPPED_HEADERS = [CLIENT_CERTIFICATE_HEADER.toLowerCase()]
@@ -86,12 +89,20 @@ export class HttpInbound {
       ...(incoming.headers.host !== undefined && { host: incoming.headers.host }),
       headers: incoming.headersDistinct,
     }
-    const decision = authorize(services, view, client, { http: head })
+    const proof = prove(view, incoming, services.tls.nowMs())
+    if (proof.kind === 'refused') {
+      const decision = refuseToken(services, view, client, { http: head, error: proof.error })
+      this.#decisions.set(incoming, decision)
+      const error = new ProxyError('PROXY_TOKEN_REFUSED', decision.reason, { cause: proof.error })
+      return { kind: 'refused', id: decision.id, status: 401, error }
+    }
+    const decision = authorize(services, view, client, callOf(head, proof))
     this.#decisions.set(incoming, decision)
     if (decision.kind === 'denial') {
       const error = new ProxyError('PROXY_DENIED', decision.reason)
       return { kind: 'refused', id: decision.id, status: 403, error }
     }
+    const token = withoutToken(incoming, proof)
     return {
       kind: 'admitted',
       id: decision.id,
@@ -99,10 +110,17 @@ export class HttpInbound {
       route: {
         agent: this.#agent,
         reuseKey: '',
-        dropHeaders: DROPPED_HEADERS,
-        addHeaders: clientCertificateHeader(view.svid.id.toString(), client.principal),
+        dropHeaders: [...DROPPED_HEADERS, ...token.drop],
+        addHeaders: [...clientCertificateHeader(view.svid.id.toString(), client.principal), ...token.add],
       },
-      judge: (newer) => newlyDenied(services, newer, client, { http: head }),
+      judge: (newer) => {
+        // A token that was verified by what is no longer so is verified anew.
+        const again =
+          newer.authenticator === view.authenticator ? proof : prove(newer, incoming, services.tls.nowMs())
+        if (again.kind === 'refused')
+          return new ProxyError('PROXY_NO_LONGER_ALLOWED', again.error.message, { cause: again.error })
+        return newlyDenied(services, newer, client, callOf(head, again))
+      },
     }
   }
 
@@ -121,4 +139,25 @@ export class HttpInbound {
       ...(decision !== undefined && { decision }),
     }
   }
+}
+
+/** What the token of a request proves under a view. */
+function prove({ authenticator }: MeshView, incoming: IncomingMessage, nowMs: number): RequestProof {
+  return authenticator?.prove(incoming, nowMs) ?? { kind: 'none' }
+}
+
+function callOf(http: HttpRequestHead, proof: Exclude<RequestProof, { kind: 'refused' }>): Call {
+  return { http, ...(proof.kind === 'token' && { token: proof.token }) }
+}
+
+/** Which headers keep a token from the application that is not to see it. */
+function withoutToken(
+  incoming: IncomingMessage,
+  proof: RequestProof,
+): { readonly drop: readonly string[]; readonly add: readonly string[] } {
+  if (proof.kind !== 'token' || proof.isForwarded) return { drop: [], add: [] }
+  const { place } = proof.carried
+  if (place.kind === 'header') return { drop: [place.name], add: [] }
+  const left = cookieWithout(proof.carried, incoming)
+  return { drop: ['cookie'], add: left === undefined ? [] : ['Cookie', left] }
 }

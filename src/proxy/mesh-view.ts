@@ -2,6 +2,7 @@ import type { PolicySet } from '../authz/policy-set.ts'
 import { Revocations } from '../identity/revocations.ts'
 import type { X509Svid } from '../identity/svid.ts'
 import type { TrustBundles } from '../identity/trust-bundle.ts'
+import type { KeySets, RequestAuthenticator } from './request-authenticator.ts'
 
 /** Who we are, whom we trust and what is allowed, at one moment. Immutable: a reader keeps the one it began with. */
 export interface MeshView {
@@ -12,6 +13,10 @@ export interface MeshView {
   readonly stateNumber?: number
   /** What is no longer accepted of those whom the bundles vouch for. */
   readonly revocations: Revocations
+  /** The key sets of issuers of tokens, by where they are published. */
+  readonly keySets: KeySets
+  /** Verifies the tokens of requests; only threads that carry traffic have one. */
+  readonly authenticator?: RequestAuthenticator | undefined
   /** Grows with every change of certificate or bundles. */
   readonly identityVersion: number
 }
@@ -25,6 +30,8 @@ export class MeshViews {
   #policy: PolicySet | undefined
   #stateNumber: number | undefined
   #revocations: Revocations = Revocations.NONE
+  #keySets: KeySets = new Map()
+  #authenticator: RequestAuthenticator | undefined
   #identityVersion = 0
   #renewals = 0
 
@@ -58,24 +65,28 @@ export class MeshViews {
     this.#changed()
   }
 
-  /** Policy, and what comes with it. @param with.revocations @default as they were */
+  /** Policy, and what comes with it. @param with.revocations @default as they were, and so are key sets */
   publishPolicy(
     policy: PolicySet,
     {
       stateNumber,
       revocations = this.#revocations,
-    }: Partial<Pick<MeshView, 'stateNumber' | 'revocations'>> = {},
+      keySets = this.#keySets,
+      authenticator,
+    }: Partial<Pick<MeshView, 'stateNumber' | 'revocations' | 'keySets' | 'authenticator'>> = {},
   ): void {
     this.#policy = policy
     this.#stateNumber = stateNumber
     this.#revocations = revocations
+    this.#keySets = keySets
+    this.#authenticator = authenticator
     this.#changed()
   }
 
   /** All parts at once, where they come together. */
-  publish({ policy, revocations, ...identity }: Omit<MeshView, 'identityVersion' | 'stateNumber'>): void {
-    this.#setIdentity(identity)
-    this.publishPolicy(policy, { revocations })
+  publish({ svid, bundles, policy, ...more }: Omit<MeshView, 'identityVersion' | 'stateNumber'>): void {
+    this.#setIdentity({ svid, bundles })
+    this.publishPolicy(policy, more)
   }
 
   /** The view after the next change. */
@@ -110,6 +121,8 @@ export class MeshViews {
       policy: this.#policy,
       ...(this.#stateNumber !== undefined && { stateNumber: this.#stateNumber }),
       revocations: this.#revocations,
+      keySets: this.#keySets,
+      ...(this.#authenticator && { authenticator: this.#authenticator }),
       identityVersion: this.#identityVersion,
     }
     for (const listener of this.#listeners) listener(this.#view)

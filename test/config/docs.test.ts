@@ -8,6 +8,7 @@ import { parseYamlDocuments } from '../../src/config/parse.ts'
 import { peerAuthenticationSchema } from '../../src/config/peer-authentication-config.ts'
 import { authorizationPolicySchema } from '../../src/config/policy-config.ts'
 import { authorizationDefaultSchema } from '../../src/config/policy-resource.ts'
+import { requestAuthenticationSchema } from '../../src/config/request-authentication-config.ts'
 import { proxyConfigSchema } from '../../src/config/proxy-config.ts'
 import { type SchemaField, schemaFields } from './schema-fields.ts'
 
@@ -56,6 +57,10 @@ const PAGES: Readonly<Record<string, { readonly text: string; readonly schema: z
   'docs/policy.md, PeerAuthentication': {
     text: section(page('policy.md'), 'PeerAuthentication'),
     schema: peerAuthenticationSchema,
+  },
+  'docs/policy.md, RequestAuthentication': {
+    text: section(page('policy.md'), 'RequestAuthentication'),
+    schema: requestAuthenticationSchema,
   },
 }
 

@@ -108,7 +108,7 @@ test('simulation on a recorded log says, call by call, what the proxy does once 
     const policies = compiled(list)
     const simulator = new Simulator(policies)
     for (const decision of recorded) simulator.add(decision)
-    const calls = recorded.map(({ request }) => simulateCall(policies, request))
+    const calls = recorded.map((decision) => simulateCall(policies, decision))
 
     await catalog.publishPolicy(policies)
     const actual = await makeAll()

@@ -130,6 +130,7 @@ function viewOf(overrides: Partial<MeshView> = {}): MeshView {
     bundles: domain.bundles,
     policy: policy(),
     revocations: Revocations.NONE,
+    keySets: new Map(),
     identityVersion: 1,
     ...overrides,
   }

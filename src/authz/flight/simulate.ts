@@ -50,7 +50,13 @@ export interface Simulation {
 }
 
 /** What a policy makes of a recorded call, by the very evaluator that proxies decide with. */
-export function simulateCall(policies: PolicySet, request: FlightRequest): SimulatedCall {
+export function simulateCall(
+  policies: PolicySet,
+  { request, verdict, cause: recordedCause, reason: recordedReason }: FlightDecision,
+): SimulatedCall {
+  // Policy was not asked, and would not be.
+  if (recordedCause === 'invalid-token')
+    return { kind: 'decided', verdict, cause: recordedCause, reason: recordedReason }
   const policy = policies.forWorkload(request.workload)
   const unknown = unknownsOf(request, policy.reads)
   if (unknown.length > 0) return { kind: 'unknown', unknown }
@@ -83,7 +89,7 @@ export class Simulator {
   add(decision: FlightDecision): void {
     if (decision.again) return
     this.#calls++
-    const call = simulateCall(this.#policies, decision.request)
+    const call = simulateCall(this.#policies, decision)
     const passed = decision.verdict === 'permit'
     const passes = call.kind === 'unknown' ? passed : call.verdict === 'permit'
     this.#note(decision.request, { passed, passes })

@@ -22,8 +22,10 @@ import { demandedSigner, rotateHandler, rotationOf } from './rotation.ts'
 import { followRevocations, revocationHandlers } from './revocation.ts'
 import { admission } from './admission.ts'
 import { startFederation } from './federation.ts'
+import { loadKeySet } from './load-key-set.ts'
 import { type LoadedPolicies, loadPolicies } from './policy-files.ts'
 import { PolicyWatch } from './policy-watch.ts'
+import { PublishedKeySets } from './published-key-sets.ts'
 import { asConfigErrors, asTakenAddress } from './refusals.ts'
 import { openState } from './state.ts'
 import { outageBudgetHandler } from './outage-report.ts'
@@ -96,8 +98,12 @@ export async function startController(
   const revocation = { register, authority, board, identity, crypto, timers: systemTimers, log }
   started.defer(followRevocations(revocation))
   const rotation = started.use(rotationOf({ authority, board, identity, config, crypto, log, files }))
+  const keySets = started.use(publishedKeySets({ crypto, board, log }))
+  await keySets.follow(policies.keySetSources)
   const watch =
-    path === undefined ? undefined : started.use(watchPolicies(path, { load, loaded: policies, board, log }))
+    path === undefined
+      ? undefined
+      : started.use(watchPolicies(path, { load, loaded: policies, board, keySets, log }))
   const federation = started.use(
     await asConfigErrors(() => startFederation(config, { ...world, trustDomain, board, identity })),
   )
@@ -151,11 +157,13 @@ function watchPolicies(
     load,
     loaded,
     board,
+    keySets,
     log,
   }: {
     readonly load: () => Promise<LoadedPolicies>
     readonly loaded: LoadedPolicies
     readonly board: SnapshotBoard
+    readonly keySets: PublishedKeySets
     readonly log: Logger
   },
 ): PolicyWatch {
@@ -170,6 +178,8 @@ function watchPolicies(
         policies: policies.count,
         policyRevision: policies.revision,
       })
+      // Policy does not wait for issuers; where their keys are not there yet, their tokens are refused.
+      void keySets.follow(policies.keySetSources)
     },
     onRefused: (error) =>
       log.error('Policies refused; those in force stay', {
@@ -178,6 +188,33 @@ function watchPolicies(
         policyRevision: board.current.policyRevision,
       }),
   })
+}
+
+/** The keys of issuers of tokens, fetched for all proxies. */
+function publishedKeySets({
+  crypto,
+  board,
+  log,
+}: Pick<ControllerWorld, 'crypto' | 'log'> & { readonly board: SnapshotBoard }): PublishedKeySets {
+  const keySets: PublishedKeySets = new PublishedKeySets({
+    crypto,
+    load: loadKeySet,
+    onChange: () => {
+      const { version } = board.publish({ ...board.current, keySets: keySets.current })
+      log.info('Keys of token issuers changed', {
+        number: version.number,
+        sources: [...keySets.current.keys()],
+      })
+    },
+    onFailure: (source, { error, hasKeys }) =>
+      log.error(
+        hasKeys
+          ? 'The keys of a token issuer could not be refreshed; those that were had last stay'
+          : 'The keys of a token issuer cannot be had; its tokens are refused',
+        { source, error },
+      ),
+  })
+  return keySets
 }
 
 function meshState(authority: CertificateAuthority, policies: LoadedPolicies): MeshState {

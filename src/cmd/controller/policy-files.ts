@@ -2,9 +2,12 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parsePolicies, type PolicyFile } from '../../authz/parse.ts'
 import { compilePolicies } from '../../authz/compile.ts'
-import { allResources } from '../../authz/resources.ts'
+import { allResources, type PolicyResources } from '../../authz/resources.ts'
 import { serializePolicies } from '../../authz/serialize.ts'
 import { ConfigError } from '../../config/errors.ts'
+import { keySetSources } from '../../config/request-authentication-config.ts'
+import type { KeySetSource } from '../../config/token-fields.ts'
+import { parseJwks } from '../../crypto/jws.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { messageOf } from '../../errors.ts'
 import { readOperatorFile } from '../files.ts'
@@ -18,6 +21,8 @@ export interface LoadedPolicies {
   readonly text: string
   readonly revision: string
   readonly count: number
+  /** Where issuers of tokens publish the keys that policy asks for. */
+  readonly keySetSources: readonly KeySetSource[]
 }
 
 export interface LoadPoliciesOptions {
@@ -40,7 +45,34 @@ export async function loadPolicies({
   const policies = parsePolicies(path === undefined ? [] : await readPolicyFiles(path))
   // Proxies decide; here only what they will make of it is checked and numbered.
   const { revision } = compilePolicies(policies, { crypto, trustDomain, newId: () => '' })
-  return { text: serializePolicies(policies), revision, count: allResources(policies).length }
+  checkKeySets(policies, crypto)
+  return {
+    text: serializePolicies(policies),
+    revision,
+    count: allResources(policies).length,
+    keySetSources: keySetSources(policies.requestAuthentications),
+  }
+}
+
+/** @throws ConfigError CONFIG_INVALID when a key set that a policy holds itself cannot be used */
+function checkKeySets({ requestAuthentications }: PolicyResources, crypto: CryptoProvider): void {
+  for (const { metadata, spec } of requestAuthentications)
+    for (const [index, { jwks }] of spec.jwtRules.entries()) {
+      if (jwks === undefined) continue
+      try {
+        parseJwks(jwks, crypto)
+      } catch (error) {
+        const name = `${metadata.namespace}/${metadata.name}`
+        throw new ConfigError('CONFIG_INVALID', [
+          {
+            file: `RequestAuthentication ${name}`,
+            field: `spec.jwtRules[${index}].jwks`,
+            expected: 'keys that can verify tokens',
+            got: `something else: ${messageOf(error)}`,
+          },
+        ])
+      }
+    }
 }
 
 /** A policy file, or every `*.yaml` and `*.yml` file right in a directory. @throws ConfigError */

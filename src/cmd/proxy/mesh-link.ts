@@ -3,8 +3,10 @@ import { hostname } from 'node:os'
 import { equalBytes } from '../../bytes/bytes.ts'
 import { compilePolicies } from '../../authz/compile.ts'
 import { checkModes } from '../../authz/peer-authentication.ts'
+import type { PolicyResources } from '../../authz/resources.ts'
 import { deserializePolicies } from '../../authz/serialize.ts'
 import { formatAddress } from '../../config/address.ts'
+import { keySetNames } from '../../config/request-authentication-config.ts'
 import { ControlClient, type IssuedSvid } from '../../control/client.ts'
 import { ControlError } from '../../control/errors.ts'
 import type { VersionedState } from '../../control/mesh-state.ts'
@@ -205,9 +207,10 @@ export class MeshLink implements Disposable {
   }
 
   /** @throws PolicyError, ProxyError, which refuse the state as a whole */
-  async #apply({ version, bundles, policies, signerKey, revocations }: VersionedState): Promise<void> {
+  async #apply(state: VersionedState): Promise<void> {
     const { settings, crypto, views, newId, settled } = this.#options
     const { trustDomain, inbound } = settings.config
+    const { version, bundles, policies, signerKey, revocations, keySets } = state
     const resources = deserializePolicies(new TextDecoder().decode(policies))
     const own = this.#identity.current()
     if (own !== undefined)
@@ -220,10 +223,31 @@ export class MeshLink implements Disposable {
     this.#identity.replaceBundles(bundles)
     this.#workload.replaceBundles(bundles)
     this.#demandedSigner = signerKey
-    views.publishPolicy(compiled, { stateNumber: version.number, revocations: this.#newest(revocations) })
+    views.publishPolicy(compiled, {
+      stateNumber: version.number,
+      revocations: this.#newest(revocations),
+      keySets: this.#keySetsFor(resources, keySets),
+    })
     this.#renewIfDemanded()
     // What the controller is told must be true of the threads that carry traffic.
     await settled()
+  }
+
+  /** The key sets that policy asks for: as they were sent, or had last, for a controller that was just started may have none yet. */
+  #keySetsFor(
+    { requestAuthentications }: PolicyResources,
+    sent: ReadonlyMap<string, string> = new Map(),
+  ): ReadonlyMap<string, string> {
+    const known: ReadonlyMap<string, string> = this.#options.views.current?.keySets ?? new Map()
+    const names = keySetNames(requestAuthentications)
+    const newest = new Map(
+      names.flatMap((name) => {
+        const text = sent.get(name) ?? known.get(name)
+        return text === undefined ? [] : [[name, text] as const]
+      }),
+    )
+    const isSame = newest.size === known.size && [...newest].every(([name, text]) => known.get(name) === text)
+    return isSame ? known : newest
   }
 
   /** Of what was sent and what is known: a controller that lags behind another must not lift what that one has revoked. */

@@ -124,7 +124,7 @@ export function runDataPlane(
 
   function adopt({ view }: Extract<ToThread, { kind: 'view' }>): void {
     try {
-      adoptView(views, view, { newId })
+      adoptView(views, view, { newId, crypto: services.tls.crypto })
     } catch (error) {
       log.error('A view of the mesh was refused; the one before stays in force', {
         number: view.number,

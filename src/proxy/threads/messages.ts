@@ -3,6 +3,7 @@ import type { Address } from '../../config/address.ts'
 import type { ProxyConfig } from '../../config/proxy-config.ts'
 import type { ThreadKey } from '../../crypto/native-keys.ts'
 import type { FlightDecision } from '../../authz/flight/flight-line.ts'
+import type { KeySets } from '../request-authenticator.ts'
 import type { FoundDecision } from '../../telemetry/flight-log.ts'
 import type { HandshakeSummary } from '../../telemetry/handshake-record.ts'
 import type { RevocationList } from '../../identity/revocations.ts'
@@ -49,6 +50,7 @@ export interface PackedView {
   readonly svid: PackedSvid
   readonly bundles?: readonly PackedBundle[]
   readonly policy?: PackedPolicy
+  readonly keySets?: KeySets
   readonly revocations?: RevocationList
 }
 

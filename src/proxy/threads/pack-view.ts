@@ -1,12 +1,14 @@
 import { PolicySet } from '../../authz/policy-set.ts'
 import { equalBytes } from '../../bytes/bytes.ts'
 import { adoptNativeKey, lendNativeKey } from '../../crypto/native-keys.ts'
+import type { CryptoProvider } from '../../crypto/provider.ts'
 import { parseX509Svid, type X509Svid } from '../../identity/svid.ts'
 import { Revocations } from '../../identity/revocations.ts'
 import { trustBundle, TrustBundles } from '../../identity/trust-bundle.ts'
 import { parseCertificate } from '../../pki/certificate.ts'
 import { workloadOf } from '../authorize.ts'
 import type { MeshView, MeshViews } from '../mesh-view.ts'
+import { type KeySets, RequestAuthenticator } from '../request-authenticator.ts'
 import type { PackedBundle, PackedSvid, PackedView } from './messages.ts'
 
 /** Packs one view after the other for one thread, each without what has not changed since the one before. */
@@ -22,6 +24,7 @@ export class ViewPacker {
       svid: packSvid(view.svid),
       ...(last?.bundles !== view.bundles && { bundles: packBundles(view.bundles) }),
       ...(last?.revocations !== view.revocations && { revocations: view.revocations.list }),
+      ...(last?.keySets !== view.keySets && { keySets: view.keySets }),
       ...(!samePolicy && {
         policy: {
           revision: view.policy.revision,
@@ -40,8 +43,8 @@ export class ViewPacker {
  */
 export function adoptView(
   views: MeshViews,
-  { svid, bundles, policy, revocations }: PackedView,
-  { newId }: { readonly newId: () => string },
+  { svid, bundles, policy, revocations, keySets: sentKeySets }: PackedView,
+  { newId, crypto }: { readonly newId: () => string; readonly crypto: CryptoProvider },
 ): void {
   const current = views.current
   const own = unpackSvid(svid, current?.svid)
@@ -52,12 +55,33 @@ export function adoptView(
       : new PolicySet(policy.resources, { revision: policy.revision, trustDomain: policy.trustDomain, newId })
   if (trusted === undefined || rules === undefined)
     throw new TypeError('The first view of the mesh came without bundles or without policy')
+  const keySets = sentKeySets ?? current?.keySets ?? new Map()
   views.publish({
     svid: own,
     bundles: trusted,
     policy: rules,
     revocations: revocations === undefined ? views.revocations : new Revocations(revocations),
+    keySets,
+    authenticator: authenticatorOf(rules, { keySets, current, crypto }),
   })
+}
+
+/** The current one where nothing has changed for it, so that what it has verified stays verified. */
+function authenticatorOf(
+  { resources: { requestAuthentications } }: PolicySet,
+  {
+    keySets,
+    current,
+    crypto,
+  }: { readonly keySets: KeySets; readonly current: MeshView | undefined; readonly crypto: CryptoProvider },
+): RequestAuthenticator {
+  const isSame =
+    current?.authenticator !== undefined &&
+    current.keySets === keySets &&
+    JSON.stringify(current.policy.resources.requestAuthentications) === JSON.stringify(requestAuthentications)
+  return isSame
+    ? current.authenticator
+    : new RequestAuthenticator(requestAuthentications, { keySets, crypto })
 }
 
 function packSvid({ chain, key }: X509Svid): PackedSvid {

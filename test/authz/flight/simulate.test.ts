@@ -12,7 +12,7 @@ test('simulateCall says of a recorded call what the policy says of the call itse
   fc.assert(
     fc.property(policySets(), policySets(), requests, (inForce, tried, request) => {
       const [decision] = recorded(inForce, [request])
-      const call = simulateCall(tried, decision!.request)
+      const call = simulateCall(tried, decision!)
       if (call.kind === 'unknown') return
       known++
       const { kind, cause, reason, policy: name, rule } = tried.decide(request)
@@ -31,7 +31,7 @@ test('simulateCall knows all of a call that the same policy has decided, but for
   fc.assert(
     fc.property(policySets(), requests, (policies, request) => {
       const [decision] = recorded(policies, [request])
-      const call = simulateCall(policies, decision!.request)
+      const call = simulateCall(policies, decision!)
       if (call.kind === 'unknown') assert.deepEqual(call.unknown, ['the header authorization'])
       else assert.equal(call.verdict, decision!.verdict)
     }),

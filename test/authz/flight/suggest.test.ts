@@ -38,9 +38,9 @@ test('suggestPolicies permit exactly the recorded calls that were permitted', ()
         // Where a path that cannot be judged was let through, nothing can be said about paths at all.
         if (suggestions.some(({ notes }) => notes.length > 0)) return
         const suggested = putToUse(suggestions)
-        for (const { request, verdict } of log) {
-          const call = simulateCall(suggested, request)
-          assert.equal(call.kind === 'decided' && call.verdict, verdict)
+        for (const decision of log) {
+          const call = simulateCall(suggested, decision)
+          assert.equal(call.kind === 'decided' && call.verdict, decision.verdict)
         }
       },
     ),
@@ -53,9 +53,9 @@ test('suggestPolicies permit every call that was permitted, whatever it was like
     fc.property(policySets(), fc.array(requests, { maxLength: 20 }), (inForce, asked) => {
       const log = recorded(inForce, asked)
       const suggested = putToUse(suggestPolicies(log))
-      for (const { request, verdict } of log) {
-        const call = simulateCall(suggested, request)
-        if (verdict === 'permit') assert.equal(call.kind === 'decided' && call.verdict, 'permit')
+      for (const decision of log) {
+        const call = simulateCall(suggested, decision)
+        if (decision.verdict === 'permit') assert.equal(call.kind === 'decided' && call.verdict, 'permit')
       }
     }),
     { numRuns: 1_000 },

@@ -121,6 +121,14 @@ apiVersion: handfast.dev/v1alpha1
 kind: AuthorizationDefault
 metadata: { name: mesh, namespace: handfast-system }
 spec: { action: ALLOW }
+---
+apiVersion: handfast.dev/v1alpha1
+kind: RequestAuthentication
+metadata: { name: tokens, namespace: shop }
+spec:
+  jwtRules:
+    - { issuer: "https://a.example", jwksUrl: "https://a.example/keys", audiences: [shop], fromCookies: [session] }
+    - { issuer: b, jwks: '{"keys":[]}', fromHeaders: [{ name: x-token, prefix: "JWT " }], forwardOriginalToken: true }
 `
 
 /** An operator's own file, read once: 64 KiB of ill-formed YAML may take a while, and no more than that. */
