@@ -1,3 +1,4 @@
+import { signJws } from '../crypto/jws.ts'
 import { messageOf } from '../errors.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 import { svidVerifier } from '../identity/svid-verifier.ts'
@@ -12,6 +13,7 @@ import { type AuthorityEvent, BACKDATE_MS } from './generation.ts'
 import { judgeCsr } from './csr.ts'
 import { CaError } from './errors.ts'
 import type { IssuanceJournal } from './journal.ts'
+import { JwtAuthorities } from './jwt-authorities.ts'
 
 export interface CertificateAuthorityOptions extends Omit<AuthoritiesOptions, 'svidTtlMs'> {
   readonly journal: IssuanceJournal
@@ -19,6 +21,10 @@ export interface CertificateAuthorityOptions extends Omit<AuthoritiesOptions, 's
   readonly svidTtlMs?: number
   /** The longest that an SVID lives. @default svidTtlMs */
   readonly maxSvidTtlMs?: number
+  /** How long a JWT-SVID lives. @default 5 minutes */
+  readonly jwtTtlMs?: number
+  /** How long a new key for JWT-SVIDs is published before it signs, if for more than an hour. @default 1 hour */
+  readonly publishMs?: number
   /** Told when a root or an intermediate is made. */
   readonly onEvent?: (event: AuthorityEvent) => void
 }
@@ -39,7 +45,24 @@ export interface IssueOptions {
   readonly dnsNames?: readonly string[]
 }
 
+/** A JWT-SVID as it goes to its owner. */
+export interface IssuedToken {
+  /** A JWS in its compact form. */
+  readonly token: string
+  readonly expiresAtMs: number
+}
+
 const DEFAULT_SVID_TTL_MS = 3600 * 1000
+
+/** A token can be used by whoever sees it, and cannot be revoked. */
+const DEFAULT_JWT_TTL_MS = 300 * 1000
+
+/** Enough to tell tokens apart, however many there are. */
+const TOKEN_ID_BYTES = 16
+
+/** Whom a token is for: a caller who names more wants one that opens every door. */
+const MAX_AUDIENCES = 16
+const MAX_AUDIENCE_CHARACTERS = 256
 
 /** Nobody is given less: an owner who asked for a second would do nothing but renew. */
 const SHORTEST_SVID_TTL_MS = 10_000
@@ -51,12 +74,14 @@ const MIN_SVID_LIFE_MS = 1_000
 export class CertificateAuthority {
   readonly #options: CertificateAuthorityOptions
   readonly #authorities: Authorities
+  readonly #jwt: JwtAuthorities
   readonly #svidTtlMs: number
   readonly #maxSvidTtlMs: number
 
-  private constructor(options: CertificateAuthorityOptions, authorities: Authorities) {
+  private constructor(options: CertificateAuthorityOptions, authorities: Authorities, jwt: JwtAuthorities) {
     this.#options = options
     this.#authorities = authorities
+    this.#jwt = jwt
     this.#svidTtlMs = options.svidTtlMs ?? DEFAULT_SVID_TTL_MS
     this.#maxSvidTtlMs = options.maxSvidTtlMs ?? this.#svidTtlMs
   }
@@ -71,10 +96,10 @@ export class CertificateAuthority {
     { nowMs }: { readonly nowMs: number },
   ): Promise<CertificateAuthority> {
     const { onEvent, svidTtlMs = DEFAULT_SVID_TTL_MS, maxSvidTtlMs = svidTtlMs } = options
-    return new CertificateAuthority(
-      options,
-      await Authorities.open({ ...options, svidTtlMs: maxSvidTtlMs }, { nowMs, onEvent }),
-    )
+    const authorities = await Authorities.open({ ...options, svidTtlMs: maxSvidTtlMs }, { nowMs, onEvent })
+    const ttlMs = options.jwtTtlMs ?? DEFAULT_JWT_TTL_MS
+    const jwt = await JwtAuthorities.open({ ...options, ttlMs }, { nowMs })
+    return new CertificateAuthority(options, authorities, jwt)
   }
 
   get trustDomain(): string {
@@ -83,7 +108,7 @@ export class CertificateAuthority {
 
   /** What to trust, to trust this authority. */
   get bundle(): TrustBundle {
-    return trustBundle(this.trustDomain, this.#authorities.anchors)
+    return trustBundle(this.trustDomain, this.#authorities.anchors, this.#jwt.published)
   }
 
   /** The roots and intermediates, and how far a rotation of them has come. */
@@ -91,9 +116,10 @@ export class CertificateAuthority {
     return this.#authorities
   }
 
-  /** Replaces the intermediate if it nears its end. To be called now and then. @throws CaError CA_STORE_IO */
-  maintain(nowMs: number): Promise<void> {
-    return this.#authorities.maintain({ nowMs, onEvent: this.#options.onEvent })
+  /** Replaces the intermediate, and the key for JWT-SVIDs, if it nears its end. To be called now and then. @throws CaError CA_STORE_… */
+  async maintain(nowMs: number): Promise<void> {
+    await this.#authorities.maintain({ nowMs, onEvent: this.#options.onEvent })
+    await this.#jwt.maintain(nowMs)
   }
 
   /**
@@ -108,11 +134,7 @@ export class CertificateAuthority {
     { nowMs, ttlMs, dnsNames = [] }: IssueOptions,
   ): Promise<IssuedCertificate> {
     const { id } = caller
-    if (id.trustDomain !== this.trustDomain)
-      throw new CaError(
-        'CA_WRONG_TRUST_DOMAIN',
-        `${id.toString()} is not of the trust domain ${this.trustDomain}`,
-      )
+    this.#refuseForeign(caller)
     const publicKey = judgeCsr(csr, { id, crypto: this.#options.crypto })
     await this.#authorities.settled()
     const { presented, signer } = this.#authorities
@@ -143,6 +165,48 @@ export class CertificateAuthority {
     this.#refuseInvalid(issued, id, nowMs)
     await this.#record(issued, caller, nowMs)
     return issued
+  }
+
+  /**
+   * Signs a JWT-SVID for a caller who is proven.
+   *
+   * @param audience whom it is for
+   * @throws CaError CA_WRONG_TRUST_DOMAIN, CA_AUDIENCE, CA_STORE_IO, CA_BUSY
+   */
+  async issueToken(
+    caller: AttestedCaller,
+    audience: readonly string[],
+    { nowMs }: { readonly nowMs: number },
+  ): Promise<IssuedToken> {
+    this.#refuseForeign(caller)
+    checkAudience(audience)
+    const { jwtTtlMs = DEFAULT_JWT_TTL_MS, crypto, journal } = this.#options
+    const issuedAt = Math.floor(nowMs / 1000)
+    const expiresAt = issuedAt + Math.floor(jwtTtlMs / 1000)
+    const tokenId = crypto.random(TOKEN_ID_BYTES).toHex()
+    const signer = this.#jwt.signer(nowMs)
+    // JWT-SVID §3; `jti` is what the journal knows the token by.
+    const claims = { sub: caller.id.toString(), aud: audience, exp: expiresAt, iat: issuedAt, jti: tokenId }
+    const token = signJws(claims, signer)
+    await journal.append({
+      kind: 'issued-jwt',
+      time: new Date(nowMs).toISOString(),
+      spiffeId: caller.id.toString(),
+      proof: caller.proof,
+      tokenId,
+      keyId: signer.keyId,
+      audience,
+      notAfter: new Date(expiresAt * 1000).toISOString(),
+    })
+    return { token, expiresAtMs: expiresAt * 1000 }
+  }
+
+  #refuseForeign({ id }: AttestedCaller): void {
+    if (id.trustDomain === this.trustDomain) return
+    throw new CaError(
+      'CA_WRONG_TRUST_DOMAIN',
+      `${id.toString()} is not of the trust domain ${this.trustDomain}`,
+    )
   }
 
   /** What was asked for, within our bounds. */
@@ -181,4 +245,16 @@ export class CertificateAuthority {
       publicKeySha256: sha256(leaf.publicKey.spki),
     })
   }
+}
+
+function checkAudience(audience: readonly string[]): void {
+  const problem =
+    audience.length === 0
+      ? 'names nobody that it is for'
+      : audience.length > MAX_AUDIENCES
+        ? `names ${audience.length} that it is for, and at most ${MAX_AUDIENCES} may be`
+        : audience.some((name) => name === '' || name.length > MAX_AUDIENCE_CHARACTERS)
+          ? `is for somebody with no name, or one of more than ${MAX_AUDIENCE_CHARACTERS} characters`
+          : undefined
+  if (problem !== undefined) throw new CaError('CA_AUDIENCE', `The request for a token ${problem}`)
 }

@@ -20,6 +20,9 @@ const ROTATION_FILE = 'rotation.json'
 /** What is revoked. No secret, and nothing that others should be able to write. */
 const REVOCATIONS_FILE = 'revocations.json'
 
+/** The keys for JWT-SVIDs, beside the authorities. */
+const JWT_KEYS_FILE = 'jwt-keys.json'
+
 const AUTHORITY_FILE = /^((?:root|intermediate)(?:-[1-9]\d{0,8})?)\.pem$/
 
 /**
@@ -98,6 +101,14 @@ export class DirectoryCaStore implements CaStore {
 
   saveRevocations(record: string): Promise<void> {
     return this.#write(join(this.#directory, REVOCATIONS_FILE), record)
+  }
+
+  loadJwtKeys(): Promise<string | undefined> {
+    return readSecretFile(join(this.#directory, JWT_KEYS_FILE))
+  }
+
+  saveJwtKeys(record: string): Promise<void> {
+    return this.#write(join(this.#directory, JWT_KEYS_FILE), record)
   }
 
   #write(path: string, content: string): Promise<void> {

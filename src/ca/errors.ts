@@ -26,6 +26,7 @@ export const CA_ERROR_CODES = {
   CA_CSR_KEY: 'The certificate request is for a kind of key, or a strength, that is not certified',
   CA_CSR_SIGNATURE: 'The certificate request is not signed by its own key',
   CA_CSR_IDENTITY: 'The certificate request names another identity than the one its sender proved',
+  CA_AUDIENCE: 'The request for a token names nobody that it is for, or too many',
   CA_INTERMEDIATE_VALIDITY:
     'The time is outside the validity of the intermediate certificate, or too near its end',
   CA_ISSUED_INVALID:

@@ -1,5 +1,5 @@
 import type { AttestedCaller, Attestor, Attestors, Evidence } from './attestation.ts'
-import type { CertificateAuthority, IssuedCertificate } from './authority.ts'
+import type { CertificateAuthority, IssuedCertificate, IssuedToken } from './authority.ts'
 import { CaError } from './errors.ts'
 import type { IssuanceJournal } from './journal.ts'
 import { type Rate, RateLimit } from './rate-limit.ts'
@@ -14,7 +14,7 @@ const RECORDED_REFUSALS: Rate = { atOnce: 100, perMinute: 60 }
 
 /** What callers are held to; what is left out is not limited. */
 export interface IssuerLimits {
-  /** Certificates for one identity. */
+  /** Certificates for one identity, and as many tokens. */
   readonly certificatesPerIdentity?: Rate
   /** Requests from one address, before it is known whose they are. */
   readonly requestsPerAddress?: Rate
@@ -54,6 +54,8 @@ export class Issuer {
   readonly #revocations: () => Revocations
   readonly #reserved: SpiffeId | undefined
   readonly #certificates: RateLimit | undefined
+  /** Certificates and tokens do not take from each other. */
+  readonly #tokens: RateLimit | undefined
   readonly #requests: RateLimit | undefined
   readonly #recordedRefusals = new RateLimit(RECORDED_REFUSALS)
   #underWay = 0
@@ -74,6 +76,7 @@ export class Issuer {
     this.#attestors = attestors
     this.#journal = journal
     this.#certificates = certificatesPerIdentity && new RateLimit(certificatesPerIdentity)
+    this.#tokens = certificatesPerIdentity && new RateLimit(certificatesPerIdentity)
     this.#requests = requestsPerAddress && new RateLimit(requestsPerAddress)
   }
 
@@ -82,11 +85,37 @@ export class Issuer {
    * @param evidence undefined when the caller brought none
    * @throws CaError with the reason of the refusal, which is in the journal by then
    */
-  async issue(
-    csr: Uint8Array,
+  issue(csr: Uint8Array, evidence: Evidence | undefined, context: RequestContext): Promise<IssuedToCaller> {
+    const { nowMs, ttlMs } = context
+    return this.#admit(evidence, { ...context, limit: this.#certificates }, async (caller) => ({
+      ...(await this.#authority.issue(caller, csr, { nowMs, ttlMs })),
+      caller,
+    }))
+  }
+
+  /**
+   * A JWT-SVID.
+   *
+   * @param audience whom it is for
+   * @param evidence undefined when the caller brought none
+   * @throws CaError with the reason of the refusal, which is in the journal by then
+   */
+  issueToken(
+    audience: readonly string[],
     evidence: Evidence | undefined,
-    { nowMs, address, ttlMs }: RequestContext,
-  ): Promise<IssuedToCaller> {
+    context: RequestContext,
+  ): Promise<IssuedToken> {
+    return this.#admit(evidence, { ...context, limit: this.#tokens }, (caller) =>
+      this.#authority.issueToken(caller, audience, context),
+    )
+  }
+
+  /** Does what a caller asks for, if it proves who it is, and asks not too often. */
+  async #admit<Issued>(
+    evidence: Evidence | undefined,
+    { nowMs, address, limit }: RequestContext & { readonly limit: RateLimit | undefined },
+    issue: (caller: AttestedCaller) => Promise<Issued>,
+  ): Promise<Issued> {
     if (this.#underWay >= MAX_UNDER_WAY)
       throw new CaError('CA_BUSY', `${MAX_UNDER_WAY} requests for certificates are under way`)
     this.#underWay++
@@ -105,13 +134,12 @@ export class Issuer {
           'CA_REVOKED',
           `${caller.id.toString()} is revoked; it is given certificates again after handfast ca unrevoke`,
         )
-      if (this.#certificates?.allow(caller.id.toString(), nowMs) === false)
+      if (limit?.allow(caller.id.toString(), nowMs) === false)
         throw new CaError(
           'CA_RATE_LIMITED',
           `${caller.id.toString()} asks more often than spec.limits.certificatesPerIdentity allows`,
         )
-      const issued = await this.#authority.issue(caller, csr, { nowMs, ttlMs })
-      return { ...issued, caller }
+      return await issue(caller)
     } catch (error) {
       await this.#recordRefusal(error, caller, nowMs)
       throw error

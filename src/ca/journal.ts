@@ -1,5 +1,5 @@
 /** One line of the issuance journal: what was issued to whom, or refused and why. */
-export type JournalEntry = IssuedEntry | RefusedEntry | RevokedEntry
+export type JournalEntry = IssuedEntry | IssuedTokenEntry | RefusedEntry | RevokedEntry
 
 /** What the journal says of itself. */
 export type JournalNote = BegunNote | RecoveredNote | ImportedNote
@@ -22,6 +22,23 @@ interface IssuedEntry {
   readonly certificateSha256: string
   /** SHA-256 of the key's SubjectPublicKeyInfo, hexadecimal. */
   readonly publicKeySha256: string
+}
+
+/** A JWT-SVID. The token itself is a secret as long as it lives, and is not recorded. */
+interface IssuedTokenEntry {
+  readonly kind: 'issued-jwt'
+  /** RFC 3339, UTC. */
+  readonly time: string
+  readonly spiffeId: string
+  readonly proof: string
+  /** Its `jti`. */
+  readonly tokenId: string
+  /** The key that signed it. */
+  readonly keyId: string
+  /** Whom it is for. */
+  readonly audience: readonly string[]
+  /** RFC 3339, UTC. */
+  readonly notAfter: string
 }
 
 interface RefusedEntry {

@@ -37,4 +37,8 @@ export interface CaStore {
   loadRevocations(): Promise<string | undefined>
   /** @throws CaError CA_STORE_IO */
   saveRevocations(record: string): Promise<void>
+  /** The keys for JWT-SVIDs. @throws CaError CA_STORE_PERMISSIONS, CA_STORE_IO */
+  loadJwtKeys(): Promise<string | undefined>
+  /** @throws CaError CA_STORE_IO */
+  saveJwtKeys(record: string): Promise<void>
 }

@@ -27,6 +27,8 @@ export interface ControllerConfig {
   readonly svidTtlMs: number
   /** The longest that it issues, whatever their owners ask for. */
   readonly maxSvidTtlMs: number
+  /** How long the JWT-SVIDs live that it issues. */
+  readonly jwtSvidTtlMs: number
   /** How long its intermediate certificate lives. */
   readonly caTtlMs: number
   /** The operator's own certificate authority. @default one that the controller makes */
@@ -127,6 +129,7 @@ const spec = mapping({
   stateDir: filePath,
   svidTtl: duration({ min: 10_000, max: MAX_SVID_TTL_MS }).prefault('1h'),
   maxSvidTtl: duration({ min: 10_000, max: MAX_SVID_TTL_MS }).optional(),
+  jwtSvidTtl: duration({ min: 10_000, max: HOUR_MS }).prefault('5m'),
   caTtl: duration({ min: HOUR_MS, max: 3_650 * DAY_MS }).prefault('365d'),
   authority: authority.optional(),
   policyPath: filePath.optional(),
@@ -143,14 +146,17 @@ export const controllerConfigSchema: z.ZodType<ControllerConfig> = envelope(
   spec
     .superRefine(checkLifetimes)
     .superRefine(checkIdentities)
-    .transform(({ svidTtl, maxSvidTtl = svidTtl, caTtl, policyPath, authority: files, ...rest }) => ({
-      ...rest,
-      ...(files === undefined ? {} : { authority: files }),
-      ...(policyPath === undefined ? {} : { policyPath }),
-      svidTtlMs: svidTtl,
-      maxSvidTtlMs: maxSvidTtl,
-      caTtlMs: caTtl,
-    })),
+    .transform(
+      ({ svidTtl, maxSvidTtl = svidTtl, jwtSvidTtl, caTtl, policyPath, authority: files, ...rest }) => ({
+        ...rest,
+        ...(files === undefined ? {} : { authority: files }),
+        ...(policyPath === undefined ? {} : { policyPath }),
+        svidTtlMs: svidTtl,
+        maxSvidTtlMs: maxSvidTtl,
+        jwtSvidTtlMs: jwtSvidTtl,
+        caTtlMs: caTtl,
+      }),
+    ),
 )
 
 /** An SVID cannot outlive the certificate that signs it, and the last ones signed deserve their whole life. */

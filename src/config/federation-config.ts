@@ -30,7 +30,12 @@ export interface BundleEndpointConfig {
   readonly certificate?: { readonly certificateFile: string; readonly keyFile: string }
   /** How soon others shall look again. */
   readonly refreshHintMs: number
+  /** How long a new key is published before anything rests on it. */
+  readonly publishMs: number
 }
+
+/** Nobody tells whether others have looked: they have had so many times to (SPIFFE Federation §5.2.2, three to five). */
+const PUBLISHED_HINTS = 3
 
 /** How trust domains come to know each other. */
 export interface FederationConfig {
@@ -52,6 +57,7 @@ const bundleEndpoint = mapping({
   .transform(({ listen, certificateFile, keyFile, refreshHint }): BundleEndpointConfig => ({
     listen,
     refreshHintMs: refreshHint,
+    publishMs: PUBLISHED_HINTS * refreshHint,
     ...(certificateFile !== undefined &&
       keyFile !== undefined && { certificate: { certificateFile, keyFile } }),
   }))

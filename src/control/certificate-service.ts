@@ -7,13 +7,20 @@ import type { Revocations } from '../identity/revocations.ts'
 import type { TrustBundles } from '../identity/trust-bundle.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { type ConnectionPeer, peerOf } from './connection-peer.ts'
-import { type IssueSvidRequest, type IssueSvidResponse, IssueSvidResponseSchema } from './gen/handfast_pb.ts'
+import {
+  type IssueJwtSvidRequest,
+  type IssueJwtSvidResponse,
+  IssueJwtSvidResponseSchema,
+  type IssueSvidRequest,
+  type IssueSvidResponse,
+  IssueSvidResponseSchema,
+} from './gen/handfast_pb.ts'
 import { statusOf } from './grpc-status.ts'
 import { encodeBundles } from './message-codec.ts'
 import type { Timers } from './timers.ts'
 
 export interface CertificateServiceOptions {
-  readonly issuer: Pick<Issuer, 'issue'>
+  readonly issuer: Pick<Issuer, 'issue' | 'issueToken'>
   /** What callers shall trust now. */
   readonly bundles: () => TrustBundles
   /** What is revoked now. */
@@ -73,6 +80,28 @@ async function issueSvid(
     serverTime: timestampFromMs(timers.nowMs()),
     ...(clientBehindMs !== undefined && { clientBehind: durationFromMs(clientBehindMs) }),
   })
+}
+
+/** Answers IssueJwtSvid. */
+export function issueJwtSvidHandler(
+  options: CertificateServiceOptions,
+): (
+  call: ServerUnaryCall<IssueJwtSvidRequest, IssueJwtSvidResponse>,
+  reply: sendUnaryData<IssueJwtSvidResponse>,
+) => void {
+  const { issuer, revocations, timers, log } = options
+  return (call, reply) => {
+    const from = call.getPeer()
+    const evidence = peerEvidence({ peer: peerOf(call), revocations: revocations() })
+    issuer.issueToken(call.request.audience, evidence, { nowMs: timers.nowMs(), address: hostOf(from) }).then(
+      ({ token, expiresAtMs }) =>
+        reply(null, create(IssueJwtSvidResponseSchema, { token, expiresAt: timestampFromMs(expiresAtMs) })),
+      (error: unknown) => {
+        log.warn('Refused to issue a token', { from, error })
+        reply(statusOf(error))
+      },
+    )
+  }
 }
 
 /** What is known of the connection of a call. */

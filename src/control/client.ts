@@ -1,13 +1,13 @@
 import { create } from '@bufbuild/protobuf'
-import { timestampFromMs } from '@bufbuild/protobuf/wkt'
-import { type ChannelOptions, Client, type ServiceError } from '@grpc/grpc-js'
+import { timestampFromMs, timestampMs } from '@bufbuild/protobuf/wkt'
+import { type ChannelOptions, Client, type MethodDefinition, type ServiceError } from '@grpc/grpc-js'
 import type { Certificate } from '../pki/certificate.ts'
 import type { TrustBundles } from '../identity/trust-bundle.ts'
 import {
   CertificateService,
+  IssueJwtSvidRequestSchema,
   type IssueSvidRequest,
   IssueSvidRequestSchema,
-  type IssueSvidResponse,
 } from './gen/handfast_pb.ts'
 import { ControlError } from './errors.ts'
 import { methodDefinition } from './grpc-service.ts'
@@ -39,6 +39,7 @@ const CHANNEL_OPTIONS: ChannelOptions = {
 }
 
 const ISSUE_SVID = methodDefinition(CertificateService.method.issueSvid)
+const ISSUE_JWT_SVID = methodDefinition(CertificateService.method.issueJwtSvid)
 
 /** A certificate chain as the controller gave it, read but not yet verified. */
 export interface IssuedSvid {
@@ -47,6 +48,12 @@ export interface IssuedSvid {
   readonly bundles: TrustBundles
   /** How far the controller's clock is ahead of ours, in milliseconds, give or take half the round trip. */
   readonly clockSkewMs: number
+}
+
+/** A JWT-SVID as the controller gave it. */
+export interface IssuedJwtSvid {
+  readonly token: string
+  readonly expiresAtMs: number
 }
 
 export interface IssueRequest {
@@ -90,10 +97,46 @@ export class ControlClient {
    * @throws ControlError CONTROL_UNAVAILABLE, CONTROL_DEADLINE, CONTROL_REFUSED, CONTROL_PROTOCOL
    */
   async issueSvid(request: IssueRequest): Promise<IssuedSvid> {
+    const { timers } = this.#options
+    const proof = proofOf(request)
+    return this.#askReplicas(async (address) => {
+      const sentAtMs = timers.nowMs()
+      const message = create(IssueSvidRequestSchema, {
+        csr: request.csr,
+        proof,
+        clientTime: timestampFromMs(sentAtMs),
+        forWorkload: request.forWorkload ?? false,
+      })
+      const response = await this.#call(ISSUE_SVID, message, {
+        address,
+        identified: proof.case === undefined,
+      })
+      return decodeIssuedSvid(response, { sentAtMs, receivedAtMs: timers.nowMs() })
+    })
+  }
+
+  /**
+   * Asks for a JWT-SVID, proven by our certificate.
+   *
+   * @param audience whom it is for
+   * @throws ControlError CONTROL_UNAVAILABLE, CONTROL_DEADLINE, CONTROL_REFUSED, CONTROL_PROTOCOL
+   */
+  issueJwtSvid(audience: readonly string[]): Promise<IssuedJwtSvid> {
+    const message = create(IssueJwtSvidRequestSchema, { audience: [...audience] })
+    return this.#askReplicas(async (address) => {
+      const { token, expiresAt } = await this.#call(ISSUE_JWT_SVID, message, { address, identified: true })
+      if (token === '' || expiresAt === undefined)
+        throw new ControlError('CONTROL_PROTOCOL', 'The controller answered without a token')
+      return { token, expiresAtMs: timestampMs(expiresAt) }
+    })
+  }
+
+  /** One replica after the other, until one answers or all have been asked. */
+  async #askReplicas<Answer>(ask: (address: string) => Promise<Answer>): Promise<Answer> {
     for (let left = this.#replicas.count; ; left--) {
       const { address } = this.#replicas
       try {
-        return await this.#issueSvid(request, address)
+        return await ask(address)
       } catch (error) {
         if (!isAway(error)) throw error
         this.#replicas.leave(address)
@@ -102,31 +145,27 @@ export class ControlClient {
     }
   }
 
-  async #issueSvid(request: IssueRequest, address: string): Promise<IssuedSvid> {
-    const { secure, timers } = this.#options
-    const proof = proofOf(request)
-    const credentials = new SecureChannelCredentials(secure, proof.case === undefined)
+  /** One call on a connection of its own. */
+  async #call<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    { address, identified }: { readonly address: string; readonly identified: boolean },
+  ): Promise<Response> {
+    const credentials = new SecureChannelCredentials(this.#options.secure, identified)
     const client = new Client(address, credentials, CHANNEL_OPTIONS)
     try {
-      const sentAtMs = timers.nowMs()
-      const response = await new Promise<IssueSvidResponse>((resolve, reject) => {
+      return await new Promise<Response>((resolve, reject) => {
         client.makeUnaryRequest(
-          ISSUE_SVID.path,
-          ISSUE_SVID.requestSerialize,
-          ISSUE_SVID.responseDeserialize,
-          create(IssueSvidRequestSchema, {
-            csr: request.csr,
-            proof,
-            clientTime: timestampFromMs(sentAtMs),
-            forWorkload: request.forWorkload ?? false,
-          }),
+          method.path,
+          method.requestSerialize,
+          method.responseDeserialize,
+          request,
           // The deadline is gRPC's own and runs on the process's clock.
           { deadline: Date.now() + DEADLINE_MS },
-          (error: ServiceError | null, answer?: IssueSvidResponse) =>
+          (error: ServiceError | null, answer?: Response) =>
             error === null ? resolve(answer!) : reject(controlErrorOf(error, credentials.lastError)),
         )
       })
-      return decodeIssuedSvid(response, { sentAtMs, receivedAtMs: timers.nowMs() })
     } finally {
       client.close()
     }

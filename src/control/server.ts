@@ -1,7 +1,11 @@
 import type { Duplex } from 'node:stream'
 import { Server, type UntypedHandleCall } from '@grpc/grpc-js'
 import type { Logger } from '../telemetry/log.ts'
-import { type CertificateServiceOptions, issueSvidHandler } from './certificate-service.ts'
+import {
+  type CertificateServiceOptions,
+  issueJwtSvidHandler,
+  issueSvidHandler,
+} from './certificate-service.ts'
 import { type ConnectionPeer, credentialsFor } from './connection-peer.ts'
 import { CertificateService, SnapshotService } from './gen/handfast_pb.ts'
 import { IstioCertificateService } from './gen/istio-ca_pb.ts'
@@ -60,6 +64,7 @@ export class ControlServer {
     }
     this.#server.addService(serviceDefinition(CertificateService), {
       issueSvid: issueSvidHandler(certificates) as UntypedHandleCall,
+      issueJwtSvid: issueJwtSvidHandler(certificates) as UntypedHandleCall,
     })
     if (istioCa !== undefined)
       this.#server.addService(serviceDefinition(IstioCertificateService), {

@@ -76,6 +76,11 @@ export function encodeBundleDocument({ bundle, sequence, refreshHintSeconds }: B
   return `${JSON.stringify(document, undefined, 2)}\n`
 }
 
+/** The keys for JWT-SVIDs alone, as the Workload API gives them (its standard, §6.2.3). */
+export function encodeJwtKeySet({ jwtAuthorities }: Pick<TrustBundle, 'jwtAuthorities'>): string {
+  return JSON.stringify({ keys: encodeJwtKeys(jwtAuthorities, {}) })
+}
+
 function encodeJwtKeys(
   authorities: readonly JwtAuthority[],
   members: Readonly<Record<string, string>>,

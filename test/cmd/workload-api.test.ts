@@ -62,6 +62,39 @@ test(
   },
 )
 
+test(
+  'handfast svid jwt gets a token, on the record, that another workload finds good by handfast svid validate',
+  { skip },
+  async (t) => {
+    const mesh = await startMesh(t)
+    const [one, other] = ['one', 'other'].map((name) => join(mesh.directory, name, 'socket'))
+    await line(await mesh.sidecar('web', withApi(one!)), 'ready')
+    await line(await mesh.sidecar('catalog', withApi(other!)), 'ready')
+    const fetched = await runCli(t, ['svid', 'jwt', '--socket', one!, '--audience', 'catalog,cart'])
+    assert.equal(fetched.code, 0, fetched.stderr)
+    const validate = (audience: string, input = fetched.stdout) =>
+      runCli(t, ['svid', 'validate', '--socket', other!, '--audience', audience], { input })
+    assert.deepEqual(await validate('cart'), {
+      code: 0,
+      stdout: `spiffe://${DOMAIN}/ns/shop/sa/web\n`,
+      stderr: '',
+    })
+    const refused = await validate('bank')
+    assert.equal(refused.code, 1)
+    assert.match(
+      refused.stderr,
+      /The token is for \["catalog","cart"\], and not for "bank" \(TOKEN_AUDIENCE\)/,
+    )
+    const journal = ['--journal', join(mesh.directory, 'state')]
+    const found = await runCli(t, ['ca', 'journal', 'find', ...journal, '--outcome', 'issued-jwt'])
+    assert.match(
+      found.stdout,
+      /issued-jwt {2}spiffe:\/\/example\.org\/ns\/shop\/sa\/web .*audience=\["catalog","cart"\]/,
+    )
+    assert.equal((await stat(join(mesh.directory, 'state', 'ca', 'jwt-keys.json'))).mode & 0o777, 0o600)
+  },
+)
+
 test('handfast svid fetch --watch follows renewals until it is stopped', { skip }, async (t) => {
   const mesh = await startMesh(t, undefined, { spec: '  svidTtl: 10s' })
   const socket = socketOf(mesh)

@@ -198,6 +198,7 @@ test('controllerConfigSchema fills in every default', () => {
     stateDir: 'state',
     svidTtlMs: 3_600_000,
     maxSvidTtlMs: 3_600_000,
+    jwtSvidTtlMs: 300_000,
     caTtlMs: 31_536_000_000,
     attestation: { oidc: [], clockSkewMs: 60_000 },
     federation: { trustDomains: [] },

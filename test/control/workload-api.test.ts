@@ -14,6 +14,9 @@ import { methodDefinition } from '../../src/control/grpc-service.ts'
 import { type FetchedState, WorkloadApiClient } from '../../src/control/workload-api/client.ts'
 import { WorkloadApiServer } from '../../src/control/workload-api/server.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
+import { ControlError } from '../../src/control/errors.ts'
+import { signJws } from '../../src/crypto/jws.ts'
+import { trustBundle, TrustBundles } from '../../src/identity/trust-bundle.ts'
 import { parseX509Svid, type X509Svid } from '../../src/identity/svid.ts'
 import { mintSvid, mintTrustDomain, type MintedTrustDomain } from '../support/certificates.ts'
 import { ManualTimers } from '../support/manual-timers.ts'
@@ -40,7 +43,7 @@ async function world(t: TestContext, { permitted = true } = {}): Promise<World> 
   const domain = await mintTrustDomain('shop.example', { nowMs: NOW_MS })
   const identity = new SettableIdentity(domain.bundles)
   const timers = new ManualTimers(NOW_MS)
-  const server = new WorkloadApiServer({ identity, timers })
+  const server = new WorkloadApiServer({ identity, timers, crypto })
   const listener = createServer((socket) => server.acceptConnection(socket, permitted)).listen(path)
   await once(listener, 'listening')
   const client = new WorkloadApiClient(path)
@@ -188,3 +191,52 @@ async function fetchBundles(
   )
   return Promise.race([answered, failed])
 }
+
+const SIGNER = crypto.generateKey('ec-p256')
+
+/** A Workload API whose controller signs tokens with {@link SIGNER}. */
+async function tokenWorld(t: TestContext): Promise<World> {
+  const parts = await world(t)
+  const { identity, domain, timers, svid } = parts
+  const { trustDomain, anchors } = domain.bundle
+  const bundle = trustBundle(trustDomain, anchors, [{ keyId: 'k1', spki: SIGNER.publicKey.spki }])
+  identity.set({ svid: await svid(), bundles: TrustBundles.of(bundle) })
+  identity.issue = (audience) => {
+    const exp = timers.nowMs() / 1000 + 300
+    const claims = { sub: identity.current()!.id.toString(), aud: audience, exp, role: 'x' }
+    return Promise.resolve({ token: signJws(claims, { key: SIGNER, keyId: 'k1' }), expiresAtMs: exp * 1000 })
+  }
+  return parts
+}
+
+test('FetchJWTSVID gives a token for the audience, and ValidateJWTSVID says whom it proves, and to whom', async (t) => {
+  const { identity, client, timers } = await tokenWorld(t)
+  const token = await client.fetchToken(['catalog'])
+  const { spiffeId, claims } = await client.validateToken(token, 'catalog')
+  assert.deepEqual([spiffeId, claims?.['role']], [identity.current()!.id.toString(), 'x'])
+  const refusals: readonly [Promise<unknown>, RegExp][] = [
+    [client.validateToken(token, 'cart'), /TOKEN_AUDIENCE.*INVALID_ARGUMENT/],
+    [client.validateToken(token, ''), /Expected an audience.*INVALID_ARGUMENT/],
+    [client.validateToken(`${token}A`, 'catalog'), /TOKEN_.*INVALID_ARGUMENT/],
+    [client.fetchToken([]), /Expected an audience.*INVALID_ARGUMENT/],
+  ]
+  for (const [asked, message] of refusals)
+    await assert.rejects(asked, { code: 'CONTROL_WORKLOAD_API', message })
+  timers.advance(400_000)
+  await assert.rejects(client.validateToken(token, 'catalog'), /TOKEN_EXPIRED/)
+})
+
+test('FetchJWTSVID tells what may be better later from what will not', async (t) => {
+  const { identity, client, timers } = await tokenWorld(t)
+  const failures: readonly [ControlError, RegExp][] = [
+    [new ControlError('CONTROL_UNAVAILABLE', 'away'), /UNAVAILABLE/],
+    [new ControlError('CONTROL_REFUSED', 'no', { refusal: 'CA_REVOKED' }), /PERMISSION_DENIED/],
+    [new ControlError('CONTROL_REFUSED', 'no', { refusal: 'CA_AUDIENCE' }), /INVALID_ARGUMENT/],
+  ]
+  for (const [failure, message] of failures) {
+    identity.issue = () => Promise.reject(failure)
+    await assert.rejects(client.fetchToken(['catalog']), { message })
+  }
+  timers.advance(2 * HOUR_MS)
+  await assert.rejects(client.fetchToken(['catalog']), /no valid identity.*UNAVAILABLE/)
+})

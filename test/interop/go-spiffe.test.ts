@@ -63,3 +63,20 @@ test(
     assert.equal(await greeting(), `hello ${WEB}\n`)
   },
 )
+
+test(
+  'go-spiffe gets JWT-SVIDs, verifies them by the bundles it is given, and agrees with ValidateJWTSVID',
+  { skip },
+  async (t) => {
+    const ask = await startProgram(t, await startMesh(t))
+    const [, token, lives] = await ask('jwt catalog', new RegExp(`^jwt ${CATALOG} (\\S+) lives (\\d+)$`, 'm'))
+    assert.ok(Number(lives) > 240 && Number(lives) <= 300)
+    await ask(
+      `validate catalog ${token}`,
+      new RegExp(`^api accepts ${CATALOG}\nlibrary accepts ${CATALOG}$`, 'm'),
+    )
+    await ask(`validate bank ${token}`, /^api refuses .*\nlibrary refuses .*audience/m)
+    const [header, claims] = token!.split('.')
+    await ask(`validate catalog ${header}.${claims}.${'A'.repeat(86)}`, /^api refuses .*\nlibrary refuses /m)
+  },
+)

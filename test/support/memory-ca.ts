@@ -16,6 +16,7 @@ export class MemoryCaStore implements CaStore {
   readonly held: Map<AuthoritySlot, StoredAuthority> = new Map()
   rotation: string | undefined
   revocations: string | undefined
+  jwtKeys: string | undefined
   /** How many writes succeed before all fail, as if the machine had stopped. @default all succeed */
   writesLeft: number = Infinity
 
@@ -49,6 +50,16 @@ export class MemoryCaStore implements CaStore {
 
   saveRevocations(record: string): Promise<void> {
     return this.#write(() => (this.revocations = record))
+  }
+
+  loadJwtKeys(): Promise<string | undefined> {
+    return Promise.resolve(this.jwtKeys)
+  }
+
+  /** Counts for no write: it is no step of a rotation. */
+  saveJwtKeys(record: string): Promise<void> {
+    this.jwtKeys = record
+    return Promise.resolve()
   }
 
   #write(write: () => unknown): Promise<void> {

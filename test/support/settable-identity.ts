@@ -1,3 +1,5 @@
+import type { IssuedJwtSvid } from '../../src/control/client.ts'
+import { ControlError } from '../../src/control/errors.ts'
 import type { IdentitySnapshot } from '../../src/control/identity-source.ts'
 import type { WorkloadIdentity } from '../../src/control/workload-api/identity-feed.ts'
 import type { X509Svid } from '../../src/identity/svid.ts'
@@ -12,6 +14,9 @@ export class SettableIdentity implements WorkloadIdentity {
   #version = 0
   /** How often it was asked for. */
   asked = 0
+  /** Makes tokens. */
+  issue: (audience: readonly string[]) => Promise<IssuedJwtSvid> = () =>
+    Promise.reject(new ControlError('CONTROL_UNAVAILABLE', 'The controller is away'))
 
   constructor(bundles: TrustBundles) {
     this.#bundles = bundles
@@ -34,6 +39,10 @@ export class SettableIdentity implements WorkloadIdentity {
   ready(): Promise<unknown> {
     this.asked++
     return this.#first.promise
+  }
+
+  issueToken(audience: readonly string[]): Promise<IssuedJwtSvid> {
+    return this.issue(audience)
   }
 
   current(): X509Svid | undefined {

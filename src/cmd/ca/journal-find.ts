@@ -6,7 +6,7 @@ import { parseFlags, quoted } from '../flags.ts'
 import { parseSerial } from './serial-flag.ts'
 import { JOURNAL_OPTIONS, JOURNAL_OPTIONS_HELP, journalSource } from './journal-source.ts'
 
-const OUTCOMES: readonly JournalEntry['kind'][] = ['issued', 'refused', 'revoked', 'unrevoked']
+const OUTCOMES: readonly JournalEntry['kind'][] = ['issued', 'issued-jwt', 'refused', 'revoked', 'unrevoked']
 
 /** `handfast ca journal find` */
 export const caJournalFind: Command = {

@@ -18,9 +18,6 @@ import { STATE_FILES } from './state-files.ts'
 /** How often it is asked whether a stage has come about by itself. */
 const ADVANCE_MS = 500
 
-/** A new key is published for so many times as others are told to look (SPIFFE Federation §5.2.2: three to five). */
-const PUBLISHED_HINTS = 3
-
 /** How often the files of the operator's authority are looked at. */
 const WATCH_MS = 2_000
 
@@ -84,7 +81,7 @@ export function rotationOf(options: RotationOptions): RunningRotation {
   const rotator = new Rotator({
     authorities,
     nowMs: Date.now,
-    publishMs: PUBLISHED_HINTS * (config.federation.bundleEndpoint?.refreshHintMs ?? 0),
+    publishMs: config.federation.bundleEndpoint?.publishMs ?? 0,
     fleet: () =>
       fleetOf(board.subscribers, {
         nowMs: Date.now(),
@@ -99,7 +96,9 @@ export function rotationOf(options: RotationOptions): RunningRotation {
   })
   let advancing = false
   const advance = async (): Promise<void> => {
-    if (advancing || authorities.state.rotation === undefined) return
+    if (advancing) return
+    // Keys for JWT-SVIDs replace themselves, rotation or not.
+    if (authorities.state.rotation === undefined) return publish()
     advancing = true
     try {
       // An intermediate that was replaced meanwhile is the one to renew under.

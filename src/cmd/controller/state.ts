@@ -51,7 +51,7 @@ export async function openState(
     readonly files?: FileOperations | undefined
   },
 ): Promise<ControllerState> {
-  const { stateDir, trustDomain, svidTtlMs, maxSvidTtlMs, caTtlMs, limits } = config
+  const { stateDir, trustDomain, svidTtlMs, maxSvidTtlMs, jwtSvidTtlMs, caTtlMs, limits, federation } = config
   await using opened = new AsyncDisposableStack()
   await makeDirectory(stateDir)
   opened.use(lockDirectory(stateDir))
@@ -75,6 +75,8 @@ export async function openState(
       intermediateTtlMs: caTtlMs,
       svidTtlMs,
       maxSvidTtlMs,
+      jwtTtlMs: jwtSvidTtlMs,
+      publishMs: federation.bundleEndpoint?.publishMs ?? 0,
       operator: () => readOperatorAuthority(config, { crypto, nowMs: Date.now() }),
       onEvent: (event) => logAuthorityEvent(event, log),
     },

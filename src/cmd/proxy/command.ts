@@ -67,7 +67,13 @@ a connection or a request. SIGTERM and SIGINT drain it.
       // Most proxies serve none, and a gRPC server takes memory.
       const { startWorkloadApi } = await import('./workload-api.ts')
       workloadApi.use(
-        await startWorkloadApi({ config: config.workloadApi, file, identity: link.workloadIdentity, log }),
+        await startWorkloadApi({
+          config: config.workloadApi,
+          file,
+          identity: link.workloadIdentity,
+          crypto,
+          log,
+        }),
       )
     }
     const running = await startProxy({

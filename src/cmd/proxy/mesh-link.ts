@@ -16,6 +16,7 @@ import type { SecureSocket } from '../../control/secure-channel.ts'
 import type { SnapshotSubscription, SubscriptionEvent } from '../../control/snapshot-subscription.ts'
 import { systemTimers } from '../../control/timers.ts'
 import type { WorkloadIdentity } from '../../control/workload-api/identity-feed.ts'
+import { TokenCache } from '../../control/workload-api/token-cache.ts'
 import { workloadCertifier } from '../../control/workload-certifier.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import { SpiffeId } from '../../identity/spiffe-id.ts'
@@ -107,7 +108,12 @@ export class MeshLink implements Disposable {
    */
   get workloadIdentity(): WorkloadIdentity {
     const identity = this.#workload
+    const tokens = new TokenCache({
+      issue: (audience) => this.#client.issueJwtSvid(audience),
+      timers: systemTimers,
+    })
     return {
+      issueToken: (audience) => tokens.issue(audience),
       current: () => identity.current(),
       bundles: () => identity.bundles(),
       onChange: (listener) => identity.onChange(listener),

@@ -3,6 +3,7 @@ import type { WorkloadApiConfig } from '../../config/workload-api-config.ts'
 import { systemTimers } from '../../control/timers.ts'
 import type { WorkloadIdentity } from '../../control/workload-api/identity-feed.ts'
 import { WorkloadApiServer } from '../../control/workload-api/server.ts'
+import type { CryptoProvider } from '../../crypto/provider.ts'
 import type { PeerCredentials } from '../../native/peer-credentials.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { listenForWorkloads } from './workload-socket.ts'
@@ -12,6 +13,7 @@ export interface WorkloadApiOptions {
   /** The configuration file, for messages. */
   readonly file: string
   readonly identity: WorkloadIdentity
+  readonly crypto: CryptoProvider
   readonly log: Logger
 }
 
@@ -24,11 +26,11 @@ const LOGGED_REFUSALS = { atOnce: 5, perMinute: 5 }
  * @throws ConfigError when the socket cannot be had, or not safely
  */
 export async function startWorkloadApi(options: WorkloadApiOptions): Promise<AsyncDisposable> {
-  const { config, file, identity, log } = options
+  const { config, file, identity, crypto, log } = options
   const ownUid = process.geteuid!()
   const logged = new RateLimit(LOGGED_REFUSALS)
   await using started = new AsyncDisposableStack()
-  const server = new WorkloadApiServer({ identity, timers: systemTimers })
+  const server = new WorkloadApiServer({ identity, timers: systemTimers, crypto })
   const permits = callerRule(config, ownUid)
   started.use(
     await listenForWorkloads({

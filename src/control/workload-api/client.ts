@@ -1,12 +1,31 @@
 import { create } from '@bufbuild/protobuf'
-import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js'
+import {
+  Client,
+  credentials,
+  Metadata,
+  type MethodDefinition,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js'
 import { messageOf } from '../../errors.ts'
 import type { Certificate } from '../../pki/certificate.ts'
 import { parseCertificateList } from '../../pki/certificate-list.ts'
 import { ControlError } from '../errors.ts'
-import { SpiffeWorkloadAPI, X509SVIDRequestSchema, type X509SVIDResponse } from '../gen/workload-api_pb.ts'
+import {
+  JWTSVIDRequestSchema,
+  SpiffeWorkloadAPI,
+  ValidateJWTSVIDRequestSchema,
+  type ValidateJWTSVIDResponse,
+  X509SVIDRequestSchema,
+  type X509SVIDResponse,
+} from '../gen/workload-api_pb.ts'
 import { methodDefinition } from '../grpc-service.ts'
 
+/** A proxy asks its controller, which has so long itself. */
+const DEADLINE_MS = 15_000
+
+const FETCH_JWT_SVID = methodDefinition(SpiffeWorkloadAPI.method.fetchJWTSVID)
+const VALIDATE_JWT_SVID = methodDefinition(SpiffeWorkloadAPI.method.validateJWTSVID)
 const FETCH_X509_SVID = methodDefinition(SpiffeWorkloadAPI.method.fetchX509SVID)
 
 /** An X.509-SVID as its holder gets it, read and not verified: the socket is trusted, or nothing is. */
@@ -65,6 +84,49 @@ export class WorkloadApiClient implements Disposable {
       signal.removeEventListener('abort', cancel)
       stream.cancel()
     }
+  }
+
+  /**
+   * A JWT-SVID for this audience.
+   *
+   * @throws ControlError CONTROL_WORKLOAD_API
+   */
+  async fetchToken(audience: readonly string[]): Promise<string> {
+    const { svids } = await this.#call(
+      FETCH_JWT_SVID,
+      create(JWTSVIDRequestSchema, { audience: [...audience] }),
+    )
+    const [first] = svids
+    if (first !== undefined) return first.svid
+    throw new ControlError('CONTROL_WORKLOAD_API', `The Workload API at ${this.#path} gave no token`)
+  }
+
+  /**
+   * Has the Workload API judge a token.
+   *
+   * @returns whom it proves, with all that it claims
+   * @throws ControlError CONTROL_WORKLOAD_API, which says why it does not hold
+   */
+  async validateToken(
+    token: string,
+    audience: string,
+  ): Promise<Pick<ValidateJWTSVIDResponse, 'spiffeId' | 'claims'>> {
+    return this.#call(VALIDATE_JWT_SVID, create(ValidateJWTSVIDRequestSchema, { audience, svid: token }))
+  }
+
+  #call<Request, Response>(method: MethodDefinition<Request, Response>, request: Request): Promise<Response> {
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        request,
+        securityHeader(),
+        { deadline: Date.now() + DEADLINE_MS },
+        (error: ServiceError | null, answer?: Response) =>
+          error === null ? resolve(answer!) : reject(this.#refusal(error)),
+      )
+    })
   }
 
   [Symbol.dispose](): void {

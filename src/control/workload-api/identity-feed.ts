@@ -1,3 +1,4 @@
+import type { IssuedJwtSvid } from '../client.ts'
 import type { IdentitySnapshot, IdentitySource } from '../identity-source.ts'
 import type { Timers } from '../timers.ts'
 
@@ -5,6 +6,8 @@ import type { Timers } from '../timers.ts'
 export interface WorkloadIdentity extends IdentitySource {
   /** Asks for the identity unless that was done; resolves when it is there for the first time, which may never be. */
   ready(): Promise<unknown>
+  /** A JWT-SVID for this audience. @throws ControlError */
+  issueToken(audience: readonly string[]): Promise<IssuedJwtSvid>
 }
 
 /** A controller that is there has answered by then; clients come back by themselves. */

@@ -1,11 +1,13 @@
 import type { Duplex } from 'node:stream'
 import { Server, type UntypedHandleCall } from '@grpc/grpc-js'
+import type { CryptoProvider } from '../../crypto/provider.ts'
 import { SpiffeWorkloadAPI } from '../gen/workload-api_pb.ts'
 import { serviceDefinition } from '../grpc-service.ts'
 import { InjectedConnections } from '../injected-connections.ts'
 import type { Timers } from '../timers.ts'
 import { workloadCredentials } from './admission.ts'
 import type { WorkloadIdentity } from './identity-feed.ts'
+import { jwtBundlesHandler, jwtSvidHandler, validateJwtSvidHandler } from './jwt.ts'
 import { x509BundlesHandler, x509SvidHandler } from './x509.ts'
 
 /** The largest request is a token to be judged, of at most 16 kB. */
@@ -20,6 +22,7 @@ const GRACE_MS = 500
 export interface WorkloadApiOptions {
   readonly identity: WorkloadIdentity
   readonly timers: Timers
+  readonly crypto: CryptoProvider
 }
 
 /** The SPIFFE Workload API over connections that someone else has accepted, and whose processes are known. */
@@ -27,7 +30,7 @@ export class WorkloadApiServer {
   readonly #connections: InjectedConnections
   readonly #closing = new AbortController()
 
-  constructor({ identity, timers }: WorkloadApiOptions) {
+  constructor({ identity, timers, crypto }: WorkloadApiOptions) {
     const server = new Server({
       'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
       'grpc.max_concurrent_streams': MAX_STREAMS_PER_CONNECTION,
@@ -38,6 +41,9 @@ export class WorkloadApiServer {
     server.addService(serviceDefinition(SpiffeWorkloadAPI), {
       fetchX509SVID: x509SvidHandler(options) as UntypedHandleCall,
       fetchX509Bundles: x509BundlesHandler(options) as UntypedHandleCall,
+      fetchJWTSVID: jwtSvidHandler(options) as UntypedHandleCall,
+      fetchJWTBundles: jwtBundlesHandler(options) as UntypedHandleCall,
+      validateJWTSVID: validateJwtSvidHandler(options, crypto) as UntypedHandleCall,
     })
   }
 
