@@ -86,6 +86,7 @@ export function beginBy({ beginDh, kem }: Agreements, group: GroupName): Pending
   return {
     group,
     share: join(group, encapsulationKey, ours?.share),
+    classical: ours,
     complete: singleUse((peerShare) => {
       const theirs = split(group, peerShare, { kemBytes: KEM_BYTES[name].ciphertext, dhShare: ours?.share })
       const secret = decapsulate(theirs.kem)

@@ -112,6 +112,11 @@ export interface PendingKeyAgreement {
   readonly group: GroupName
   /** What goes on the wire, in the encoding of RFC 8446 §4.2.8.2. */
   readonly share: Uint8Array
+  /**
+   * Of a group with ML-KEM, its half of Diffie-Hellman, to offer by itself as well: one key serves both, whichever the
+   * peer chooses (draft-ietf-tls-hybrid-design §3.2). Completing one of the two is using both.
+   */
+  readonly classical?: PendingKeyAgreement | undefined
   /** The shared secret. @throws CryptoError CRYPTO_INVALID_KEY_SHARE. @throws ReferenceError the second time */
   complete(peerShare: Uint8Array): Uint8Array
 }

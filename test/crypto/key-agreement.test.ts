@@ -40,6 +40,27 @@ test('beginKeyAgreement gives a new share each time', () => {
       assert.notDeepEqual(crypto.beginKeyAgreement(group).share, crypto.beginKeyAgreement(group).share)
 })
 
+test('PendingKeyAgreement of a hybrid group lets its half of Diffie-Hellman be chosen instead, but not both', () => {
+  for (const crypto of PROVIDERS) {
+    const halves = {
+      X25519MLKEM768: 'x25519',
+      SecP256r1MLKEM768: 'secp256r1',
+      SecP384r1MLKEM1024: 'secp384r1',
+    } as const
+    for (const [group, half] of Object.entries(halves)) {
+      const hybrid = crypto.beginKeyAgreement(group as GroupName)
+      const classical = hybrid.classical!
+      assert.equal(classical.group, half)
+      const { share, secret } = crypto.answerKeyAgreement(half, classical.share)
+      assert.deepEqual(classical.complete(share), secret)
+      const answer = crypto.answerKeyAgreement(group as GroupName, hybrid.share)
+      assert.throws(() => hybrid.complete(answer.share), ReferenceError)
+    }
+    assert.equal(crypto.beginKeyAgreement('MLKEM768').classical, undefined)
+    assert.equal(crypto.beginKeyAgreement('x25519').classical, undefined)
+  }
+})
+
 for (const crypto of PROVIDERS) {
   for (const group of crypto.groups) {
     test(`KeyAgreement of ${crypto.name} refuses ${group} shares of any other length`, () => {

@@ -14,7 +14,8 @@ import {
   encodeServerHello,
   type HelloRetryRequest,
 } from '../../src/tls/messages/server-hello.ts'
-import { ContentType, HandshakeType, NamedGroup } from '../../src/tls/registry.ts'
+import type { KeyShareEntry } from '../../src/tls/messages/extension-codecs.ts'
+import { ContentType, HandshakeType, isGrease, NamedGroup } from '../../src/tls/registry.ts'
 import { plainRecord, splitRecords } from '../support/tls-records.ts'
 import { TlsPair, type TlsPairOptions } from '../support/tls-pair.ts'
 import { mintWorkloads } from '../support/tls-workloads.ts'
@@ -72,6 +73,23 @@ test('TlsConnection retries with the group that the server asks for, whichever i
     assert.deepEqual([pair.client.session!.group, pair.server.session!.group], [group, group])
     assert.deepEqual(pair.client.keyLog, pair.server.keyLog)
     assert.deepEqual(hellosSent(pair), [[NamedGroup[shared]], [NamedGroup[group]]])
+  }
+})
+
+test('TlsConnection as client offers one key of X25519 alone and beside ML-KEM, and agrees with servers of either', () => {
+  for (const group of ['x25519', 'X25519MLKEM768'] satisfies GroupName[]) {
+    let shares: readonly KeyShareEntry[] = []
+    using pair = new TlsPair(workloads, {
+      server: { groups: [group] },
+      rewriteClient: changingHello((hello) => {
+        shares = hello.extensions.value('key_share')!.filter((entry) => !isGrease(entry.group))
+        return hello
+      }),
+    }).run()
+    assert.deepEqual(outcome(pair), ['established', 'established'])
+    assert.equal(pair.client.session!.group, group)
+    const [hybrid, classical] = shares.map(({ share }) => share)
+    assert.deepEqual(hybrid!.subarray(-classical!.length), classical)
   }
 })
 

@@ -66,7 +66,7 @@ export function* sendClientHello(hs: HandshakeContext, options: ClientOptions): 
   checkCredentials(options.credential)
   const psks = yield* choosePsks(hs, options, policy)
   const earlyData = earlyDataFor(psks, options, policy)
-  const keyAgreements = offeredShares(options, policy).map((group) => hs.crypto.beginKeyAgreement(group))
+  const keyAgreements = beginShares(hs, offeredShares(options, policy))
   const grease = options.grease === false ? undefined : drawGrease(hs.crypto)
   const plan = planEch(hs, options.ech)
   const extensions = offeredExtensions(options, { policy, keyAgreements, grease, plan })
@@ -239,6 +239,16 @@ function offeredShares({ keyShares }: ClientOptions, { groups }: NegotiationPoli
   const stray = keyShares.find((group) => !groups.includes(group))
   if (stray === undefined) return keyShares
   throw new TlsError('TLS_BAD_OPTIONS', `keyShares names ${stray}, which groups does not`)
+}
+
+/** What shares of two groups have in common is one key (draft-ietf-tls-hybrid-design §3.2): to make one costs much. */
+function beginShares(hs: HandshakeContext, groups: readonly GroupName[]): readonly PendingKeyAgreement[] {
+  const begun: PendingKeyAgreement[] = []
+  for (const group of groups) {
+    const half = begun.find(({ classical }) => classical?.group === group)?.classical
+    begun.push(half ?? hs.crypto.beginKeyAgreement(group))
+  }
+  return begun
 }
 
 function retriedShares(
