@@ -17,6 +17,7 @@ export function evpAgreements(evp: EvpAgreements): Agreements {
             using _key = key
             return accepted(kem, key.decapsulate(ciphertext))
           },
+          forget: () => key[Symbol.dispose](),
         }
       },
       encapsulate: (kem, encapsulationKey) => accepted(kem, evp.encapsulate(kem, encapsulationKey)),
@@ -34,6 +35,7 @@ function beginX25519(evp: EvpAgreements): PendingKeyAgreement {
       checkShareLength('x25519', peerShare, key.publicKey.length)
       return accepted('x25519', key.derive(peerShare))
     }),
+    forget: () => key[Symbol.dispose](),
   }
 }
 

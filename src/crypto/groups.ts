@@ -33,6 +33,8 @@ export interface MlKem {
   generate(kem: KemName): {
     readonly encapsulationKey: Uint8Array
     readonly decapsulate: (ciphertext: Uint8Array) => Uint8Array
+    /** As that of PendingKeyAgreement. */
+    readonly forget?: () => void
   }
   /** Refuses keys that FIPS 203 §7.2 does. */
   encapsulate(
@@ -81,7 +83,7 @@ export function isPostQuantum(group: string): group is KemGroup {
 export function beginBy({ beginDh, kem }: Agreements, group: GroupName): PendingKeyAgreement {
   if (!isPostQuantum(group)) return beginDh(group)
   const { kem: name, dh } = COMPOSITIONS[group]
-  const { encapsulationKey, decapsulate } = kem.generate(name)
+  const { encapsulationKey, decapsulate, forget } = kem.generate(name)
   const ours = dh && beginDh(dh)
   return {
     group,
@@ -92,6 +94,10 @@ export function beginBy({ beginDh, kem }: Agreements, group: GroupName): Pending
       const secret = decapsulate(theirs.kem)
       return joinSecrets(group, secret, ours?.complete(theirs.dh))
     }),
+    forget() {
+      forget?.()
+      ours?.forget?.()
+    },
   }
 }
 
@@ -108,10 +114,14 @@ export function answerBy(
   }
   const { kem: name, dh } = COMPOSITIONS[group]
   const ours = dh && beginDh(dh)
-  const theirs = split(group, peerShare, { kemBytes: KEM_BYTES[name].key, dhShare: ours?.share })
-  const dhSecret = ours?.complete(theirs.dh)
-  const { ciphertext, secret } = kem.encapsulate(name, theirs.kem)
-  return { share: join(group, ciphertext, ours?.share), secret: joinSecrets(group, secret, dhSecret) }
+  try {
+    const theirs = split(group, peerShare, { kemBytes: KEM_BYTES[name].key, dhShare: ours?.share })
+    const { ciphertext, secret } = kem.encapsulate(name, theirs.kem)
+    const dhSecret = ours?.complete(theirs.dh)
+    return { share: join(group, ciphertext, ours?.share), secret: joinSecrets(group, secret, dhSecret) }
+  } finally {
+    ours?.forget?.()
+  }
 }
 
 function join(group: KemGroup, kem: Uint8Array, dh: Uint8Array | undefined): Uint8Array {

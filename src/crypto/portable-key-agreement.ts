@@ -38,6 +38,7 @@ function beginX25519(): PendingKeyAgreement {
     group: 'x25519',
     share: publicKey,
     complete: singleUse((peerShare) => wiping(secretKey, () => x25519Secret(secretKey, peerShare))),
+    forget: () => void secretKey.fill(0),
   }
 }
 
@@ -48,6 +49,7 @@ function beginEcdh(group: NistGroup): PendingKeyAgreement {
     group,
     share: curve.getPublicKey(secretKey, false),
     complete: singleUse((peerShare) => wiping(secretKey, () => ecdhSecret(group, secretKey, peerShare))),
+    forget: () => void secretKey.fill(0),
   }
 }
 
@@ -57,6 +59,7 @@ const ML_KEM: MlKem = {
     return {
       encapsulationKey: publicKey,
       decapsulate: (ciphertext) => wiping(secretKey, () => mlkemSecret(kem, secretKey, ciphertext)),
+      forget: () => void secretKey.fill(0),
     }
   },
   encapsulate(kem, encapsulationKey) {

@@ -119,6 +119,8 @@ export interface PendingKeyAgreement {
   readonly classical?: PendingKeyAgreement | undefined
   /** The shared secret. @throws CryptoError CRYPTO_INVALID_KEY_SHARE. @throws ReferenceError the second time */
   complete(peerShare: Uint8Array): Uint8Array
+  /** Wipes and releases the key of an agreement that nobody completes; absent where there is nothing to release. Idempotent. */
+  forget?(): void
 }
 
 /** A key for agreements that is used again and again, as a configuration publishes it. */

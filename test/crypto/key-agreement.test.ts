@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 
-import type { GroupName } from '../../src/crypto/provider.ts'
+import type { GroupName, PendingKeyAgreement } from '../../src/crypto/provider.ts'
 import { PROVIDERS } from './implementations.ts'
 
 const SIZES: Readonly<Record<GroupName, readonly [share: number, answer: number, secret: number]>> = {
@@ -38,6 +38,37 @@ test('beginKeyAgreement gives a new share each time', () => {
   for (const crypto of PROVIDERS)
     for (const group of crypto.groups)
       assert.notDeepEqual(crypto.beginKeyAgreement(group).share, crypto.beginKeyAgreement(group).share)
+})
+
+test('PendingKeyAgreement that was forgotten comes to no secret where there was a key to release', () => {
+  for (const crypto of PROVIDERS) {
+    for (const group of crypto.groups) {
+      const pending = crypto.beginKeyAgreement(group)
+      const { share, secret } = crypto.answerKeyAgreement(group, pending.share)
+      pending.forget?.()
+      pending.forget?.()
+      if (pending.forget !== undefined) assert.notDeepEqual(secretOf(pending, share), secret)
+    }
+  }
+})
+
+function secretOf(pending: PendingKeyAgreement, share: Uint8Array): Uint8Array | undefined {
+  try {
+    return pending.complete(share)
+  } catch {
+    return undefined
+  }
+}
+
+test('PendingKeyAgreement can be forgotten when it is complete', () => {
+  for (const crypto of PROVIDERS) {
+    for (const group of crypto.groups) {
+      const pending = crypto.beginKeyAgreement(group)
+      const { share, secret } = crypto.answerKeyAgreement(group, pending.share)
+      assert.deepEqual(pending.complete(share), secret)
+      pending.forget?.()
+    }
+  }
 })
 
 test('PendingKeyAgreement of a hybrid group lets its half of Diffie-Hellman be chosen instead, but not both', () => {

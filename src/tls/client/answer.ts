@@ -26,7 +26,7 @@ import type { Session } from '../session.ts'
 import type { ClientTicket } from '../session/resumption.ts'
 import { judgeAnswer } from './ech.ts'
 import type { SelectedTypes } from './authentication.ts'
-import { echoes, type Offer } from './offer.ts'
+import { echoes, forgetKeys, type Offer } from './offer.ts'
 import type { OfferedPsk } from './psks.ts'
 
 /** The end of ServerHello.random when a TLS 1.3 server was talked into an older version (RFC 8446 §4.1.3). */
@@ -176,6 +176,7 @@ export function agree(hs: HandshakeContext, { offer, hello }: ServerAnswer): Agr
   }
   const { group } = pending
   const sharedSecret = pending.complete(share.share)
+  forgetKeys(offer.keyAgreements)
   for (const other of offer.psks) if (other !== psk) other.stage.wipe()
   hs.trace({
     kind: 'agreed',

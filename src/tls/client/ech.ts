@@ -112,10 +112,16 @@ export function greaseEch(
     ...ECH_PLACEHOLDER,
     configId: crypto.random(1)[0]!,
     // A public key of x25519 is what its KEM encapsulates to.
-    enc: crypto.beginKeyAgreement('x25519').share,
+    enc: publicKeyOfNobody(crypto),
     payload: crypto.random(length),
   }
   return { ...hello, extensions: Extensions.from(hello.extensions).add('encrypted_client_hello', extension) }
+}
+
+function publicKeyOfNobody(crypto: CryptoProvider): Uint8Array {
+  const pending = crypto.beginKeyAgreement('x25519')
+  pending.forget?.()
+  return pending.share
 }
 
 /**

@@ -246,9 +246,21 @@ function beginShares(hs: HandshakeContext, groups: readonly GroupName[]): readon
   const begun: PendingKeyAgreement[] = []
   for (const group of groups) {
     const half = begun.find(({ classical }) => classical?.group === group)?.classical
-    begun.push(half ?? hs.crypto.beginKeyAgreement(group))
+    begun.push(half ?? beginShare(hs, group))
   }
   return begun
+}
+
+/** Its key is gone with the connection at the latest. */
+function beginShare(hs: HandshakeContext, group: GroupName): PendingKeyAgreement {
+  const pending = hs.crypto.beginKeyAgreement(group)
+  hs.own({ [Symbol.dispose]: () => pending.forget?.() })
+  return pending
+}
+
+/** Once it is settled which key serves, or that none does, the others are for nothing. */
+export function forgetKeys(keyAgreements: readonly PendingKeyAgreement[]): void {
+  for (const pending of keyAgreements) pending.forget?.()
 }
 
 function retriedShares(
@@ -259,7 +271,8 @@ function retriedShares(
   if (code === undefined) return first.keyAgreements
   const group = groupOf(code, first.policy.groups)
   if (group !== undefined && !first.keyAgreements.some((pending) => pending.group === group)) {
-    return [hs.crypto.beginKeyAgreement(group)]
+    forgetKeys(first.keyAgreements)
+    return [beginShare(hs, group)]
   }
   const problem = group === undefined ? 'not offered' : 'already shared'
   throw new TlsError(
