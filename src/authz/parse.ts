@@ -1,15 +1,25 @@
 import { ConfigError, type Problem } from '../config/errors.ts'
 import { type Located, parseYamlDocumentsLocated } from '../config/parse.ts'
 import { type PolicyResource, policyResourceSchema } from '../config/policy-resource.ts'
+import type { ListenerFacts } from './listener-rule.ts'
 import { policyName, resourceName } from './policy-name.ts'
 import { policyResources, type PolicyResources } from './resources.ts'
-import { valueProblems } from './value-problems.ts'
+import { unreachableRules } from './review/listeners.ts'
+import { contradictions } from './review/contradictions.ts'
+import { warningsOf } from './review/warnings.ts'
+import { type ValueProblem, valueProblems } from './value-problems.ts'
 
 /** A file of policies as it was read. */
 export interface PolicyFile {
   /** As the operator named it; shown in problems. */
   readonly name: string
   readonly text: string
+}
+
+/** Policy that is good, with what its author may not have meant. */
+export interface ReviewedPolicies {
+  readonly resources: PolicyResources
+  readonly warnings: readonly Problem[]
 }
 
 /**
@@ -19,6 +29,36 @@ export interface PolicyFile {
  * @throws ConfigError CONFIG_SYNTAX, CONFIG_INVALID with the problems of all files
  */
 export function parsePolicies(files: readonly PolicyFile[]): PolicyResources {
+  return policyResources(readFiles(files).map(({ value }) => value))
+}
+
+/**
+ * Reads every policy resource in the files like {@link parsePolicies}, and looks for what is allowed and more likely a mistake.
+ *
+ * @param listeners those of the proxy that the policy is for. @default not looked at
+ * @throws ConfigError CONFIG_SYNTAX, CONFIG_INVALID with the problems of all files
+ */
+export function reviewPolicies(
+  files: readonly PolicyFile[],
+  listeners: readonly ListenerFacts[] = [],
+): ReviewedPolicies {
+  const located = readFiles(files)
+  const resources = policyResources(located.map(({ value }) => value))
+  const denying = resources.authorizationPolicies.filter(({ spec }) => spec.action === 'DENY')
+  const warnings = located.flatMap((resource) =>
+    [...warningsOf(resource.value, denying), ...unreachable(resource.value, listeners)].map(
+      ({ field, expected, got }) => resource.problem(field, { expected, got }),
+    ),
+  )
+  return { resources, warnings }
+}
+
+function unreachable(resource: PolicyResource, listeners: readonly ListenerFacts[]): ValueProblem[] {
+  if (resource.kind !== 'AuthorizationPolicy' || listeners.length === 0) return []
+  return unreachableRules(resource, listeners)
+}
+
+function readFiles(files: readonly PolicyFile[]): Located<PolicyResource>[] {
   const problems: (readonly Problem[])[] = []
   const read: (readonly Located<PolicyResource>[])[] = []
   let code: ConfigError['code'] = 'CONFIG_INVALID'
@@ -35,12 +75,12 @@ export function parsePolicies(files: readonly PolicyFile[]): PolicyResources {
   problems.push(located.flatMap(problemsOf), repeatedNames(located), repeatedScopes(located))
   const [first, ...others] = problems.flat()
   if (first !== undefined) throw new ConfigError(code, [first, ...others])
-  return policyResources(located.map(({ value }) => value))
+  return located
 }
 
 function problemsOf(located: Located<PolicyResource>): Problem[] {
   if (located.value.kind !== 'AuthorizationPolicy') return []
-  return valueProblems(located.value).map(({ field, expected, got }) =>
+  return [...valueProblems(located.value), ...contradictions(located.value)].map(({ field, expected, got }) =>
     located.problem(field, { expected, got }),
   )
 }

@@ -18,6 +18,7 @@ const VERBS: Verbs = {
   'ca journal verify': async () => (await import('./ca/journal-verify.ts')).caJournalVerify,
   'ca journal find': async () => (await import('./ca/journal-find.ts')).caJournalFind,
   'ca journal prove': async () => (await import('./ca/journal-prove.ts')).caJournalProve,
+  'authz validate': async () => (await import('./authz/validate.ts')).authzValidate,
   'authz check': async () => (await import('./authz/check.ts')).authzCheck,
   'authz explain': async () => (await import('./authz/explain.ts')).authzExplain,
   'authz log': async () => (await import('./authz/log.ts')).authzLog,

@@ -64,7 +64,8 @@ test('loadPolicies gives the same revision to the same policies in other files',
   await writeFile(join(one, 'all.yaml'), `${policy('a')}---\n${policy('b')}`)
   await writeFile(join(two, 'x.yaml'), policy('b'))
   await writeFile(join(two, 'y.yaml'), policy('a'))
-  assert.deepEqual(await load(one), await load(two))
+  const [{ warnings: _, ...first }, { warnings: __, ...second }] = [await load(one), await load(two)]
+  assert.deepEqual(first, second)
 })
 
 test('loadPolicies refuses all files for one mistake, and names every mistake in every file', async (t) => {

@@ -1,6 +1,6 @@
 import { formatAddress, type Address } from '../../config/address.ts'
 import { type ControllerConfig } from '../../config/controller-config.ts'
-import { ConfigError } from '../../config/errors.ts'
+import { ConfigError, formatProblem } from '../../config/errors.ts'
 import type { FederationConfig } from '../../config/federation-config.ts'
 import { controllerId } from '../../config/proxy-config.ts'
 import { RenewalQueue } from '../../control/renewal-queue.ts'
@@ -140,6 +140,7 @@ export async function startController(
     policyRevision: policies.revision,
     ...(federation.endpoint !== undefined && { bundleEndpoint: formatAddress(federation.endpoint) }),
   })
+  logWarnings(policies, log)
   const resources = started.move()
   return {
     address: listener.address,
@@ -178,6 +179,7 @@ function watchPolicies(
         policies: policies.count,
         policyRevision: policies.revision,
       })
+      logWarnings(policies, log)
       // Policy does not wait for issuers; where their keys are not there yet, their tokens are refused.
       void keySets.follow(policies.keySetSources)
     },
@@ -215,6 +217,11 @@ function publishedKeySets({
       ),
   })
   return keySets
+}
+
+function logWarnings({ warnings }: LoadedPolicies, log: Logger): void {
+  for (const problem of warnings)
+    log.warn('A policy may not say what is meant', { problem: formatProblem(problem) })
 }
 
 function meshState(authority: CertificateAuthority, policies: LoadedPolicies): MeshState {

@@ -1,10 +1,10 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parsePolicies, type PolicyFile } from '../../authz/parse.ts'
+import { reviewPolicies, type PolicyFile } from '../../authz/parse.ts'
 import { compilePolicies } from '../../authz/compile.ts'
 import { allResources, type PolicyResources } from '../../authz/resources.ts'
 import { serializePolicies } from '../../authz/serialize.ts'
-import { ConfigError } from '../../config/errors.ts'
+import { ConfigError, type Problem } from '../../config/errors.ts'
 import { keySetSources } from '../../config/request-authentication-config.ts'
 import type { KeySetSource } from '../../config/token-fields.ts'
 import { parseJwks } from '../../crypto/jws.ts'
@@ -23,6 +23,8 @@ export interface LoadedPolicies {
   readonly count: number
   /** Where issuers of tokens publish the keys that policy asks for. */
   readonly keySetSources: readonly KeySetSource[]
+  /** What is allowed and more likely a mistake. */
+  readonly warnings: readonly Problem[]
 }
 
 export interface LoadPoliciesOptions {
@@ -42,20 +44,21 @@ export async function loadPolicies({
   crypto,
   trustDomain,
 }: LoadPoliciesOptions): Promise<LoadedPolicies> {
-  const policies = parsePolicies(path === undefined ? [] : await readPolicyFiles(path))
+  const { resources, warnings } = reviewPolicies(path === undefined ? [] : await readPolicyFiles(path))
   // Proxies decide; here only what they will make of it is checked and numbered.
-  const { revision } = compilePolicies(policies, { crypto, trustDomain, newId: () => '' })
-  checkKeySets(policies, crypto)
+  const { revision } = compilePolicies(resources, { crypto, trustDomain, newId: () => '' })
+  checkKeySets(resources, crypto)
   return {
-    text: serializePolicies(policies),
+    text: serializePolicies(resources),
     revision,
-    count: allResources(policies).length,
-    keySetSources: keySetSources(policies.requestAuthentications),
+    count: allResources(resources).length,
+    warnings,
+    keySetSources: keySetSources(resources.requestAuthentications),
   }
 }
 
-/** @throws ConfigError CONFIG_INVALID when a key set that a policy holds itself cannot be used */
-function checkKeySets({ requestAuthentications }: PolicyResources, crypto: CryptoProvider): void {
+/** Makes sure that key sets in policy can be used. @throws ConfigError CONFIG_INVALID when one cannot */
+export function checkKeySets({ requestAuthentications }: PolicyResources, crypto: CryptoProvider): void {
   for (const { metadata, spec } of requestAuthentications)
     for (const [index, { jwks }] of spec.jwtRules.entries()) {
       if (jwks === undefined) continue
@@ -75,7 +78,11 @@ function checkKeySets({ requestAuthentications }: PolicyResources, crypto: Crypt
     }
 }
 
-/** A policy file, or every `*.yaml` and `*.yml` file right in a directory. @throws ConfigError */
+/**
+ * The text of a policy file, or of every `*.yaml` and `*.yml` file right in a directory.
+ *
+ * @throws ConfigError CONFIG_MISSING_FILE, CONFIG_UNREADABLE, CONFIG_INVALID
+ */
 export async function readPolicyFiles(path: string): Promise<PolicyFile[]> {
   const files: PolicyFile[] = []
   for (const name of await policyFileNames(path))
