@@ -54,7 +54,7 @@ test('authz validate refuses with 2, and says why for people and for programs', 
   assert.deepEqual([plain.code, plain.stdout], [2, ''])
   assert.match(
     plain.stderr,
-    /^handfast: CONFIG_INVALID: .*a\.yaml:7:43 spec\.rules\[0\]\.to\[0\]\.metods: .* did you mean "methods"/,
+    /^handfast: CONFIG_INVALID: .*a\.yaml:7:43 spec\.rules\[0\]\.to\[0\]\.metods: .*did you mean "methods"/,
   )
 
   await writeFile(file, policy('a', 'to: [{ paths: [/a], notPaths: [/a] }]'))
