@@ -23,7 +23,9 @@ export async function decisionDetail(
   const found = await planes.decision(id)
   if (found === undefined) return undefined
   const { decision, request } = found
-  const again = history.policy(decision.revision)?.decide(request)
+  // Policy was not asked about a token that does not hold.
+  const wasAsked = decision.cause !== 'invalid-token'
+  const again = wasAsked ? history.policy(decision.revision)?.decide(request) : undefined
   const revisions = history.entries.map(revisionJson)
   return {
     ...decisionJson(decision),
@@ -31,9 +33,9 @@ export async function decisionDetail(
     ...(decision.trial && { trial: plainJson(decision.trial) }),
     ...(decision.audits && { audits: plainJson(decision.audits) }),
     ...(again instanceof Denial && { considered: plainJson(again.considered()) }),
-    rules: again === undefined ? null : plainJson(again.rules()),
+    rules: again === undefined ? (wasAsked ? null : []) : plainJson(again.rules()),
     // Credentials are not kept: rules that read one may say otherwise now.
-    rulesAgree: again?.kind === decision.verdict && again.cause === decision.cause,
+    rulesAgree: again === undefined || (again.kind === decision.verdict && again.cause === decision.cause),
     decidedBy: revisions.findLast((entry) => entry['revision'] === decision.revision) ?? null,
     newest: revisions.at(-1) ?? null,
   }

@@ -7,17 +7,20 @@ import { rootOf } from '../../../src/ca/merkle-tree.ts'
 import { signTreeHead } from '../../../src/ca/tree-head.ts'
 import { CryptoError } from '../../../src/crypto/errors.ts'
 import { isJwsAlgorithm, JWS_ALGORITHMS, parseJwks, verifyJws } from '../../../src/crypto/jws.ts'
+import { API_VERSION } from '../../../src/config/fields.ts'
 import { nativeCrypto } from '../../../src/crypto/native-provider.ts'
 import { portableCrypto } from '../../../src/crypto/portable-provider.ts'
 import { TokenError } from '../../../src/identity/errors.ts'
 import { parseToken } from '../../../src/identity/token.ts'
+import { RequestAuthenticator } from '../../../src/proxy/request-authenticator.ts'
+import { cookieWithout } from '../../../src/proxy/request-tokens.ts'
 import { jwksOf, signToken, tokenSigner, type TokenSigner } from '../../support/tokens.ts'
 import { magnitude, outcomeOf, Violation, type FuzzTarget } from '../target.ts'
 
 /** Tokens that callers bring, key sets that are fetched, and what an authority's journal is made of. */
 export function tokenTargets(): readonly FuzzTarget[] {
   const signers = JWS_ALGORITHMS.map((algorithm) => tokenSigner(algorithm, algorithm))
-  return [tokenTarget(signers), keySetTarget(signers), ...journalTargets()]
+  return [tokenTarget(signers), keySetTarget(signers), requestTokensTarget(signers[0]!), ...journalTargets()]
 }
 
 type Signers = readonly TokenSigner[]
@@ -41,6 +44,36 @@ function tokenTarget(signers: Signers): FuzzTarget {
         if (holds && !tokens.includes(text)) throw new Violation('A token holds that nobody signed')
         return `token: ${isJwsAlgorithm(jws.algorithm) ? jws.algorithm : 'other'} ${holds}`
       }, TokenError),
+  }
+}
+
+/** Headers and cookies that clients send; a request proves nothing but by a token that was signed. */
+function requestTokensTarget(signer: TokenSigner): FuzzTarget {
+  const token = signToken(signer, { iss: 'i', sub: 's', exp: 2_000_000_000 })
+  const places = { fromHeaders: [{ name: 'authorization', prefix: 'Bearer ' }], fromCookies: ['session'] }
+  const rule = { issuer: 'i', algorithms: ['ES256' as const], jwks: jwksOf(signer), ...places }
+  const authenticator = new RequestAuthenticator(
+    [
+      {
+        apiVersion: API_VERSION,
+        kind: 'RequestAuthentication',
+        metadata: { name: 'r', namespace: 'n' },
+        spec: { jwtRules: [{ ...rule, forwardOriginalToken: false }] },
+      },
+    ],
+    { keySets: new Map(), crypto: nativeCrypto() },
+  )
+  return {
+    name: 'request-tokens',
+    seeds: [`Bearer ${token}`, `a=1; session=${token}; b="2"`, `session="${token}"`].map(utf8),
+    run(input) {
+      const text = new TextDecoder('latin1').decode(input)
+      const request = { headersDistinct: { authorization: [text], cookie: [text] } }
+      const proof = authenticator.prove(request, 0)
+      if (proof.kind !== 'token') return proof.kind === 'none' ? 'none' : `refused: ${proof.error.code}`
+      if (proof.carried.text !== token) throw new Violation('A request proves what nobody signed')
+      return `token: ${proof.carried.place.kind} ${cookieWithout(proof.carried, request)?.split(';').length}`
+    },
   }
 }
 
