@@ -74,6 +74,14 @@ function suggestionFor(workload: Workload, calls: readonly Call[], templates: bo
   // To read a part of requests is to refuse all in which it is not clear.
   if (!reads.methods) notes.push('Methods are left out: a call passed whose method cannot be judged')
   if (!reads.paths) notes.push('Paths are left out: a call passed whose path can be read in several ways')
+  if (permitted.some(({ http }) => http?.path.includes('*')))
+    notes.push('A path with * in it is written as a prefix: policy has no way to say it exactly')
+  const alike = new Set(permitted.map(sayable))
+  const contradicted = denied.filter((call) => alike.has(sayable(call))).length
+  if (contradicted > 0)
+    notes.push(
+      `${contradicted} calls that were denied would be permitted: others like them passed, by what a suggestion does not read`,
+    )
   const byPeer = Map.groupBy(permitted, ({ peer }) => peer)
   const byOperations = Map.groupBy(byPeer.keys(), (peer) =>
     JSON.stringify(
@@ -89,6 +97,11 @@ function suggestionFor(workload: Workload, calls: readonly Call[], templates: bo
     to: JSON.parse(operations) as PolicyOperation[],
   }))
   return [{ workload, policy: policyFor(workload, rules), notes }]
+}
+
+/** All of a call that a suggestion can say. */
+function sayable({ peer, port, http }: Call): string {
+  return JSON.stringify([peer, port, http?.method, http && (normalPath(http.path) ?? http.path)])
 }
 
 /** What the policy schema takes for a method. */

@@ -93,6 +93,20 @@ test('suggestPolicies write one rule for peers that do the same, and templates o
   ])
 })
 
+test('suggestPolicies say so where calls were denied that are like others that passed', () => {
+  const tiers = policySet(
+    policy('gold', '{ action: ALLOW, rules: [{ to: [{ headers: [{ name: x-tier, values: [gold] }] }] }] }'),
+  )
+  const call = (tier: string): AuthorizationRequest => ({
+    principal: 'spiffe://td/ns/shop/sa/web',
+    workload: { namespace: 'shop', serviceAccount: 'catalog' },
+    port: 1,
+    http: { method: 'GET', path: '/a', headers: { 'x-tier': [tier] } },
+  })
+  const [suggestion] = suggestPolicies(recorded(tiers, [call('gold'), call('tin')]))
+  assert.match(suggestion!.notes.join(), /^1 calls that were denied would be permitted/)
+})
+
 test('learnPaths keeps to what was seen where a template would match what was denied', () => {
   const paths = ['/orders/1', '/orders/2', '/orders/3']
   const learn = (denied: readonly string[], templates = true) => learnPaths(paths, { denied, templates })
