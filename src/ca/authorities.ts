@@ -103,6 +103,13 @@ export class Authorities {
     ]).flat()
   }
 
+  /** Those of them whose keys are here. */
+  get certificatesWithKey(): readonly Certificate[] {
+    return Array.from(this.#generations.values(), ({ root, intermediate }) =>
+      root.key === undefined ? [intermediate.certificate] : [intermediate.certificate, root.certificate],
+    ).flat()
+  }
+
   /** One that is in use or under way. */
   generation(number: number): Generation {
     return this.#generations.get(number)!

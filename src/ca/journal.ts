@@ -1,5 +1,5 @@
 /** One line of the issuance journal: what was issued to whom, or refused and why. */
-export type JournalEntry = IssuedEntry | IssuedTokenEntry | RefusedEntry | RevokedEntry
+export type JournalEntry = IssuedEntry | IssuedTokenEntry | RefusedEntry | RevokedEntry | AlarmEntry
 
 /** What the journal says of itself. */
 export type JournalNote = BegunNote | RecoveredNote | ImportedNote
@@ -69,6 +69,23 @@ interface RevokedEntry {
   readonly reason?: string
   /** RFC 3339, UTC. Absent when only an operator can end it. */
   readonly ends?: string
+}
+
+/** A proxy met a certificate that our authority has signed and that no journal had. */
+interface AlarmEntry {
+  readonly kind: 'alarm'
+  /** RFC 3339, UTC. */
+  readonly time: string
+  /** Whom the certificate names. */
+  readonly spiffeId: string
+  /** Hexadecimal. */
+  readonly serialNumber: string
+  /** SHA-256 of the certificate's DER, hexadecimal. */
+  readonly certificateSha256: string
+  /** SHA-256 of the SubjectPublicKeyInfo of what signed it, hexadecimal. */
+  readonly issuerKeySha256: string
+  /** The SPIFFE ID of the proxy. */
+  readonly reportedBy: string
 }
 
 /** The first entry. */

@@ -12,6 +12,8 @@ export interface RecordedCertificate {
   readonly renews?: string
   /** The serial number of the proxy's beside which its workload holds it. */
   readonly beside?: string
+  /** SHA-256 of its DER, hexadecimal. */
+  readonly certificateSha256?: string
   readonly issuedAtMs: number
   readonly expiresAtMs: number
 }
@@ -64,7 +66,16 @@ function parse(line: string): Readonly<Record<string, unknown>> | undefined {
 }
 
 function certificateOf(
-  { kind, spiffeId, proof, serialNumber, renews, beside, notAfter }: Readonly<Record<string, unknown>>,
+  {
+    kind,
+    spiffeId,
+    proof,
+    serialNumber,
+    renews,
+    beside,
+    notAfter,
+    certificateSha256,
+  }: Readonly<Record<string, unknown>>,
   issuedAtMs: number,
 ): RecordedCertificate | undefined {
   const expiresAtMs = Date.parse(String(notAfter))
@@ -77,6 +88,7 @@ function certificateOf(
     serialNumber,
     ...(typeof renews === 'string' && { renews }),
     ...(typeof beside === 'string' && { beside }),
+    ...(typeof certificateSha256 === 'string' && { certificateSha256 }),
     issuedAtMs,
     expiresAtMs,
   }

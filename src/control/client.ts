@@ -8,6 +8,8 @@ import {
   IssueJwtSvidRequestSchema,
   type IssueSvidRequest,
   IssueSvidRequestSchema,
+  ReportCertificatesRequestSchema,
+  WitnessService,
 } from './gen/handfast_pb.ts'
 import { ControlError } from './errors.ts'
 import { methodDefinition } from './grpc-service.ts'
@@ -40,6 +42,14 @@ const CHANNEL_OPTIONS: ChannelOptions = {
 
 const ISSUE_SVID = methodDefinition(CertificateService.method.issueSvid)
 const ISSUE_JWT_SVID = methodDefinition(CertificateService.method.issueJwtSvid)
+const REPORT_CERTIFICATES = methodDefinition(WitnessService.method.reportCertificates)
+
+/** Certificates of peers, which handshakes have proven; DER. */
+export interface CertificateReport {
+  readonly certificates: readonly Uint8Array[]
+  /** What stands between them and their anchors, each once. */
+  readonly issuers: readonly Uint8Array[]
+}
 
 /** A certificate chain as the controller gave it, read but not yet verified. */
 export interface IssuedSvid {
@@ -129,6 +139,16 @@ export class ControlClient {
         throw new ControlError('CONTROL_PROTOCOL', 'The controller answered without a token')
       return { token, expiresAtMs: timestampMs(expiresAt) }
     })
+  }
+
+  /** Tells one replica which certificates were met. @throws ControlError, also when the controller is too old to know */
+  async reportCertificates({ certificates, issuers }: CertificateReport): Promise<void> {
+    const message = create(ReportCertificatesRequestSchema, {
+      certificates: [...certificates],
+      issuers: [...issuers],
+    })
+    const { address } = this.#replicas
+    await this.#call(REPORT_CERTIFICATES, message, { address, identified: true })
   }
 
   /** One replica after the other, until one answers or all have been asked. */

@@ -7,13 +7,14 @@ import {
   issueSvidHandler,
 } from './certificate-service.ts'
 import { type ConnectionPeer, credentialsFor } from './connection-peer.ts'
-import { CertificateService, SnapshotService } from './gen/handfast_pb.ts'
+import { CertificateService, SnapshotService, WitnessService } from './gen/handfast_pb.ts'
 import { IstioCertificateService } from './gen/istio-ca_pb.ts'
 import { serviceDefinition } from './grpc-service.ts'
 import { InjectedConnections } from './injected-connections.ts'
 import { createCertificateHandler } from './istio-ca-service.ts'
 import type { SnapshotBoard } from './snapshot-board.ts'
 import { snapshotHandler } from './snapshot-service.ts'
+import { reportCertificatesHandler, type WitnessServiceOptions } from './witness-service.ts'
 import type { Timers } from './timers.ts'
 
 /** The largest request is a CSR with a token, or the reason of a refusal: none comes near it. */
@@ -32,6 +33,8 @@ const DEFAULT_GRACE_MS = 1_000
 export interface ControlServerOptions {
   readonly issuer: CertificateServiceOptions['issuer']
   readonly board: SnapshotBoard
+  /** Judges the certificates that proxies meet. @default nobody does, and proxies are told so */
+  readonly witness?: WitnessServiceOptions['witness'] | undefined
   readonly timers: Timers
   readonly log: Logger
   /** Serves Istio's API too, for this trust domain. @default it is not served */
@@ -46,7 +49,7 @@ export class ControlServer {
   readonly #connections: InjectedConnections
   readonly #closing = new AbortController()
 
-  constructor({ issuer, board, timers, log, istioCa }: ControlServerOptions) {
+  constructor({ issuer, board, witness, timers, log, istioCa }: ControlServerOptions) {
     this.#server = new Server({
       'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
       'grpc.max_concurrent_streams': MAX_STREAMS_PER_CONNECTION,
@@ -69,6 +72,14 @@ export class ControlServer {
     if (istioCa !== undefined)
       this.#server.addService(serviceDefinition(IstioCertificateService), {
         createCertificate: createCertificateHandler({ ...certificates, ...istioCa }) as UntypedHandleCall,
+      })
+    if (witness !== undefined)
+      this.#server.addService(serviceDefinition(WitnessService), {
+        reportCertificates: reportCertificatesHandler({
+          witness,
+          revocations: () => board.current.revocations,
+          log,
+        }) as UntypedHandleCall,
       })
     this.#server.addService(serviceDefinition(SnapshotService), {
       streamSnapshots: snapshotHandler({

@@ -65,7 +65,7 @@ export async function verifyClient(
   raw: Connection,
   port: number,
 ): Promise<VerifiedClient | undefined> {
-  const { secure, views, tls, live, handshakes, handshakeSlots, handshakeTimeoutMs, log } = services
+  const { secure, views, tls, met, live, handshakes, handshakeSlots, handshakeTimeoutMs, log } = services
   const remote = formatAddress(raw.remote)
   const startedMs = performance.now()
   if (views.usable(tls.nowMs()) === undefined || live.draining) return refuse(notReady(live.draining))
@@ -100,6 +100,7 @@ export async function verifyClient(
       onFailure: (error) => record.failed(error),
     })
     record.established(connection.session)
+    met.add(connection.session.peer)
     const principal = connection.session.peer?.name
     if (principal === undefined) {
       connection.abort()

@@ -35,7 +35,7 @@ export async function openPeer(
   target: PeerTarget,
   signal?: AbortSignal,
 ): Promise<OpenedPeer> {
-  const { transport, secure: security, tls, views, handshakes, handshakeTimeoutMs, log } = services
+  const { transport, secure: security, tls, met, views, handshakes, handshakeTimeoutMs, log } = services
   const view = views.usable(tls.nowMs())
   if (view === undefined) throw new ProxyError('PROXY_NOT_READY', 'There is no valid identity or no policy')
   const remote = formatAddress(target.connect)
@@ -62,6 +62,7 @@ export async function openPeer(
       })
       .finally(() => signal?.removeEventListener('abort', abort))
     record.established(secure.session)
+    met.add(secure.session.peer)
     return { proven: ProvenPeer.of(secure, target.peer), view, handshake: record.id }
   } catch (error) {
     record.failed(error as Error)

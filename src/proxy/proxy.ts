@@ -5,6 +5,7 @@ import type { Transport } from '../net/transport.ts'
 import type { Logger } from '../telemetry/log.ts'
 import { listenAdmin } from './admin.ts'
 import { policyLine } from './flight-stream.ts'
+import type { MetChain } from './met-certificates.ts'
 import type { MeshViews } from './mesh-view.ts'
 import { RevisionHistory } from './revision-history.ts'
 import { DataPlanes } from './threads/data-planes.ts'
@@ -24,6 +25,8 @@ export interface ProxyOptions {
   readonly log: Logger
   /** Takes the threads' lines of the log, whole ones. */
   readonly onLines: (text: string) => void
+  /** Takes certificates of peers that handshakes have proven, from the leaf up. @default nobody wants to know */
+  readonly onMet?: (chains: readonly MetChain[]) => void
   /** Uniform in [0, 1). */
   readonly random: () => number
   /** What the controller's state was numbered, for the operator. @default unknown */
@@ -56,7 +59,7 @@ export interface RunningProxy {
  * @throws NetError when an address cannot be listened on
  */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
-  const { config, startThread, transport, crypto, views, log, nowMs, onLines, random } = options
+  const { config, startThread, transport, crypto, views, log, nowMs, onLines, onMet, random } = options
   if (config.threads > 1) await checkPortsAreFree(config, transport)
   const history = new RevisionHistory(nowMs)
   const planes = new DataPlanes({
@@ -65,6 +68,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     views,
     log,
     onLines,
+    onMet,
     onSettled: (view, refused) =>
       refused === undefined ? history.inForce(view) : history.refused(view, refused),
     random,

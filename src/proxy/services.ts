@@ -5,6 +5,7 @@ import type { HandshakeLog } from '../telemetry/handshake-log.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { HandshakeSlots } from './handshake-slots.ts'
 import type { LiveConnections } from './live-connections.ts'
+import type { MetCertificates } from './met-certificates.ts'
 import type { MeshViews } from './mesh-view.ts'
 import type { TlsServices } from './mutual-tls.ts'
 import type { SecureTransport } from './secure-transport.ts'
@@ -15,6 +16,8 @@ export interface ProxyServices {
   readonly transport: Transport
   readonly secure: SecureTransport
   readonly tls: TlsServices
+  /** What handshakes have proven, for the controller to know. */
+  readonly met: MetCertificates
   readonly handshakeTimeoutMs: number
   readonly handshakeSlots: HandshakeSlots
   /** To one listener, in this thread. */

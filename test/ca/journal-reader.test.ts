@@ -186,3 +186,13 @@ test('JournalReader gives up on a line that does not end', () => {
   const steps = Array.from({ length: 5 }, () => [...reader.push(piece)]).flat()
   assert.equal(steps[0]?.kind, 'damaged')
 })
+
+test('JournalReader finds every single bit that is flipped in a small journal, when it reads the whole', () => {
+  const bytes = journalOf([1, 2, 1])
+  assert.equal(read(bytes).end.kind, 'intact')
+  for (let bit = 0; bit < bytes.length * 8; bit++) {
+    const flipped = bytes.slice()
+    flipped[bit >> 3]! ^= 1 << (bit & 7)
+    assert.equal(read(flipped).end.kind, 'damaged', `bit ${bit & 7} of byte ${bit >> 3}`)
+  }
+})

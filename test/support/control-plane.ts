@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TestContext } from 'node:test'
+import type { CertificateWitness } from '../../src/ca/certificate-witness.ts'
 import { admission } from '../../src/cmd/controller/admission.ts'
 import { utf8 } from '../../src/bytes/bytes.ts'
 import { formatAddress } from '../../src/config/address.ts'
@@ -57,11 +58,20 @@ export interface ControlPlaneOptions {
   /** Keeps the authority of a plane that was stopped. @default a new one */
   readonly ca?: MemoryCa
   readonly epoch?: string
+  /** @default there is none */
+  readonly witness?: Pick<CertificateWitness, 'report'>
 }
 
 export async function startControlPlane(
   t: TestContext,
-  { timers = systemTimers, id = CONTROLLER, port = 0, ca: kept, epoch = 'first' }: ControlPlaneOptions = {},
+  {
+    timers = systemTimers,
+    id = CONTROLLER,
+    port = 0,
+    ca: kept,
+    epoch = 'first',
+    witness,
+  }: ControlPlaneOptions = {},
 ): Promise<ControlPlane> {
   const ca = kept ?? (await memoryCa(Date.now()))
   const bundles = TrustBundles.of(ca.authority.bundle)
@@ -73,7 +83,7 @@ export async function startControlPlane(
     policyRevision,
   })
   const board = new SnapshotBoard({ epoch, state: state('r1') })
-  const server = new ControlServer({ issuer: ca.issuer, board, timers, log })
+  const server = new ControlServer({ issuer: ca.issuer, board, witness, timers, log })
   const accept = admission({ server, identity: fixedIdentity(await svid(id), bundles), crypto, log })
   const connections = new Set<Connection>()
   const listener = await nodeTransport.listen({ host: '127.0.0.1', port }, (connection) => {

@@ -9,6 +9,7 @@ import { PeerSvidAttestor } from '../../src/ca/peer-svid-attestor.ts'
 import type { AuthoritySlot, CaStore, StoredAuthority } from '../../src/ca/store.ts'
 import type { TokenRegistration, TokenStore } from '../../src/ca/token-store.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
+import type { Revocations } from '../../src/identity/revocations.ts'
 import { SpiffeId } from '../../src/identity/spiffe-id.ts'
 
 /** Keeps authorities for as long as the test. */
@@ -127,7 +128,9 @@ export interface MemoryCa {
 
 export async function memoryCa(
   nowMs: number,
-  overrides: Partial<CertificateAuthorityOptions & { readonly attestors: Attestors }> = {},
+  overrides: Partial<
+    CertificateAuthorityOptions & { readonly attestors: Attestors; readonly revocations: () => Revocations }
+  > = {},
 ): Promise<MemoryCa> {
   const crypto = nativeCrypto()
   const journal = new MemoryJournal()
@@ -143,7 +146,12 @@ export async function memoryCa(
   }
   return {
     authority,
-    issuer: new Issuer({ authority, attestors, journal }),
+    issuer: new Issuer({
+      authority,
+      attestors,
+      journal,
+      ...(overrides.revocations !== undefined && { revocations: overrides.revocations }),
+    }),
     journal,
     tokens,
     store,

@@ -6,7 +6,14 @@ import { parseFlags, quoted } from '../flags.ts'
 import { parseSerial } from './serial-flag.ts'
 import { JOURNAL_OPTIONS, JOURNAL_OPTIONS_HELP, journalSource } from './journal-source.ts'
 
-const OUTCOMES: readonly JournalEntry['kind'][] = ['issued', 'issued-jwt', 'refused', 'revoked', 'unrevoked']
+const OUTCOMES: readonly JournalEntry['kind'][] = [
+  'issued',
+  'issued-jwt',
+  'refused',
+  'revoked',
+  'unrevoked',
+  'alarm',
+]
 
 /** `handfast ca journal find` */
 export const caJournalFind: Command = {

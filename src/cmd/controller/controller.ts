@@ -64,6 +64,7 @@ export async function startController(
   const {
     authority,
     issuer,
+    witness,
     revocations: register,
   } = started.use(await asConfigErrors(() => openState(config, world)))
   const { authorities } = authority
@@ -110,6 +111,7 @@ export async function startController(
   const server = new ControlServer({
     issuer,
     board,
+    witness,
     timers: systemTimers,
     log,
     istioCa: config.istioCa && { trustDomain },

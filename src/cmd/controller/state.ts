@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import { CertificateAuthority } from '../../ca/authority.ts'
+import type { CertificateWitness } from '../../ca/certificate-witness.ts'
+import { KnownCertificates } from '../../ca/known-certificates.ts'
 import { lockDirectory } from '../../ca/directory-lock.ts'
 import { DirectoryCaStore } from '../../ca/directory-store.ts'
 import { DirectoryTokenStore } from '../../ca/directory-token-store.ts'
@@ -17,12 +19,16 @@ import { readOperatorAuthority } from './operator-authority-files.ts'
 import { writeTrustBundle } from './rotation.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { STATE_FILES } from './state-files.ts'
+import { witnessOf } from './witness.ts'
 import { tokenAttestors } from './token-attestors.ts'
 import { controllerId } from '../../config/proxy-config.ts'
 import { SpiffeId } from '../../identity/spiffe-id.ts'
 
 /** An expired token is told apart from an unknown one for so long: 7 days. */
 const KEEP_EXPIRED_TOKENS_MS = 7 * 24 * 3600 * 1000
+
+/** Proxies whose clocks are behind accept a certificate for longer, and report it: 1 hour. */
+const KEEP_ENDED_CERTIFICATES_MS = 3600 * 1000
 
 /** How often the authority looks at its own certificates, and forgets tokens: 1 hour. */
 const MAINTENANCE_MS = 3600 * 1000
@@ -32,6 +38,7 @@ export interface ControllerState extends AsyncDisposable {
   readonly authority: CertificateAuthority
   readonly issuer: Issuer
   readonly revocations: RevocationRegister
+  readonly witness: CertificateWitness
 }
 
 /**
@@ -66,10 +73,11 @@ export async function openState(
   const tokens = await DirectoryTokenStore.open(join(stateDir, STATE_FILES.tokens))
   const store = await DirectoryCaStore.open(join(stateDir, STATE_FILES.authorities), files)
   const revocations = await RevocationRegister.open({ store, journal, trustDomain })
+  const known = new KnownCertificates()
   const authority = await CertificateAuthority.open(
     {
       store,
-      journal,
+      journal: known.learnFrom(journal),
       crypto,
       trustDomain,
       intermediateTtlMs: caTtlMs,
@@ -90,6 +98,7 @@ export async function openState(
     try {
       await authority.maintain(Date.now())
       await revocations.sweep(Date.now())
+      known.sweep(Date.now() - KEEP_ENDED_CERTIFICATES_MS)
       await tokens.sweep(Date.now() - KEEP_EXPIRED_TOKENS_MS)
     } catch (error) {
       log.error('Maintenance failed; it will be tried again', { error })
@@ -114,7 +123,8 @@ export async function openState(
     reserved: SpiffeId.parse(controllerId(trustDomain)),
   })
   const resources = opened.move()
-  return { authority, issuer, revocations, [Symbol.asyncDispose]: () => resources.disposeAsync() }
+  const witness = witnessOf({ stateDir, authority, journal, known, crypto, log })
+  return { authority, issuer, revocations, witness, [Symbol.asyncDispose]: () => resources.disposeAsync() }
 }
 
 function logAuthorityEvent({ slot, certificate }: AuthorityEvent, log: Logger): void {

@@ -85,6 +85,7 @@ a connection or a request. SIGTERM and SIGINT drain it.
       views,
       log,
       onLines: (text) => io.stdout.write(text),
+      onMet: (chains) => link.report(chains),
       random: Math.random,
       stateNumber: () => link.stateNumber,
     }).catch((error: unknown) => {

@@ -7,6 +7,7 @@ import type { PolicyResources } from '../../authz/resources.ts'
 import { deserializePolicies } from '../../authz/serialize.ts'
 import { formatAddress } from '../../config/address.ts'
 import { keySetNames } from '../../config/request-authentication-config.ts'
+import { CertificateReporter } from '../../control/certificate-reporter.ts'
 import { ControlClient, type IssuedSvid } from '../../control/client.ts'
 import { ControlError } from '../../control/errors.ts'
 import type { VersionedState } from '../../control/mesh-state.ts'
@@ -27,6 +28,7 @@ import { ConnectionDuplex } from '../../net/duplex.ts'
 import { NodeConnection } from '../../net/node-connection.ts'
 import { secureClient } from '../../net/secure-connection.ts'
 import { workloadOf } from '../../proxy/authorize.ts'
+import type { MetChain } from '../../proxy/met-certificates.ts'
 import type { MeshViews } from '../../proxy/mesh-view.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { readToken, type ProxySettings } from './settings.ts'
@@ -58,6 +60,7 @@ export class MeshLink implements Disposable {
   readonly #identity: RenewingIdentity
   readonly #workload: RenewingIdentity
   readonly #client: ControlClient
+  readonly #reporter: CertificateReporter
   #firstForWorkload: Promise<unknown> | undefined
   #subscription: SnapshotSubscription | undefined
   #demandedSigner: Uint8Array | undefined
@@ -72,6 +75,14 @@ export class MeshLink implements Disposable {
       secure: this.#secureSocket(),
       timers: systemTimers,
       random: Math.random,
+    })
+    this.#reporter = new CertificateReporter({
+      send: (report) => this.#client.reportCertificates(report),
+      crypto,
+      timers: systemTimers,
+      random: Math.random,
+      onFailure: (error) =>
+        this.#options.log.debug('The controller took no report of certificates', { error }),
     })
     this.#identity = new RenewingIdentity({
       crypto,
@@ -95,6 +106,11 @@ export class MeshLink implements Disposable {
       random: Math.random,
       onEvent: (event) => this.#identityEvent(event, 'workload'),
     })
+  }
+
+  /** Certificates that the proxy has met go to the controller, which knows what was issued. */
+  report(chains: readonly MetChain[]): void {
+    this.#reporter.add(chains)
   }
 
   /** Begins to ask for a certificate, and goes on for as long as it takes. */
@@ -128,6 +144,7 @@ export class MeshLink implements Disposable {
 
   /** Ends renewals and hangs up; what was published stays. */
   [Symbol.dispose](): void {
+    this.#reporter[Symbol.dispose]()
     this.#subscription?.[Symbol.dispose]()
     this.#workload[Symbol.dispose]()
     this.#identity[Symbol.dispose]()

@@ -16,7 +16,48 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file handfast.proto.
  */
 export const file_handfast: GenFile = /*@__PURE__*/
-  fileDesc("Cg5oYW5kZmFzdC5wcm90bxILaGFuZGZhc3QudjEivAEKEElzc3VlU3ZpZFJlcXVlc3QSCwoDY3NyGAEgASgMEhQKCmpvaW5fdG9rZW4YAiABKAlIABIUCgpvaWRjX3Rva2VuGAMgASgJSAASHwoVc2VydmljZV9hY2NvdW50X3Rva2VuGAQgASgJSAASLwoLY2xpZW50X3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDGZvcl93b3JrbG9hZBgGIAEoCEIHCgVwcm9vZiLyAQoRSXNzdWVTdmlkUmVzcG9uc2USGQoRY2VydGlmaWNhdGVfY2hhaW4YASADKAwSLwoNdHJ1c3RfYnVuZGxlcxgCIAMoCzIYLmhhbmRmYXN0LnYxLlRydXN0QnVuZGxlEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3NlcnZlcl90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIwCg1jbGllbnRfYmVoaW5kGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uImgKC1RydXN0QnVuZGxlEhQKDHRydXN0X2RvbWFpbhgBIAEoCRIPCgdhbmNob3JzGAIgAygMEjIKD2p3dF9hdXRob3JpdGllcxgDIAMoCzIZLmhhbmRmYXN0LnYxLkp3dEF1dGhvcml0eSIyCgxKd3RBdXRob3JpdHkSDgoGa2V5X2lkGAEgASgJEhIKCnB1YmxpY19rZXkYAiABKAwiJwoTSXNzdWVKd3RTdmlkUmVxdWVzdBIQCghhdWRpZW5jZRgBIAMoCSJVChRJc3N1ZUp3dFN2aWRSZXNwb25zZRINCgV0b2tlbhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKKAQoPU25hcHNob3RSZXF1ZXN0EisKCXN1YnNjcmliZRgBIAEoCzIWLmhhbmRmYXN0LnYxLlN1YnNjcmliZUgAEh8KA2FjaxgCIAEoCzIQLmhhbmRmYXN0LnYxLkFja0gAEiEKBG5hY2sYAyABKAsyES5oYW5kZmFzdC52MS5OYWNrSABCBgoEa2luZCJICglTdWJzY3JpYmUSDAoEbm9kZRgBIAEoCRItCgdjdXJyZW50GAIgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uIjQKA0FjaxItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uIkUKBE5hY2sSLQoHdmVyc2lvbhgBIAEoCzIcLmhhbmRmYXN0LnYxLlNuYXBzaG90VmVyc2lvbhIOCgZyZWFzb24YAiABKAkiMAoPU25hcHNob3RWZXJzaW9uEg0KBWVwb2NoGAEgASgJEg4KBm51bWJlchgCIAEoDSL/AQoIU25hcHNob3QSLQoHdmVyc2lvbhgBIAEoCzIcLmhhbmRmYXN0LnYxLlNuYXBzaG90VmVyc2lvbhIvCg10cnVzdF9idW5kbGVzGAIgAygLMhguaGFuZGZhc3QudjEuVHJ1c3RCdW5kbGUSEAoIcG9saWNpZXMYAyABKAwSFwoPcG9saWN5X3JldmlzaW9uGAQgASgJEhIKCnNpZ25lcl9rZXkYBSABKAwSLQoLcmV2b2NhdGlvbnMYBiABKAsyGC5oYW5kZmFzdC52MS5SZXZvY2F0aW9ucxIlCghrZXlfc2V0cxgHIAMoCzITLmhhbmRmYXN0LnYxLktleVNldCIkCgZLZXlTZXQSDAoEbmFtZRgBIAEoCRIMCgRqd2tzGAIgASgJInYKC1Jldm9jYXRpb25zEhAKCHJldmlzaW9uGAEgASgEEhQKDHRydXN0X2RvbWFpbhgCIAEoCRIWCg5zZXJpYWxfbnVtYmVycxgDIAMoDBISCgpzcGlmZmVfaWRzGAQgAygJEhMKC2lzc3Vlcl9rZXlzGAUgAygMMrUBChJDZXJ0aWZpY2F0ZVNlcnZpY2USSgoJSXNzdWVTdmlkEh0uaGFuZGZhc3QudjEuSXNzdWVTdmlkUmVxdWVzdBoeLmhhbmRmYXN0LnYxLklzc3VlU3ZpZFJlc3BvbnNlElMKDElzc3VlSnd0U3ZpZBIgLmhhbmRmYXN0LnYxLklzc3VlSnd0U3ZpZFJlcXVlc3QaIS5oYW5kZmFzdC52MS5Jc3N1ZUp3dFN2aWRSZXNwb25zZTJdCg9TbmFwc2hvdFNlcnZpY2USSgoPU3RyZWFtU25hcHNob3RzEhwuaGFuZGZhc3QudjEuU25hcHNob3RSZXF1ZXN0GhUuaGFuZGZhc3QudjEuU25hcHNob3QoATABYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Cg5oYW5kZmFzdC5wcm90bxILaGFuZGZhc3QudjEiQgoZUmVwb3J0Q2VydGlmaWNhdGVzUmVxdWVzdBIUCgxjZXJ0aWZpY2F0ZXMYASADKAwSDwoHaXNzdWVycxgCIAMoDCIcChpSZXBvcnRDZXJ0aWZpY2F0ZXNSZXNwb25zZSK8AQoQSXNzdWVTdmlkUmVxdWVzdBILCgNjc3IYASABKAwSFAoKam9pbl90b2tlbhgCIAEoCUgAEhQKCm9pZGNfdG9rZW4YAyABKAlIABIfChVzZXJ2aWNlX2FjY291bnRfdG9rZW4YBCABKAlIABIvCgtjbGllbnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMZm9yX3dvcmtsb2FkGAYgASgIQgcKBXByb29mIvIBChFJc3N1ZVN2aWRSZXNwb25zZRIZChFjZXJ0aWZpY2F0ZV9jaGFpbhgBIAMoDBIvCg10cnVzdF9idW5kbGVzGAIgAygLMhguaGFuZGZhc3QudjEuVHJ1c3RCdW5kbGUSLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLc2VydmVyX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjAKDWNsaWVudF9iZWhpbmQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iaAoLVHJ1c3RCdW5kbGUSFAoMdHJ1c3RfZG9tYWluGAEgASgJEg8KB2FuY2hvcnMYAiADKAwSMgoPand0X2F1dGhvcml0aWVzGAMgAygLMhkuaGFuZGZhc3QudjEuSnd0QXV0aG9yaXR5IjIKDEp3dEF1dGhvcml0eRIOCgZrZXlfaWQYASABKAkSEgoKcHVibGljX2tleRgCIAEoDCInChNJc3N1ZUp3dFN2aWRSZXF1ZXN0EhAKCGF1ZGllbmNlGAEgAygJIlUKFElzc3VlSnd0U3ZpZFJlc3BvbnNlEg0KBXRva2VuGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIooBCg9TbmFwc2hvdFJlcXVlc3QSKwoJc3Vic2NyaWJlGAEgASgLMhYuaGFuZGZhc3QudjEuU3Vic2NyaWJlSAASHwoDYWNrGAIgASgLMhAuaGFuZGZhc3QudjEuQWNrSAASIQoEbmFjaxgDIAEoCzIRLmhhbmRmYXN0LnYxLk5hY2tIAEIGCgRraW5kIkgKCVN1YnNjcmliZRIMCgRub2RlGAEgASgJEi0KB2N1cnJlbnQYAiABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24iNAoDQWNrEi0KB3ZlcnNpb24YASABKAsyHC5oYW5kZmFzdC52MS5TbmFwc2hvdFZlcnNpb24iRQoETmFjaxItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uEg4KBnJlYXNvbhgCIAEoCSIwCg9TbmFwc2hvdFZlcnNpb24SDQoFZXBvY2gYASABKAkSDgoGbnVtYmVyGAIgASgNIv8BCghTbmFwc2hvdBItCgd2ZXJzaW9uGAEgASgLMhwuaGFuZGZhc3QudjEuU25hcHNob3RWZXJzaW9uEi8KDXRydXN0X2J1bmRsZXMYAiADKAsyGC5oYW5kZmFzdC52MS5UcnVzdEJ1bmRsZRIQCghwb2xpY2llcxgDIAEoDBIXCg9wb2xpY3lfcmV2aXNpb24YBCABKAkSEgoKc2lnbmVyX2tleRgFIAEoDBItCgtyZXZvY2F0aW9ucxgGIAEoCzIYLmhhbmRmYXN0LnYxLlJldm9jYXRpb25zEiUKCGtleV9zZXRzGAcgAygLMhMuaGFuZGZhc3QudjEuS2V5U2V0IiQKBktleVNldBIMCgRuYW1lGAEgASgJEgwKBGp3a3MYAiABKAkidgoLUmV2b2NhdGlvbnMSEAoIcmV2aXNpb24YASABKAQSFAoMdHJ1c3RfZG9tYWluGAIgASgJEhYKDnNlcmlhbF9udW1iZXJzGAMgAygMEhIKCnNwaWZmZV9pZHMYBCADKAkSEwoLaXNzdWVyX2tleXMYBSADKAwytQEKEkNlcnRpZmljYXRlU2VydmljZRJKCglJc3N1ZVN2aWQSHS5oYW5kZmFzdC52MS5Jc3N1ZVN2aWRSZXF1ZXN0Gh4uaGFuZGZhc3QudjEuSXNzdWVTdmlkUmVzcG9uc2USUwoMSXNzdWVKd3RTdmlkEiAuaGFuZGZhc3QudjEuSXNzdWVKd3RTdmlkUmVxdWVzdBohLmhhbmRmYXN0LnYxLklzc3VlSnd0U3ZpZFJlc3BvbnNlMl0KD1NuYXBzaG90U2VydmljZRJKCg9TdHJlYW1TbmFwc2hvdHMSHC5oYW5kZmFzdC52MS5TbmFwc2hvdFJlcXVlc3QaFS5oYW5kZmFzdC52MS5TbmFwc2hvdCgBMAEydwoOV2l0bmVzc1NlcnZpY2USZQoSUmVwb3J0Q2VydGlmaWNhdGVzEiYuaGFuZGZhc3QudjEuUmVwb3J0Q2VydGlmaWNhdGVzUmVxdWVzdBonLmhhbmRmYXN0LnYxLlJlcG9ydENlcnRpZmljYXRlc1Jlc3BvbnNlYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+
+/**
+ * Certificates that the caller has verified in handshakes, each once. They are no evidence: the controller verifies them itself.
+ *
+ * @generated from message handfast.v1.ReportCertificatesRequest
+ */
+export type ReportCertificatesRequest = Message<"handfast.v1.ReportCertificatesRequest"> & {
+  /**
+   * Of workloads; DER.
+   *
+   * @generated from field: repeated bytes certificates = 1;
+   */
+  certificates: Uint8Array[];
+
+  /**
+   * What stands between them and their anchors, each once; DER.
+   *
+   * @generated from field: repeated bytes issuers = 2;
+   */
+  issuers: Uint8Array[];
+};
+
+/**
+ * Describes the message handfast.v1.ReportCertificatesRequest.
+ * Use `create(ReportCertificatesRequestSchema)` to create a new message.
+ */
+export const ReportCertificatesRequestSchema: GenMessage<ReportCertificatesRequest> = /*@__PURE__*/
+  messageDesc(file_handfast, 0);
+
+/**
+ * @generated from message handfast.v1.ReportCertificatesResponse
+ */
+export type ReportCertificatesResponse = Message<"handfast.v1.ReportCertificatesResponse"> & {
+};
+
+/**
+ * Describes the message handfast.v1.ReportCertificatesResponse.
+ * Use `create(ReportCertificatesResponseSchema)` to create a new message.
+ */
+export const ReportCertificatesResponseSchema: GenMessage<ReportCertificatesResponse> = /*@__PURE__*/
+  messageDesc(file_handfast, 1);
 
 /**
  * @generated from message handfast.v1.IssueSvidRequest
@@ -78,7 +119,7 @@ export type IssueSvidRequest = Message<"handfast.v1.IssueSvidRequest"> & {
  * Use `create(IssueSvidRequestSchema)` to create a new message.
  */
 export const IssueSvidRequestSchema: GenMessage<IssueSvidRequest> = /*@__PURE__*/
-  messageDesc(file_handfast, 0);
+  messageDesc(file_handfast, 2);
 
 /**
  * @generated from message handfast.v1.IssueSvidResponse
@@ -122,7 +163,7 @@ export type IssueSvidResponse = Message<"handfast.v1.IssueSvidResponse"> & {
  * Use `create(IssueSvidResponseSchema)` to create a new message.
  */
 export const IssueSvidResponseSchema: GenMessage<IssueSvidResponse> = /*@__PURE__*/
-  messageDesc(file_handfast, 1);
+  messageDesc(file_handfast, 3);
 
 /**
  * What one trust domain's identities are verified with. Those of different domains are never mixed.
@@ -155,7 +196,7 @@ export type TrustBundle = Message<"handfast.v1.TrustBundle"> & {
  * Use `create(TrustBundleSchema)` to create a new message.
  */
 export const TrustBundleSchema: GenMessage<TrustBundle> = /*@__PURE__*/
-  messageDesc(file_handfast, 2);
+  messageDesc(file_handfast, 4);
 
 /**
  * @generated from message handfast.v1.JwtAuthority
@@ -181,7 +222,7 @@ export type JwtAuthority = Message<"handfast.v1.JwtAuthority"> & {
  * Use `create(JwtAuthoritySchema)` to create a new message.
  */
 export const JwtAuthoritySchema: GenMessage<JwtAuthority> = /*@__PURE__*/
-  messageDesc(file_handfast, 3);
+  messageDesc(file_handfast, 5);
 
 /**
  * @generated from message handfast.v1.IssueJwtSvidRequest
@@ -200,7 +241,7 @@ export type IssueJwtSvidRequest = Message<"handfast.v1.IssueJwtSvidRequest"> & {
  * Use `create(IssueJwtSvidRequestSchema)` to create a new message.
  */
 export const IssueJwtSvidRequestSchema: GenMessage<IssueJwtSvidRequest> = /*@__PURE__*/
-  messageDesc(file_handfast, 4);
+  messageDesc(file_handfast, 6);
 
 /**
  * @generated from message handfast.v1.IssueJwtSvidResponse
@@ -224,7 +265,7 @@ export type IssueJwtSvidResponse = Message<"handfast.v1.IssueJwtSvidResponse"> &
  * Use `create(IssueJwtSvidResponseSchema)` to create a new message.
  */
 export const IssueJwtSvidResponseSchema: GenMessage<IssueJwtSvidResponse> = /*@__PURE__*/
-  messageDesc(file_handfast, 5);
+  messageDesc(file_handfast, 7);
 
 /**
  * @generated from message handfast.v1.SnapshotRequest
@@ -259,7 +300,7 @@ export type SnapshotRequest = Message<"handfast.v1.SnapshotRequest"> & {
  * Use `create(SnapshotRequestSchema)` to create a new message.
  */
 export const SnapshotRequestSchema: GenMessage<SnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_handfast, 6);
+  messageDesc(file_handfast, 8);
 
 /**
  * @generated from message handfast.v1.Subscribe
@@ -285,7 +326,7 @@ export type Subscribe = Message<"handfast.v1.Subscribe"> & {
  * Use `create(SubscribeSchema)` to create a new message.
  */
 export const SubscribeSchema: GenMessage<Subscribe> = /*@__PURE__*/
-  messageDesc(file_handfast, 7);
+  messageDesc(file_handfast, 9);
 
 /**
  * The subscriber now runs on this snapshot.
@@ -304,7 +345,7 @@ export type Ack = Message<"handfast.v1.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_handfast, 8);
+  messageDesc(file_handfast, 10);
 
 /**
  * The subscriber refuses this snapshot and stays on the one it had.
@@ -328,7 +369,7 @@ export type Nack = Message<"handfast.v1.Nack"> & {
  * Use `create(NackSchema)` to create a new message.
  */
 export const NackSchema: GenMessage<Nack> = /*@__PURE__*/
-  messageDesc(file_handfast, 9);
+  messageDesc(file_handfast, 11);
 
 /**
  * Numbers grow by one within an epoch; each start of a controller is an epoch of its own.
@@ -352,7 +393,7 @@ export type SnapshotVersion = Message<"handfast.v1.SnapshotVersion"> & {
  * Use `create(SnapshotVersionSchema)` to create a new message.
  */
 export const SnapshotVersionSchema: GenMessage<SnapshotVersion> = /*@__PURE__*/
-  messageDesc(file_handfast, 10);
+  messageDesc(file_handfast, 12);
 
 /**
  * The whole state, never a difference. A slow subscriber is given only the newest.
@@ -410,7 +451,7 @@ export type Snapshot = Message<"handfast.v1.Snapshot"> & {
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
-  messageDesc(file_handfast, 11);
+  messageDesc(file_handfast, 13);
 
 /**
  * What an issuer of tokens publishes.
@@ -438,7 +479,7 @@ export type KeySet = Message<"handfast.v1.KeySet"> & {
  * Use `create(KeySetSchema)` to create a new message.
  */
 export const KeySetSchema: GenMessage<KeySet> = /*@__PURE__*/
-  messageDesc(file_handfast, 12);
+  messageDesc(file_handfast, 14);
 
 /**
  * Certificates that are void before their time. An entry is there until the last certificate that it could concern has expired.
@@ -488,7 +529,7 @@ export type Revocations = Message<"handfast.v1.Revocations"> & {
  * Use `create(RevocationsSchema)` to create a new message.
  */
 export const RevocationsSchema: GenMessage<Revocations> = /*@__PURE__*/
-  messageDesc(file_handfast, 13);
+  messageDesc(file_handfast, 15);
 
 /**
  * Issues SVIDs.
@@ -537,4 +578,21 @@ export const SnapshotService: GenService<{
   },
 }> = /*@__PURE__*/
   serviceDesc(file_handfast, 1);
+
+/**
+ * Hears of the certificates that proxies meet, so that one that nobody issued is found out.
+ *
+ * @generated from service handfast.v1.WitnessService
+ */
+export const WitnessService: GenService<{
+  /**
+   * @generated from rpc handfast.v1.WitnessService.ReportCertificates
+   */
+  reportCertificates: {
+    methodKind: "unary";
+    input: typeof ReportCertificatesRequestSchema;
+    output: typeof ReportCertificatesResponseSchema;
+  },
+}> = /*@__PURE__*/
+  serviceDesc(file_handfast, 2);
 

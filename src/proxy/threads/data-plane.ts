@@ -21,6 +21,7 @@ import { ProxyError } from '../errors.ts'
 import { HandshakeSlots } from '../handshake-slots.ts'
 import { listenInbound } from '../inbound.ts'
 import { LiveConnections } from '../live-connections.ts'
+import { MetCertificates } from '../met-certificates.ts'
 import { MeshViews } from '../mesh-view.ts'
 import { listenOutbound } from '../outbound.ts'
 import { PeerVerifiers } from '../peer-verifiers.ts'
@@ -191,6 +192,7 @@ function servicesOf(
     transport,
     secure: secure(tls),
     tls,
+    met: new MetCertificates((chains) => port.postMessage({ kind: 'met', chains })),
     handshakeTimeoutMs: config.handshakeTimeoutMs,
     views: new MeshViews(),
     live: new LiveConnections(nowMs, (change) => counters.add('live', change)),

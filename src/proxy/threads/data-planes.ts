@@ -8,6 +8,7 @@ import type { Logger } from '../../telemetry/log.ts'
 import type { FlightDecision } from '../../authz/flight/flight-line.ts'
 import type { FoundDecision } from '../../telemetry/flight-log.ts'
 import type { Json } from '../../telemetry/plain-json.ts'
+import type { MetChain } from '../met-certificates.ts'
 import type { MeshView, MeshViews } from '../mesh-view.ts'
 import { TICKET_SECRET_BYTES } from '../tickets.ts'
 import { Counters, type CounterName } from './counters.ts'
@@ -26,6 +27,8 @@ export interface DataPlanesOptions {
   readonly onLines: (text: string) => void
   /** Told of every view that all threads work by, and of every one that was refused. @default nobody */
   readonly onSettled?: (view: MeshView, refused?: string) => void
+  /** Takes certificates that threads have met, each thread for itself. @default nobody wants to know */
+  readonly onMet?: ((chains: readonly MetChain[]) => void) | undefined
   /** Uniform in [0, 1). */
   readonly random: () => number
   readonly crypto: CryptoProvider
@@ -58,7 +61,7 @@ export class DataPlanes {
 
   constructor(options: DataPlanesOptions) {
     this.#options = options
-    const { config, startThread, log, onLines, random, views, crypto } = options
+    const { config, startThread, log, onLines, onMet = () => {}, random, views, crypto } = options
     this.#counters = new Counters(config.threads)
     const ticketSecret = crypto.random(TICKET_SECRET_BYTES)
     this.#slots = Array.from(
@@ -75,6 +78,7 @@ export class DataPlanes {
           newest: () => this.#newest,
           onLines: (stream, text) => (stream === 'log' ? onLines(text) : this.followers.take(index, text)),
           onListening: () => this.followers.started(index),
+          onMet,
           onDied: () => this.#counters.clearGauges(index),
           log: log.child({ thread: index }),
           random,

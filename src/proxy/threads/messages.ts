@@ -1,6 +1,7 @@
 import type { PolicyResources } from '../../authz/resources.ts'
 import type { Address } from '../../config/address.ts'
 import type { ProxyConfig } from '../../config/proxy-config.ts'
+import type { MetChain } from '../met-certificates.ts'
 import type { ThreadKey } from '../../crypto/native-keys.ts'
 import type { FlightDecision } from '../../authz/flight/flight-line.ts'
 import type { KeySets } from '../request-authenticator.ts'
@@ -99,6 +100,8 @@ export type FromThread =
   /** Whole lines. */
   | { readonly kind: 'lines'; readonly stream: LineStream; readonly text: string }
   | { readonly kind: 'answer'; readonly ask: number; readonly answer: unknown }
+  /** Certificates of peers that handshakes have proven. */
+  | { readonly kind: 'met'; readonly chains: readonly MetChain[] }
   | { readonly kind: 'drained'; readonly cut: number }
   | { readonly kind: 'ended' }
 

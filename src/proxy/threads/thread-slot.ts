@@ -3,6 +3,7 @@ import { Backoff } from '../../control/backoff.ts'
 import { messageOf } from '../../errors.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import { ProxyError } from '../errors.ts'
+import type { MetChain } from '../met-certificates.ts'
 import type { MeshView } from '../mesh-view.ts'
 import type { FromThread, LineStream, Question, ThreadOptions, ThreadPort, ToThread } from './messages.ts'
 import { unpack } from './pack.ts'
@@ -33,6 +34,8 @@ export interface ThreadSlotOptions {
   readonly onLines: (stream: LineStream, text: string) => void
   /** Called when a thread has begun to listen, also when it was started anew. @default nothing happens */
   readonly onListening?: () => void
+  /** Takes certificates that the thread has met. */
+  readonly onMet: (chains: readonly MetChain[]) => void
   /** Called when a thread has ended that should not have. */
   readonly onDied: () => void
   readonly log: Logger
@@ -236,6 +239,9 @@ export class ThreadSlot {
         break
       case 'answer':
         this.#asking.get(message.ask)?.resolve(message.answer)
+        break
+      case 'met':
+        this.#options.onMet(message.chains)
         break
       case 'drained':
         this.#drained.resolve(message.cut)

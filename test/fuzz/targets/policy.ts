@@ -15,7 +15,9 @@ import {
   CertificateService,
   IssueSvidResponseSchema,
   SnapshotSchema,
+  ReportCertificatesRequestSchema,
   SnapshotService,
+  WitnessService,
 } from '../../../src/control/gen/handfast_pb.ts'
 import { SpiffeWorkloadAPI, X509SVIDResponseSchema } from '../../../src/control/gen/workload-api_pb.ts'
 import type { VersionedState } from '../../../src/control/mesh-state.ts'
@@ -27,6 +29,7 @@ import {
   encodeBundles,
   encodeSnapshot,
 } from '../../../src/control/message-codec.ts'
+import { decodeReport } from '../../../src/control/witness-service.ts'
 import { decodeState } from '../../../src/control/workload-api/client.ts'
 import { encodeIdentity } from '../../../src/control/workload-api/x509.ts'
 import { parseX509Svid } from '../../../src/identity/svid.ts'
@@ -47,6 +50,7 @@ export function policyTargets(workloads: Workloads): readonly FuzzTarget[] {
     POLICY_JSON,
     snapshotTarget(workloads),
     issuedSvidTarget(workloads),
+    certificateReportTarget(workloads),
     fetchedSvidTarget(workloads),
   ]
 }
@@ -270,6 +274,29 @@ function snapshotTarget({ domain }: Workloads): FuzzTarget {
 }
 
 /** A certificate as the controller sends it. */
+/** Certificates as a proxy reports them. */
+function certificateReportTarget({ client }: Workloads): FuzzTarget {
+  const { requestDeserialize } = methodDefinition(WitnessService.method.reportCertificates)
+  const [certificate, ...issuers] = client.chain.map(({ der }) => der)
+  const report = create(ReportCertificatesRequestSchema, { certificates: [certificate!], issuers })
+  return {
+    name: 'certificate-report',
+    seeds: [toBinary(ReportCertificatesRequestSchema, report)],
+    run(input) {
+      let message: ReturnType<typeof requestDeserialize>
+      try {
+        message = requestDeserialize(Buffer.from(input))
+      } catch (thrown) {
+        return `no message: ${shapeOf((thrown as Error).message)}`
+      }
+      return outcomeOf(() => {
+        const { leaves, issuers: above } = decodeReport(message)
+        return `decoded: ${leaves.length} below ${above.length}`
+      }, ControlError)
+    },
+  }
+}
+
 function issuedSvidTarget({ client, domain }: Workloads): FuzzTarget {
   const { responseDeserialize } = methodDefinition(CertificateService.method.issueSvid)
   const issued = create(IssueSvidResponseSchema, {
