@@ -10,9 +10,9 @@ const SECRET_HEADERS = new Set([
   'x-auth-token',
 ])
 
-/** Whether what comes in the header is shown to nobody. */
+/** Whether what comes in the header is shown to nobody; some applications take `x_api_key` for one of them. */
 export function isSecretHeader(name: string): boolean {
-  return SECRET_HEADERS.has(name)
+  return SECRET_HEADERS.has(name.replaceAll('_', '-'))
 }
 
 /**

@@ -7,6 +7,8 @@ import { HandshakeLog } from '../../src/telemetry/handshake-log.ts'
 import { handshakeDetail, handshakeSummary } from '../../src/telemetry/handshake-record.ts'
 import { plainJson } from '../../src/telemetry/plain-json.ts'
 import { Ring } from '../../src/telemetry/ring.ts'
+import { recorded } from '../authz/flight/arbitraries.ts'
+import { policy, policySet } from '../authz/support.ts'
 import { mintRoot } from '../support/certificates.ts'
 
 const ORIGIN = { direction: 'inbound', listener: 'in', remote: '127.0.0.1:1', startedAtMs: 0 } as const
@@ -112,4 +114,34 @@ test('plainJson always gives what JSON can carry', () => {
 test('withoutQuery cuts the query and a fragment off', () => {
   assert.equal(withoutQuery('/a/b?token=1#c'), '/a/b')
   assert.equal(withoutQuery('/a'), '/a')
+})
+
+test('FlightLog tells of headers that policy reads, and never what a credential is, however it is spelt', () => {
+  const policies = policySet(
+    policy(
+      'p',
+      `{ action: ALLOW, rules: [{ to: [{ headers: [{ name: x-tier, values: [gold] }, { name: x-api-key, values: ["*"] }, { name: my-token, values: ["*"] }] }] }] }`,
+    ),
+  )
+  const headers = {
+    'x-tier': ['gold'],
+    'x-api-key': ['s1'],
+    x_api_key: ['s2'],
+    'my-token': ['s3'],
+    cookie: ['s4'],
+  }
+  const [decision] = recorded(policies, [
+    {
+      principal: 'spiffe://td/ns/shop/sa/web',
+      workload: { namespace: 'shop', serviceAccount: 'catalog' },
+      port: 1,
+      http: { method: 'GET', path: '/a?s5', headers },
+    },
+  ])
+  assert.deepEqual(decision!.request.http?.headers, {
+    'x-tier': ['gold'],
+    'x-api-key': { hidden: true },
+    'my-token': { hidden: true },
+  })
+  assert.doesNotMatch(JSON.stringify(decision), /s[1-5]"/)
 })

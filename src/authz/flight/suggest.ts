@@ -80,7 +80,7 @@ function suggestionFor(workload: Workload, calls: readonly Call[], templates: bo
   const contradicted = denied.filter((call) => alike.has(sayable(call))).length
   if (contradicted > 0)
     notes.push(
-      `${contradicted} calls that were denied would be permitted: others like them passed, by what a suggestion does not read`,
+      `${contradicted} of the calls that were denied would be permitted: others like them passed, by what a suggestion does not read`,
     )
   const byPeer = Map.groupBy(permitted, ({ peer }) => peer)
   const byOperations = Map.groupBy(byPeer.keys(), (peer) =>

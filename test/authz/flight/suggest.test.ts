@@ -104,7 +104,7 @@ test('suggestPolicies say so where calls were denied that are like others that p
     http: { method: 'GET', path: '/a', headers: { 'x-tier': [tier] } },
   })
   const [suggestion] = suggestPolicies(recorded(tiers, [call('gold'), call('tin')]))
-  assert.match(suggestion!.notes.join(), /^1 calls that were denied would be permitted/)
+  assert.match(suggestion!.notes.join(), /^1 of the calls that were denied would be permitted/)
 })
 
 test('learnPaths keeps to what was seen where a template would match what was denied', () => {
