@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { get, type IncomingMessage } from 'node:http'
 import test, { type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Worker } from 'node:worker_threads'
 import { decodeFlightLine } from '../../src/authz/flight/decode.ts'
 import type { FlightDecision, FlightLine } from '../../src/authz/flight/flight-line.ts'
 import { startWorkerThread } from '../../src/cmd/proxy/start-thread.ts'
@@ -149,4 +150,33 @@ test('flight log has a bounded number of followers, and forgets those that went 
   for (const { page } of followers) page.destroy()
   for (const givenUpAt = Date.now() + 10_000; (await status()) !== 200; await pause(5))
     assert.ok(Date.now() < givenUpAt, 'followers that went away still count')
+})
+
+test('flight log goes on with a data-plane thread that is started anew, and a follower notices nothing but new numbers', async (t) => {
+  const app = await httpApp(t, (_incoming, response) => response.end('ok'))
+  const running: Worker[] = []
+  const { catalog, entry } = await worldOf(t, {
+    protocol: 'http',
+    app: app.address,
+    startThread: (options) => {
+      const thread = startWorkerThread(options)
+      running.push(thread.port as unknown as Worker)
+      return thread
+    },
+  })
+  await fetchFrom(entry, {})
+  const follower = await Follower.of(t, catalog)
+  await follower.decisions(1)
+  // What no thread understands: to look into it throws where nobody catches.
+  running[0]!.postMessage(null)
+  for (const givenUpAt = Date.now() + 20_000; ; await pause(20)) {
+    const { status } = await fetchFrom(entry, {}).catch(() => ({ status: 0 }))
+    if (status === 200) break
+    assert.ok(Date.now() < givenUpAt, 'The thread is not started anew')
+  }
+  const decisions = await follower.decisions(2)
+  assert.deepEqual(
+    decisions.map(({ seq }) => seq),
+    [1, 1],
+  )
 })
