@@ -32,7 +32,7 @@ export interface CaptureRules {
 }
 
 /** Name lookups by TCP go where those by UDP go. */
-const DNS_PORT = 53
+export const DNS_PORT = 53
 
 const LEAVE: Verdict = { kind: 'leave' }
 const TO_LOOPBACK: Match = { kind: 'to-loopback' }
@@ -46,10 +46,16 @@ export function captureRules(plan: CapturePlan): CaptureRules {
   return { inbound: inboundRules(plan), outbound: outboundRules(plan) }
 }
 
-function inboundRules({ inbound, inboundPort, adminPort }: CapturePlan): readonly Rule[] {
+/** Ports at which others reach the proxy itself, and not the application. */
+export function ownPorts({ adminPort }: Pick<CapturePlan, 'adminPort'>): readonly number[] {
   const { metrics, health, hbone } = SIDECAR_PORTS
+  return [adminPort, hbone, metrics, health]
+}
+
+function inboundRules(plan: CapturePlan): readonly Rule[] {
+  const { inbound, inboundPort } = plan
   return [
-    leave("the proxy's own ports", portsOf([adminPort, hbone, metrics, health])),
+    leave("the proxy's own ports", portsOf(ownPorts(plan))),
     ...excluded(inbound, 'source'),
     ...included(inbound, 'source', { port: inboundPort, comment: 'to the inbound listener' }),
   ]

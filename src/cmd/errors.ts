@@ -25,6 +25,8 @@ export const CAPTURE_ERROR_CODES = {
   CAPTURE_NOT_PERMITTED:
     'The process may not do what capturing traffic, or proving that it is captured, takes',
   CAPTURE_TOOL_FAILED: 'A tool that changes the packet filter reports a failure',
+  CAPTURE_PROXY_RUNS: 'Capture cannot be proven while another program has the ports of the proxy',
+  CAPTURE_NOT_WORKING: 'Traffic is not captured as the options say, or that it is could not be proven',
 } as const
 
 export type CaptureErrorCode = keyof typeof CAPTURE_ERROR_CODES

@@ -51,6 +51,14 @@ export function cidrOf(host: string): Cidr {
   return { family, host, prefix: BITS[family] }
 }
 
+/** The address after the first, which commonly stands for the network itself; of a single address that one. */
+export function firstHost({ family, host, prefix }: Cidr): string {
+  if (prefix === BITS[family]) return host
+  return family === 'ipv4'
+    ? host.replace(/\d+$/, (last) => String(Number(last) + 1))
+    : textOf(numberOf(host) + 1n)
+}
+
 function familyOf(host: string): Cidr['family'] {
   return host.includes(':') ? 'ipv6' : 'ipv4'
 }
@@ -66,4 +74,11 @@ function numberOf(host: string): bigint {
 
 function groups(text: string): readonly bigint[] {
   return text === '' ? [] : text.split(':').map((group) => BigInt(`0x${group}`))
+}
+
+function textOf(number: bigint): string {
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    ((number >> BigInt(112 - 16 * i)) & 0xffffn).toString(16),
+  )
+  return parseAddress(`[${groups.join(':')}]:0`)!.host
 }

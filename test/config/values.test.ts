@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as fc from 'fast-check'
 import { formatAddress, isIpAddress, isLoopback, parseAddress } from '../../src/config/address.ts'
-import { cidrOf, covers, formatCidr, parseCidr } from '../../src/config/cidr.ts'
+import { cidrOf, covers, firstHost, formatCidr, parseCidr } from '../../src/config/cidr.ts'
 import { formatDuration, parseDuration } from '../../src/config/duration.ts'
 import { nearest } from '../../src/config/nearest.ts'
 import { formatPortRange, parsePortRange } from '../../src/config/ports.ts'
@@ -288,4 +288,16 @@ test('parsePortRange reads a port or a range, which formatPortRange writes', () 
     assert.equal(formatPortRange(parsePortRange(text)!), text)
   for (const text of ['', '0', '65536', '1-65536', '9-8', '80-', '-80', '080', '80:90', '1e3', 'http'])
     assert.equal(parsePortRange(text), undefined, text)
+})
+
+test('firstHost is the first address of a network that a host can have', () => {
+  const firsts = {
+    '10.0.0.0/8': '10.0.0.1',
+    '192.0.2.7': '192.0.2.7',
+    '192.0.2.6/31': '192.0.2.7',
+    'fd00::/8': 'fd00::1',
+    '2001:db8:0:ffff::/64': '2001:db8:0:ffff::1',
+    '::1': '::1',
+  }
+  for (const [cidr, first] of Object.entries(firsts)) assert.equal(firstHost(parseCidr(cidr)!), first, cidr)
 })

@@ -202,6 +202,29 @@ test('ProxyTickets keep the tickets of each peer apart, and wipe them all with o
   assert.deepEqual(ticket.preSharedKey, new Uint8Array(32))
 })
 
+test('ProxyTickets wipe those of the peer that was not needed for the longest time when there are too many peers', () => {
+  const tickets = ticketsOf(crypto.random(TICKET_SECRET_BYTES))
+  const view = viewOf()
+  const ticketFor = (peer: string) => {
+    const ticket = {
+      ...STATE,
+      preSharedKey: crypto.random(32),
+      ticket: Uint8Array.of(1),
+      receivedAtMs: 0,
+      expiresAtMs: 1000,
+    }
+    tickets.ofPeer(view, peer).put(ticket)
+    return ticket
+  }
+  const [needed, forgotten] = [ticketFor('needed'), ticketFor('forgotten')]
+  for (let peer = 0; peer < 127; peer++) {
+    tickets.ofPeer(view, 'needed')
+    ticketFor(`peer ${peer}`)
+  }
+  assert.deepEqual(forgotten.preSharedKey, new Uint8Array(32))
+  assert.equal(tickets.ofPeer(view, 'needed').take(0), needed)
+})
+
 test('ProxyTickets give nothing to a connection that began under an older certificate', async () => {
   const tickets = ticketsOf(crypto.random(TICKET_SECRET_BYTES))
   const renewed = viewOf({ svid: await mint(domain, 'catalog'), identityVersion: 2 })

@@ -1,5 +1,7 @@
 import { captureRules } from '../../capture/rules.ts'
+import { chooseTransport } from '../../net/choose-transport.ts'
 import { type Command, type CommandIo, ExitCode } from '../command.ts'
+import { CaptureError } from '../errors.ts'
 import { parseInitOptions, type InitOptions } from './options.ts'
 import { packetFilter } from './packet-filter.ts'
 import {
@@ -7,6 +9,7 @@ import {
   describePassThroughSource,
   removePassThroughSource,
 } from './pass-through-source.ts'
+import { verifyCapture } from './verify.ts'
 
 /** `handfast init` */
 export const init: Command = {
@@ -17,6 +20,8 @@ Captures the TCP connections of this network namespace, in both address families
 proxy's outbound listener, those that arrive go to its inbound listener (docs/capture.md). To do so twice changes nothing.
 Needs the capability NET_ADMIN, and nft or iptables.
 
+  --verify                       prove by connections that the rules in force do what the other flags say; before the proxy
+                                 starts, as root with the capabilities SETUID and SETGID
   --dry-run                      print what would be given to the tools, change nothing
   --remove                       take away everything that this command has put there
   --backend NAME                 nftables or iptables (nftables)
@@ -41,6 +46,7 @@ Lists have commas; ports may be ranges such as 8000-8100; "*" is everything, "" 
   async run(args: readonly string[], io: CommandIo): Promise<number> {
     const options = parseInitOptions(args)
     if (options.dryRun) io.stdout.write(describe(options))
+    else if (options.action === 'verify') await verify(options, io)
     else await change(options, io)
     return ExitCode.success
   },
@@ -67,4 +73,19 @@ async function change({ action, backend, plan }: InitOptions, { env, stderr }: C
   stderr.write(
     `Traffic is captured (${backend}): outbound to ${plan.outboundPort}, inbound to ${plan.inboundPort}\n`,
   )
+}
+
+/** @throws CaptureError CAPTURE_NOT_WORKING and others */
+async function verify({ backend, plan }: InitOptions, { env, stdout }: CommandIo): Promise<void> {
+  const transport = chooseTransport('auto', { onFallback() {} })
+  const findings = await verifyCapture(plan, { transport, filter: packetFilter(backend, env) })
+  transport[Symbol.dispose]?.()
+  for (const { verdict, claim, detail } of findings)
+    stdout.write(`${verdict.padEnd(8)}${claim} (${detail})\n`)
+  const failed = findings.filter(({ verdict }) => verdict === 'failed').length
+  if (failed > 0)
+    throw new CaptureError(
+      'CAPTURE_NOT_WORKING',
+      `${failed} of ${findings.length} checks failed: expected all to hold`,
+    )
 }

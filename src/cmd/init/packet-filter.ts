@@ -36,7 +36,8 @@ export function packetFilter(backend: Backend, env: Env): PacketFilter {
 
 function nftables(env: Env): PacketFilter {
   const commit = async (input: string): Promise<void> => {
-    await runTool('nft', ['-f', '-'], { input, env })
+    // In one piece: what is read from a stream may end after the old table was deleted, where its writer was killed.
+    await runTool('nft', [input], { env })
   }
   return {
     apply: (rules) => commit(renderNftables(rules)),

@@ -28,18 +28,24 @@ export async function runTool(
 ): Promise<string> {
   const child = spawn(tool, args, { env: { ...env, PATH: `${env['PATH'] ?? ''}:${ADMIN_PATHS}` } })
   const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', (cause) => reject(missing(tool, cause)))
+    child.once('error', (cause) => reject(notRun(tool, cause)))
     child.once('close', resolve)
   })
   // A tool that refuses its input says why on standard error.
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   const [code, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)])
-  if (code !== 0) throw failed([tool, ...args].join(' '), code, stderr.trim())
+  if (code !== 0) throw failed(tool, code, stderr.trim())
   return stdout
 }
 
-function missing(tool: string, cause: Error): CaptureError {
+function notRun(tool: string, cause: NodeJS.ErrnoException): CaptureError {
+  if (cause.code === 'E2BIG')
+    return new CaptureError(
+      'CAPTURE_TOOL_FAILED',
+      `Cannot run ${tool}: the rules are too long: expected fewer ports and networks in the options`,
+      { cause },
+    )
   return new CaptureError(
     'CAPTURE_TOOL_MISSING',
     `Cannot run ${tool}: expected it to be installed; it comes with the package ${PACKAGES[tool] ?? 'iptables'}`,
@@ -47,11 +53,11 @@ function missing(tool: string, cause: Error): CaptureError {
   )
 }
 
-function failed(command: string, code: number | null, stderr: string): CaptureError {
+function failed(tool: string, code: number | null, stderr: string): CaptureError {
   return /not permitted|permission denied|must be root/i.test(stderr)
     ? new CaptureError(
         'CAPTURE_NOT_PERMITTED',
-        `${command} may not change the packet filter: expected the capability NET_ADMIN in this network namespace, got: ${stderr}`,
+        `${tool} may not touch the packet filter: expected the capability NET_ADMIN in this network namespace, got: ${stderr}`,
       )
-    : new CaptureError('CAPTURE_TOOL_FAILED', `${command} ended with ${code ?? 'a signal'}: ${stderr}`)
+    : new CaptureError('CAPTURE_TOOL_FAILED', `${tool} ended with ${code ?? 'a signal'}: ${stderr}`)
 }
