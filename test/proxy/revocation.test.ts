@@ -162,3 +162,24 @@ test('proxy threads of their own are told what is revoked, whatever else has cha
   })
   await assertRefused(t, world, world.catalog)
 })
+
+test('the explanation of a refused handshake names the revocation on both sides, with evidence and remedy', async (t) => {
+  const world = await echoWorld(t)
+  await world.catalog.publishRevocations(revocationsOf(waysToRevoke(world.web).serial))
+  await assertRefused(t, world, world.catalog)
+  const [refused] = await world.catalog.log.saw('Handshake failed')
+  const path = `/explain?id=${String(refused!.fields['handshake'])}&format=json`
+  const { failure } = JSON.parse((await fetchFrom(world.catalog.admin, { path })).text) as {
+    readonly failure: Readonly<Record<string, unknown>>
+  }
+  const { serialNumber } = world.web.views.svid!.chain[0]!
+  assert.equal(failure['code'], 'PKI_REVOKED')
+  assert.equal(failure['title'], 'The certificate of the peer has been revoked')
+  assert.match(String(failure['remedy']), /handfast ca revoke list/)
+  assert.ok(JSON.stringify(failure['evidence']).includes(serialNumber), JSON.stringify(failure['evidence']))
+  if (!SENDS_ALERTS) return
+  const { text } = await fetchFrom(world.web.admin, { path: '/handshakes' })
+  const { id } = (JSON.parse(text) as readonly { readonly id: number }[]).at(-1)!
+  const ours = await fetchFrom(world.web.admin, { path: `/explain?id=${id}` })
+  assert.match(ours.text, /our certificate has been revoked/)
+})
