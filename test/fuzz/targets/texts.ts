@@ -1,12 +1,13 @@
 import { equalBytes, utf8 } from '../../../src/bytes/bytes.ts'
 import { formatAddress, parseAddress } from '../../../src/config/address.ts'
 import { formatDuration, parseDuration } from '../../../src/config/duration.ts'
+import { formatPortRange, parsePortRange } from '../../../src/config/ports.ts'
 import { canonicalDnsName, dnsNameCovers, ipAddressText, parseIpAddress } from '../../../src/pki/host-name.ts'
 import { magnitude, Violation, type FuzzTarget } from '../target.ts'
 
 /** Small texts that mean something: each has one meaning, and says the same when it is written again. */
 export function textTargets(): readonly FuzzTarget[] {
-  return [ADDRESS, DURATION, IP_ADDRESS, DNS_NAME]
+  return [ADDRESS, PORT_RANGE, DURATION, IP_ADDRESS, DNS_NAME]
 }
 
 const ADDRESS: FuzzTarget = textTarget(
@@ -28,6 +29,16 @@ const ADDRESS: FuzzTarget = textTarget(
     return `address: ${again === text} ${address.host.includes(':')}`
   },
 )
+
+const PORT_RANGE: FuzzTarget = textTarget('port-range', ['80', '8000-8100', '1-65535', '7-7'], (text) => {
+  const range = parsePortRange(text)
+  if (range === undefined) return 'none'
+  const again = formatPortRange(range)
+  const { first, last } = parsePortRange(again) ?? {}
+  if (first !== range.first || last !== range.last || !(range.first <= range.last))
+    throw new Violation(`It is written as ${again}, which is another range`)
+  return `range: ${again === text} ${range.first === range.last}`
+})
 
 const DURATION: FuzzTarget = textTarget('duration', ['1h30m', '500ms', '7d', '0s', '1d2h3m4s5ms'], (text) => {
   const milliseconds = parseDuration(text)
