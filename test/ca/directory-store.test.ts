@@ -25,10 +25,12 @@ async function modeOf(path: string): Promise<number> {
   return (await stat(path)).mode & 0o777
 }
 
+const FILES = ['intermediate.pem', 'jwt-keys.json', 'root.pem', 'rotation.json']
+
 test('DirectoryCaStore keeps keys in files of mode 0600 in a directory of mode 0700', async (t) => {
   const directory = join(await temporaryDirectory(t), 'state', 'ca')
   const first = await open(await DirectoryCaStore.open(directory))
-  assert.deepEqual((await readdir(directory)).sort(), ['intermediate.pem', 'root.pem', 'rotation.json'])
+  assert.deepEqual((await readdir(directory)).sort(), FILES)
   assert.equal(await modeOf(directory), 0o700)
   for (const name of await readdir(directory)) assert.equal(await modeOf(join(directory, name)), 0o600, name)
   const again = await open(await DirectoryCaStore.open(directory))
@@ -84,7 +86,7 @@ test('DirectoryCaStore finds all or nothing after a crash at any moment of the f
       await open(await DirectoryCaStore.open(directory))
       const after = await readFile(join(directory, 'root.pem'), 'utf8')
       if (before !== undefined) assert.equal(after, before, 'a root that was made once is kept')
-      assert.deepEqual((await readdir(directory)).sort(), ['intermediate.pem', 'root.pem', 'rotation.json'])
+      assert.deepEqual((await readdir(directory)).sort(), FILES)
     }
   }
 })

@@ -49,6 +49,6 @@ test('handfast ca rotate replaces root and intermediate under traffic, though th
   assert.ok(done > 100, `${done} requests`)
   assert.notEqual(await readFile(join(state, 'trust-bundle.pem'), 'utf8'), oldBundle)
   const kept = (await readdir(join(state, 'ca'))).sort()
-  assert.deepEqual(kept, ['intermediate-2.pem', 'root-2.pem', 'rotation.json'])
+  assert.deepEqual(kept, ['intermediate-2.pem', 'jwt-keys.json', 'root-2.pem', 'rotation.json'])
   t.diagnostic(`${done} requests, each over a connection of its own, none failed`)
 })

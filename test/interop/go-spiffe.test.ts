@@ -80,3 +80,34 @@ test(
     await ask(`validate catalog ${header}.${claims}.${'A'.repeat(86)}`, /^api refuses .*\nlibrary refuses /m)
   },
 )
+
+const CONTROLLER = `spiffe://${DOMAIN}/ns/handfast-system/sa/controller`
+const PARTNER = 'partner.example'
+
+test(
+  'go-spiffe fetches our bundle by the profile https_spiffe, and publishes one that a controller takes',
+  { skip },
+  async (t) => {
+    const endpoint = 'bundleEndpoint: { listen: 127.0.0.1:0, refreshHint: 1m }'
+    const own = await startMesh(t, undefined, { spec: `  federation: { ${endpoint} }` })
+    const url = `https://${String((await line(own.cli, 'ready'))['bundleEndpoint'])}/`
+    const ask = await startProgram(t, own)
+    const read = /^bundle example\.org sequence 1 hint 1m0s anchors 1 keys 1$/m
+    await ask(`bundle ${DOMAIN} ${url} ${CONTROLLER}`, read)
+    // Whom the endpoint must prove to be counts, and not where it is.
+    await ask(`bundle ${DOMAIN} ${url} ${CATALOG}`, /^bundle refused /m)
+
+    const partner = await startMesh(t, undefined, { domain: PARTNER })
+    const askPartner = await startProgram(t, partner)
+    const [, address] = await askPartner('publish', /^publishing (\S+)$/m)
+    await own.reconfigure(`  federation:
+    ${endpoint}
+    trustDomains:
+      - trustDomain: ${PARTNER}
+        bundleUrl: https://${address}/
+        spiffeId: spiffe://${PARTNER}/ns/shop/sa/catalog
+        bundleFile: ${join(partner.directory, 'state', 'trust-bundle.pem')}`)
+    const changed = await line(own.cli, 'The bundle of a federated trust domain changed')
+    assert.deepEqual([changed['trustDomain'], changed['anchors']], [PARTNER, [`CN=${PARTNER} root`]])
+  },
+)

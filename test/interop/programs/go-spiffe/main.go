@@ -6,6 +6,8 @@
 //	serve                 listens with mutual TLS 1.3 and answers with the caller's SPIFFE ID
 //	jwt AUDIENCE          a JWT-SVID
 //	validate AUDIENCE JWT what the Workload API says of a token, and what the library says by the bundles
+//	bundle DOMAIN URL ID  what a bundle endpoint that must prove ID publishes
+//	publish               serves our trust domain's bundle by the profile https_spiffe
 package main
 
 import (
@@ -14,11 +16,13 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spiffe/go-spiffe/v2/bundle/jwtbundle"
+	"github.com/spiffe/go-spiffe/v2/federation"
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
 	"github.com/spiffe/go-spiffe/v2/svid/jwtsvid"
@@ -49,6 +53,10 @@ func main() {
 			fetchJWT(ctx, words[1])
 		case "validate":
 			validateJWT(ctx, words[1], words[2])
+		case "bundle":
+			fetchBundle(ctx, source, words[1], words[2], words[3])
+		case "publish":
+			publish(ctx, source)
 		}
 	}
 }
@@ -128,6 +136,32 @@ func validateJWT(ctx context.Context, audience, token string) {
 		return
 	}
 	fmt.Println("library accepts", found.ID)
+}
+
+func fetchBundle(ctx context.Context, source *workloadapi.X509Source, domain, url, endpoint string) {
+	bundle, err := federation.FetchBundle(ctx, spiffeid.RequireTrustDomainFromString(domain), url,
+		federation.WithSPIFFEAuth(source, spiffeid.RequireFromString(endpoint)))
+	if err != nil {
+		fmt.Println("bundle refused", err)
+		return
+	}
+	sequence, _ := bundle.SequenceNumber()
+	hint, _ := bundle.RefreshHint()
+	fmt.Printf("bundle %s sequence %d hint %s anchors %d keys %d\n",
+		bundle.TrustDomain(), sequence, hint, len(bundle.X509Authorities()), len(bundle.JWTAuthorities()))
+}
+
+func publish(ctx context.Context, source *workloadapi.X509Source) {
+	bundles, err := workloadapi.NewBundleSource(ctx)
+	check(err)
+	svid, err := source.GetX509SVID()
+	check(err)
+	handler, err := federation.NewHandler(svid.ID.TrustDomain(), bundles)
+	check(err)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", tlsconfig.TLSServerConfig(source))
+	check(err)
+	go http.Serve(listener, handler)
+	fmt.Println("publishing", listener.Addr())
 }
 
 func check(err error) {
