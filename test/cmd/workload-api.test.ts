@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import test from 'node:test'
 import { loadSockets } from '../../src/native/sockets.ts'
@@ -122,6 +123,11 @@ test('handfast proxy serves nobody but the users and groups that are permitted',
   )
   const told = await line(web, 'A process is not permitted to use the Workload API')
   assert.equal(told['uid'], process.geteuid!())
+
+  // However many of them there are, and whatever they do not say: each is let go of.
+  const strangers = Array.from({ length: 64 }, () => connect(socket))
+  t.after(() => strangers.forEach((stranger) => stranger.destroy()))
+  await Promise.all(strangers.map((stranger) => once(stranger.resume(), 'close')))
 
   const byGroup = join(mesh.directory, 'by-group', 'socket')
   await line(await mesh.sidecar('catalog', withApi(byGroup, `, gids: [${process.getegid!()}]`)), 'ready')

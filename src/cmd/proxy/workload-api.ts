@@ -20,6 +20,10 @@ export interface WorkloadApiOptions {
 /** Refused callers that are logged, each user by itself: a program that asks in a loop must not fill the log. */
 const LOGGED_REFUSALS = { atOnce: 5, perMinute: 5 }
 
+/** Connections of processes that are not permitted, for so long and so many at once: they take no place from those that are. */
+const STRANGER_MS = 5_000
+const MAX_STRANGERS = 16
+
 /**
  * Serves the SPIFFE Workload API on the configured socket.
  *
@@ -32,6 +36,7 @@ export async function startWorkloadApi(options: WorkloadApiOptions): Promise<Asy
   await using started = new AsyncDisposableStack()
   const server = new WorkloadApiServer({ identity, timers: systemTimers, crypto })
   const permits = callerRule(config, ownUid)
+  let strangers = 0
   started.use(
     await listenForWorkloads({
       file,
@@ -39,9 +44,19 @@ export async function startWorkloadApi(options: WorkloadApiOptions): Promise<Asy
       shared: config.gids.length > 0 || config.uids.some((uid) => uid !== ownUid),
       accept(connection, from) {
         const permitted = from !== undefined && permits(from)
-        if (!permitted && logged.allow(String(from?.uid), Date.now()))
-          log.warn('A process is not permitted to use the Workload API', { ...from })
-        if (permitted) log.debug('A process uses the Workload API', { ...from })
+        if (permitted) {
+          log.debug('A process uses the Workload API', { ...from })
+        } else {
+          if (logged.allow(String(from?.uid), Date.now()))
+            log.warn('A process is not permitted to use the Workload API', { ...from })
+          if (strangers >= MAX_STRANGERS) return void connection.destroy()
+          strangers++
+          const limit = setTimeout(() => connection.destroy(), STRANGER_MS)
+          connection.once('close', () => {
+            clearTimeout(limit)
+            strangers--
+          })
+        }
         server.acceptConnection(connection, permitted)
       },
       onError: (error) => log.error('The socket of the Workload API failed', { error }),
