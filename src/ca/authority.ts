@@ -13,7 +13,7 @@ import { type AuthorityEvent, BACKDATE_MS } from './generation.ts'
 import { judgeCsr } from './csr.ts'
 import { CaError } from './errors.ts'
 import type { IssuanceJournal } from './journal.ts'
-import { JwtAuthorities } from './jwt-authorities.ts'
+import { JwtAuthorities, type JwtAuthoritiesOptions } from './jwt-authorities.ts'
 
 export interface CertificateAuthorityOptions extends Omit<AuthoritiesOptions, 'svidTtlMs'> {
   readonly journal: IssuanceJournal
@@ -67,6 +67,12 @@ const MAX_AUDIENCE_CHARACTERS = 256
 /** Nobody is given less: an owner who asked for a second would do nothing but renew. */
 const SHORTEST_SVID_TTL_MS = 10_000
 
+/**
+ * A replica may sign with an authority until it sees the record that takes it out of use: what the leader reckons to be the
+ * end of the last certificate is later by this, longer than it takes to write the record.
+ */
+const REPLICA_MS = 5_000
+
 /** An SVID with less life than this would have to be renewed before it has reached its owner. */
 const MIN_SVID_LIFE_MS = 1_000
 
@@ -87,19 +93,34 @@ export class CertificateAuthority {
   }
 
   /**
-   * Opens the authority of the store; on its first start makes it.
+   * Opens the authority of the store, which this process alone changes; on its first start makes it.
    *
+   * @param context.term of the lease that allows it. @default 0: nobody else uses the store
    * @throws CaError CA_STORE_…
    */
   static async open(
     options: CertificateAuthorityOptions,
-    { nowMs }: { readonly nowMs: number },
+    { nowMs, term }: { readonly nowMs: number; readonly term?: number | undefined },
   ): Promise<CertificateAuthority> {
-    const { onEvent, svidTtlMs = DEFAULT_SVID_TTL_MS, maxSvidTtlMs = svidTtlMs } = options
-    const authorities = await Authorities.open({ ...options, svidTtlMs: maxSvidTtlMs }, { nowMs, onEvent })
-    const ttlMs = options.jwtTtlMs ?? DEFAULT_JWT_TTL_MS
-    const jwt = await JwtAuthorities.open({ ...options, ttlMs }, { nowMs })
+    const { onEvent } = options
+    const authorities = await Authorities.open(authoritiesOptions(options), { nowMs, onEvent, term })
+    const jwt = await JwtAuthorities.open(jwtOptions(options), { nowMs })
     return new CertificateAuthority(options, authorities, jwt)
+  }
+
+  /**
+   * Opens the authority that another replica leads.
+   *
+   * @returns undefined when that has not made it yet
+   * @throws CaError CA_STORE_…
+   */
+  static async follow(
+    options: CertificateAuthorityOptions,
+    { nowMs }: { readonly nowMs: number },
+  ): Promise<CertificateAuthority | undefined> {
+    const authorities = await Authorities.follow(authoritiesOptions(options), { nowMs })
+    const jwt = await JwtAuthorities.follow(jwtOptions(options))
+    return authorities && jwt && new CertificateAuthority(options, authorities, jwt)
   }
 
   get trustDomain(): string {
@@ -109,6 +130,11 @@ export class CertificateAuthority {
   /** What to trust, to trust this authority. */
   get bundle(): TrustBundle {
     return trustBundle(this.trustDomain, this.#authorities.anchors, this.#jwt.published)
+  }
+
+  /** Takes over the keys for JWT-SVIDs that the leader has stored meanwhile. @throws CaError CA_STORE_… */
+  refresh(): Promise<void> {
+    return this.#jwt.refresh()
   }
 
   /** The roots and intermediates, and how far a rotation of them has come. */
@@ -136,7 +162,8 @@ export class CertificateAuthority {
     const { id } = caller
     this.#refuseForeign(caller)
     const publicKey = judgeCsr(csr, { id, crypto: this.#options.crypto })
-    await this.#authorities.settled()
+    // The end of the certificate is reckoned from nowMs, which was before.
+    await this.#authorities.settled({ nowMs })
     const { presented, signer } = this.#authorities
     const { intermediate } = signer
     const notAfterMs = Math.min(nowMs + this.#lifetime(ttlMs), intermediate.certificate.notAfterMs)
@@ -212,7 +239,9 @@ export class CertificateAuthority {
   /** What was asked for, within our bounds. */
   #lifetime(askedMs: number = this.#svidTtlMs): number {
     const shortestMs = Math.min(SHORTEST_SVID_TTL_MS, this.#svidTtlMs)
-    return Math.min(Math.max(askedMs, shortestMs), this.#maxSvidTtlMs)
+    // A replica that follows must not give more than the leader reckons with.
+    const longestMs = Math.min(this.#maxSvidTtlMs, this.#authorities.state.svidTtlMs - REPLICA_MS)
+    return Math.min(Math.max(askedMs, shortestMs), longestMs)
   }
 
   /** A fault in what we build must not leave the house: our own verifier is the first to see it. */
@@ -257,4 +286,13 @@ function checkAudience(audience: readonly string[]): void {
           ? `is for somebody with no name, or one of more than ${MAX_AUDIENCE_CHARACTERS} characters`
           : undefined
   if (problem !== undefined) throw new CaError('CA_AUDIENCE', `The request for a token ${problem}`)
+}
+
+function authoritiesOptions(options: CertificateAuthorityOptions): AuthoritiesOptions {
+  const { svidTtlMs = DEFAULT_SVID_TTL_MS, maxSvidTtlMs = svidTtlMs } = options
+  return { ...options, svidTtlMs: maxSvidTtlMs + REPLICA_MS }
+}
+
+function jwtOptions(options: CertificateAuthorityOptions): JwtAuthoritiesOptions {
+  return { ...options, ttlMs: options.jwtTtlMs ?? DEFAULT_JWT_TTL_MS }
 }

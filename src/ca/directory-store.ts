@@ -11,7 +11,7 @@ import {
   writeDurably,
 } from './durable-file.ts'
 import { CaError } from './errors.ts'
-import { readSecretFile, refuseOpenDirectory } from './secret-file.ts'
+import { isMissing, readSecretFile, refuseOpenDirectory } from './secret-file.ts'
 import type { AuthoritySlot, CaStore, StoredAuthority } from './store.ts'
 
 /** The record of a rotation, beside the authorities. */
@@ -109,6 +109,18 @@ export class DirectoryCaStore implements CaStore {
 
   saveJwtKeys(record: string): Promise<void> {
     return this.#write(join(this.#directory, JWT_KEYS_FILE), record)
+  }
+
+  async rotationRevision(): Promise<string> {
+    const path = join(this.#directory, ROTATION_FILE)
+    try {
+      // Every write makes a file of its own and renames it.
+      const { ino, size, mtimeNs } = await nodeFiles.stat(path, { bigint: true })
+      return `${ino} ${size} ${mtimeNs}`
+    } catch (error) {
+      if (isMissing(error)) return ''
+      throw new CaError('CA_STORE_IO', `Cannot look at ${path}: ${messageOf(error)}`, { path, cause: error })
+    }
   }
 
   #write(path: string, content: string): Promise<void> {

@@ -40,6 +40,7 @@ export const CA_ERROR_CODES = {
     'The revocation would cut off the mesh itself, or cannot be taken back, or names nothing',
   CA_REVOCATION_UNKNOWN: 'There is no such revocation to take back',
   CA_REVOCATION_LIMIT: 'As many revocations are in force as proxies are sent',
+  CA_NOT_LEADER: 'Another replica of the controller leads, and is the one to ask',
   CA_CONTROLLER_AWAY: 'No controller answers on the admin socket of the state directory',
   CA_RATE_LIMITED: 'The caller has asked for more certificates than callers are given in so short a time',
   CA_BUSY: 'More requests are under way than the authority works on at a time',

@@ -72,16 +72,51 @@ export async function loadGeneration(
 ): Promise<Generation | undefined> {
   const root = await loadRoot(number, options, context)
   if (root === undefined) return undefined
-  const slot = slotOf('intermediate', number)
-  const stored = await options.store.load(slot)
-  if (stored === undefined) return withNewIntermediate({ number, root, chain: [] }, options, context)
-  const chain = readChain(slot, stored).filter(({ der }) => !equalBytes(der, root.certificate.der))
-  const intermediate = readAuthority(slot, stored, options.crypto)
-  const generation: Generation = { number, root, intermediate, chain }
-  if (isWorn(intermediate.certificate, context.nowMs) && root.key !== undefined)
+  const generation = await loadIntermediate(number, root, options)
+  if (generation === undefined) return withNewIntermediate({ number, root, chain: [] }, options, context)
+  if (isWorn(generation.intermediate.certificate, context.nowMs) && root.key !== undefined)
     return withNewIntermediate(generation, options, context)
-  validate(slot, [intermediate.certificate, ...chain], root.certificate, options.crypto, context.nowMs)
+  validateGeneration(generation, options, context)
   return generation
+}
+
+/**
+ * Loads a generation that another keeps in order, and judges it as a stranger's.
+ *
+ * @throws CaError CA_STORE_…
+ */
+export async function followGeneration(
+  number: number,
+  options: GenerationOptions,
+  context: AuthorityContext,
+): Promise<Generation> {
+  const root = await loadRoot(number, options, context)
+  const generation = root && (await loadIntermediate(number, root, options))
+  if (generation === undefined)
+    throw new CaError('CA_STORE_CORRUPT', `The store lacks the authority ${number}; restore it from a backup`)
+  validateGeneration(generation, options, context)
+  return generation
+}
+
+async function loadIntermediate(
+  number: number,
+  root: Generation['root'],
+  { store, crypto }: GenerationOptions,
+): Promise<Generation | undefined> {
+  const slot = slotOf('intermediate', number)
+  const stored = await store.load(slot)
+  if (stored === undefined) return undefined
+  const chain = readChain(slot, stored).filter(({ der }) => !equalBytes(der, root.certificate.der))
+  return { number, root, intermediate: readAuthority(slot, stored, crypto), chain }
+}
+
+function validateGeneration(
+  { number, root, intermediate, chain }: Generation,
+  { crypto }: GenerationOptions,
+  { nowMs }: AuthorityContext,
+): void {
+  const slot = slotOf('intermediate', number)
+  validate(slot, [intermediate.certificate, ...chain], root.certificate, crypto, nowMs)
 }
 
 /**

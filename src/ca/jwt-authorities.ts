@@ -45,6 +45,8 @@ export class JwtAuthorities {
   readonly #publishMs: number
   /** By when they begin to sign. */
   #keys: readonly JwtKey[] = []
+  /** What a follower has read last. */
+  #record: string | undefined
 
   private constructor(options: JwtAuthoritiesOptions) {
     this.#options = options
@@ -59,6 +61,21 @@ export class JwtAuthorities {
     const authorities = new JwtAuthorities(options)
     await authorities.maintain(context.nowMs)
     return authorities
+  }
+
+  /** Loads what a leader has stored; undefined when there is nothing yet. @throws CaError CA_STORE_… */
+  static async follow(options: JwtAuthoritiesOptions): Promise<JwtAuthorities | undefined> {
+    const authorities = new JwtAuthorities(options)
+    await authorities.refresh()
+    return authorities.#keys.length === 0 ? undefined : authorities
+  }
+
+  /** Takes over what a leader has stored meanwhile. @throws CaError CA_STORE_… */
+  async refresh(): Promise<void> {
+    const record = await this.#options.store.loadJwtKeys()
+    if (record === undefined || record === this.#record) return
+    this.#keys = this.#decode(record)
+    this.#record = record
   }
 
   /** What tokens are verified with, also those that are signed next. */

@@ -128,6 +128,15 @@ export class RevocationRegister {
     })
   }
 
+  /** Takes over what another controller has written. @throws CaError CA_STORE_PERMISSIONS, CA_STORE_CORRUPT, CA_STORE_IO */
+  refresh(): Promise<void> {
+    return this.#exclusively(async () => {
+      const record = await this.#options.store.loadRevocations()
+      if (record === undefined || record === encodeRevocations(this.#state)) return
+      this.#take(decodeRevocations(record))
+    })
+  }
+
   /** Forgets what has ended. To be called now and then. @throws CaError CA_STORE_IO */
   sweep(nowMs: number): Promise<void> {
     return this.#exclusively(async () => {
@@ -146,7 +155,7 @@ export class RevocationRegister {
   }
 
   async #commit(revocations: readonly Revocation[], nowMs: number): Promise<void> {
-    const { store, trustDomain } = this.#options
+    const { store } = this.#options
     // A clock that was set back must not make the list look older than the one before.
     const state = { revision: Math.max(this.#state.revision + 1, nowMs), revocations }
     const record = encodeRevocations(state)
@@ -156,8 +165,12 @@ export class RevocationRegister {
       // A write that failed may have reached the disk nevertheless: the disk says what holds.
       if ((await store.loadRevocations()) !== record) throw error
     }
+    this.#take(state)
+  }
+
+  #take(state: RevocationState): void {
     this.#state = state
-    this.#current = inForce(state, trustDomain)
+    this.#current = inForce(state, this.#options.trustDomain)
     for (const listener of this.#listeners) listener(this.#current)
   }
 }

@@ -13,10 +13,18 @@ const STAGES: ReadonlySet<unknown> = new Set<RotationStage>([
   'reverting',
 ])
 
-/** The state of a rotation as it is persisted: JSON with times that people can read. */
-export function encodeRotation({ rotation, longerUntilMs, svidTtlMs, ...rest }: RotationState): string {
+/**
+ * The state of a rotation as it is persisted: JSON with times that people can read.
+ *
+ * @param term of the leader who persists it (lease.ts). @default 0, before there was one
+ */
+export function encodeRotation(
+  { rotation, longerUntilMs, svidTtlMs, ...rest }: RotationState,
+  term: number = 0,
+): string {
   const content = {
     format: FORMAT,
+    ...(term > 0 && { term }),
     ...rest,
     ...(rotation !== undefined && {
       rotation: {
@@ -55,6 +63,13 @@ export function decodeRotation(text: string): RotationState {
       { cause: error },
     )
   }
+}
+
+/** The term under which a record was persisted. @throws CaError CA_STORE_CORRUPT */
+export function recordedTerm(text: string): number {
+  decodeRotation(text)
+  const { term = 0 } = JSON.parse(text) as { readonly term?: unknown }
+  return Number.isSafeInteger(term) ? Number(term) : 0
 }
 
 function rotationOf(record: Readonly<Record<string, unknown>>): Rotation {

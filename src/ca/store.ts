@@ -41,4 +41,6 @@ export interface CaStore {
   loadJwtKeys(): Promise<string | undefined>
   /** @throws CaError CA_STORE_IO */
   saveJwtKeys(record: string): Promise<void>
+  /** Another text after every write of the record, and cheaper to ask for than the record. @throws CaError CA_STORE_IO */
+  rotationRevision(): Promise<string>
 }

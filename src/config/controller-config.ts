@@ -6,6 +6,7 @@ import {
   duration,
   envelope,
   filePath,
+  label,
   listenAddress,
   type LogLevel,
   logSection,
@@ -23,6 +24,8 @@ export interface ControllerConfig {
   readonly listen: Address
   /** The directory with the authority's keys, the hashed join tokens and the journal. */
   readonly stateDir: string
+  /** The name of this controller among those that share the state directory. */
+  readonly replica: string
   /** How long the SVIDs live that it issues, unless their owners ask for another time. */
   readonly svidTtlMs: number
   /** The longest that it issues, whatever their owners ask for. */
@@ -41,6 +44,11 @@ export interface ControllerConfig {
   readonly istioCa?: IstioCaConfig | undefined
   readonly limits: IssuanceLimits
   readonly log: { readonly level: LogLevel }
+}
+
+/** Whether a controller may have this name. */
+export function isReplica(text: string): boolean {
+  return label.safeParse(text).success
 }
 
 /** How Istio's agents, and others who speak their API, get certificates. */
@@ -79,6 +87,9 @@ export type AuthorityFiles =
       readonly passphraseFile?: string | undefined
     }
   | { readonly kind: 'pkcs12'; readonly pkcs12File: string; readonly passphraseFile?: string | undefined }
+
+/** The controller that was given no name. */
+export const DEFAULT_REPLICA = 'main'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -127,6 +138,7 @@ const spec = mapping({
   trustDomain,
   listen: listenAddress.prefault('127.0.0.1:15012'),
   stateDir: filePath,
+  replica: label.default(DEFAULT_REPLICA),
   svidTtl: duration({ min: 10_000, max: MAX_SVID_TTL_MS }).prefault('1h'),
   maxSvidTtl: duration({ min: 10_000, max: MAX_SVID_TTL_MS }).optional(),
   jwtSvidTtl: duration({ min: 10_000, max: HOUR_MS }).prefault('5m'),

@@ -1,6 +1,6 @@
+import type { PublishedFollower } from '../ca/fleet-store.ts'
 import type { RecentJournal, RecordedCertificate } from '../ca/recent-journal.ts'
 import { overdueFromMs } from './renewal-time.ts'
-import type { SubscriberStatus } from './snapshot-board.ts'
 
 /** A certificate that somebody lives by, or may live by. */
 export interface BudgetEntry {
@@ -34,6 +34,9 @@ export interface OutageBudget {
   readonly forsaken: readonly BudgetEntry[]
 }
 
+/** A proxy that is connected to one of the controllers. */
+export type ConnectedProxy = Pick<PublishedFollower, 'spiffeId' | 'node' | 'serialNumber' | 'expiresAtMs'>
+
 export interface OutageBudgetOptions {
   readonly nowMs: number
   /** When the authority was known to work: silence since then is not its clients' fault. @default now */
@@ -53,18 +56,16 @@ const OWN_PROOF = 'controller'
  */
 export function outageBudget(
   journals: readonly RecentJournal[],
-  connected: readonly SubscriberStatus[],
+  connected: readonly ConnectedProxy[],
   { nowMs, aliveMs = nowMs }: OutageBudgetOptions,
 ): OutageBudget {
   const issued = journals.flatMap((journal) => journal.issued).filter(({ proof }) => proof !== OWN_PROOF)
   const renewed = renewedSerials(issued)
   const issuedAtMs = new Map(issued.map(({ serialNumber, issuedAtMs: ms }) => [serialNumber, ms]))
-  const shown = new Set(connected.map(({ peer }) => peer.serialNumber))
+  const shown = new Set(connected.map(({ serialNumber }) => serialNumber))
 
   const entries = [
-    ...connected.map(({ peer, node }) =>
-      entryOf({ ...peer, spiffeId: peer.id.toString(), node }, issuedAtMs.get(peer.serialNumber)),
-    ),
+    ...connected.map((proxy) => entryOf(proxy, issuedAtMs.get(proxy.serialNumber))),
     ...issued
       .filter(({ serialNumber }) => !renewed.has(serialNumber) && !shown.has(serialNumber))
       .map((certificate) => entryOf(certificate, certificate.issuedAtMs)),

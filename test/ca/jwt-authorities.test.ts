@@ -93,3 +93,18 @@ test('Issuer.issueToken signs what the trust bundle verifies, for whom the calle
     [...Array.from({ length: 4 }, () => 'CA_AUDIENCE'), 'CA_NO_EVIDENCE', 'CA_PEER_EXPIRED'],
   )
 })
+
+test('JwtAuthorities.follow has the keys of the leader, also those that it makes later, and makes none', async () => {
+  const store = new MemoryCaStore()
+  const options = { store, crypto, ttlMs: TTL_MS }
+  assert.equal(await JwtAuthorities.follow(options), undefined)
+  const leader = await open(store, NOW_MS)
+  const follower = (await JwtAuthorities.follow(options))!
+  assert.deepEqual(follower.published, leader.published)
+  const laterMs = NOW_MS + 30 * DAY_MS
+  await leader.maintain(laterMs)
+  assert.equal(leader.published.length, 2)
+  await follower.refresh()
+  assert.deepEqual(follower.published, leader.published)
+  assert.equal(follower.signer(laterMs).keyId, leader.signer(laterMs).keyId)
+})

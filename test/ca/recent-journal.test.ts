@@ -64,6 +64,7 @@ test('readRecentJournal gives what was issued since, newest first, out of the jo
     proof: 'peer-svid',
     serialNumber: '4',
     renews: '3',
+    certificateSha256: '00',
     issuedAtMs: START_MS + 4000,
     expiresAtMs: START_MS + 4000 + HOUR_MS,
   })

@@ -52,6 +52,21 @@ test('RevocationRegister journals, persists and puts to use, in this order, befo
   assert.deepEqual((await open(store)).current.list, register.current.list)
 })
 
+test('RevocationRegister.refresh takes over what another controller has written, and tells of it once', async () => {
+  const store = new MemoryCaStore()
+  const leader = await open(store)
+  const follower = await open(store)
+  const seen: number[] = []
+  follower.onChange(({ list }) => seen.push(list.serialNumbers.length))
+  await follower.refresh()
+  await leader.revoke(SERIAL, BECAUSE)
+  await follower.refresh()
+  await follower.refresh()
+  assert.deepEqual(seen, [1])
+  assert.deepEqual(follower.current.list, leader.current.list)
+  assert.deepEqual(follower.revocations, leader.revocations)
+})
+
 test('RevocationRegister leaves what is revoked already as it is, and records it once', async () => {
   const journal = new MemoryJournal()
   const register = await open(new MemoryCaStore(), journal)

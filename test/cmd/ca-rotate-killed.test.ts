@@ -12,11 +12,18 @@ import { askController } from '../../src/cmd/controller/ask-controller.ts'
 import { readPem } from '../../src/pki/pem.ts'
 import { meshWithTraffic, type RotatingMesh, traffic } from './rotating-mesh.ts'
 
-/** What a controller does with files before it is ready: it writes the trust bundle. */
-const STARTING = 4
+/** What a controller does with files before it is ready: it writes the record under its own term, and the trust bundle. */
+const STARTING = 8
 
 const STEPS = ['prepare', 'activate', 'taint', 'remove'] as const
 type Step = (typeof STEPS)[number]
+
+const STAGES_BEFORE: Readonly<Record<Step, readonly RotationReport['stage'][]>> = {
+  prepare: ['none'],
+  activate: ['distributed', 'reverting'],
+  taint: ['active'],
+  remove: ['tainted'],
+}
 
 const STAGE_AFTER = { prepare: 'distributed', activate: 'active', taint: 'tainted', remove: 'none' } as const
 
@@ -54,7 +61,7 @@ class Killing {
 
   /** Has the controller killed before the n-th operation of a step, and goes on from there. */
   async kill(step: Step, n: number): Promise<Outcome> {
-    if (step === 'activate') await this.#until('distributed')
+    await this.#reach(step)
     const before = (await this.#ask('status'))!
     await this.#mesh.kill()
     if (!(await this.#mesh.startDying(STARTING + n))) return this.#recover(before)
@@ -71,26 +78,6 @@ class Killing {
       else await sleep(50)
     }
     return this.#recover(before)
-  }
-
-  /** Takes back what a step did, so that it can be taken again. */
-  async takeBack(step: Step): Promise<void> {
-    switch (step) {
-      case 'prepare':
-        await this.#until('none', 'rollback')
-        return
-      case 'activate':
-        await this.#until('reverting', 'rollback')
-        return
-      case 'taint':
-        await this.#until('reverting', 'rollback')
-        await this.#until('active', 'activate')
-        return
-      case 'remove':
-        await this.#until('distributed', 'prepare')
-        await this.#until('active', 'activate')
-        await this.#until('tainted', 'taint')
-    }
   }
 
   /** What holds whenever the controller dies: whoever signs is in the bundle, and has both its keys. */
@@ -113,12 +100,14 @@ class Killing {
     return { died: true, taken: expected !== stage && !(stage === 'prepared' && expected === 'distributed') }
   }
 
-  async #until(stage: RotationReport['stage'], step?: Step | 'rollback'): Promise<void> {
+  /** Goes forward or back to where a step can be taken from. */
+  async #reach(step: Step): Promise<void> {
     for (;;) {
       const report = (await this.#ask('status'))!
-      if (report.stage === stage) return
-      const possible = step !== undefined && report.steps[step]?.possible === true
-      if (possible && report.connected >= 2) await this.#ask(step)
+      const { stage, steps, connected } = report
+      if (STAGES_BEFORE[step].includes(stage)) return
+      const next = nextAction(stage, step)
+      if (next !== undefined && steps[next]?.possible === true && connected >= 2) await this.#ask(next)
       else await sleep(100)
     }
   }
@@ -136,6 +125,22 @@ class Killing {
   }
 }
 
+function nextAction(stage: RotationReport['stage'], step: Step): Step | 'rollback' | undefined {
+  switch (stage) {
+    case 'none':
+      return 'prepare'
+    case 'prepared':
+      return step === 'prepare' ? 'rollback' : undefined
+    case 'distributed':
+    case 'reverting':
+      return step === 'prepare' ? 'rollback' : 'activate'
+    case 'active':
+      return step === 'remove' ? 'taint' : 'rollback'
+    case 'tainted':
+      return 'rollback'
+  }
+}
+
 async function certificatesOf(path: string): Promise<readonly string[]> {
   return readPem(await readFile(path, 'utf8')).flatMap(({ label, der }) =>
     label === 'CERTIFICATE' ? [der.toHex()] : [],
@@ -147,15 +152,14 @@ async function rotateAndKill(
   t: TestContext,
   points: (step: Step) => readonly number[],
 ): Promise<readonly boolean[]> {
-  const { mesh, entry } = await meshWithTraffic(t, DEADLINE_MS)
-  const running = traffic(entry)
+  const { mesh, entry } = await meshWithTraffic(t, { deadlineMs: DEADLINE_MS })
+  const running = traffic(t, entry)
   const killing = new Killing(mesh)
   const takenAt: boolean[] = []
   for (const step of STEPS) {
     let taken = false
     const survived: number[] = []
     for (const n of points(step)) {
-      if (taken) await killing.takeBack(step)
       const outcome = await killing.kill(step, n)
       taken = outcome.taken
       takenAt.push(taken)

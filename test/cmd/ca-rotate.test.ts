@@ -10,7 +10,7 @@ test('handfast ca rotate replaces root and intermediate under traffic, though th
   const { mesh, entry } = await meshWithTraffic(t)
   const state = join(mesh.directory, 'state')
   const oldBundle = await readFile(join(state, 'trust-bundle.pem'), 'utf8')
-  const running = traffic(entry)
+  const running = traffic(t, entry)
 
   const restart = async (): Promise<void> => {
     await mesh.kill()

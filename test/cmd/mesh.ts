@@ -109,7 +109,13 @@ spec:
     const file = join(directory, `${name}.yaml`)
     await writeFile(
       file,
-      configOf({ controller, bundle: join(directory, 'state/trust-bundle.pem'), token, listeners, domain }),
+      configOf({
+        controllers: [controller],
+        bundle: join(directory, 'state/trust-bundle.pem'),
+        token,
+        listeners,
+        domain,
+      }),
     )
     return new Cli(t, ['proxy', '--config', file])
   }
@@ -122,7 +128,8 @@ spec:
 
 /** A proxy.yaml. */
 export function configOf(parts: {
-  controller: string
+  /** Of its replicas. */
+  controllers: readonly string[]
   bundle: string
   token: string
   listeners: string
@@ -133,7 +140,7 @@ kind: ProxyConfig
 spec:
   trustDomain: ${parts.domain ?? DOMAIN}
   controller:
-    address: ${parts.controller}
+    addresses: ["${parts.controllers.join('", "')}"]
     trustBundleFile: ${parts.bundle}
     joinTokenFile: ${parts.token}
   admin: { listen: 127.0.0.1:0 }

@@ -89,7 +89,10 @@ async function lonely(directory: string, listeners: string): Promise<string> {
   const [file, bundle, token] = ['proxy.yaml', 'bundle.pem', 'token'].map((name) => join(directory, name))
   await writeFile(bundle!, pemOf(domain.root).cert)
   await writeFile(token!, 'a-token\n', { mode: 0o600 })
-  await writeFile(file!, configOf({ controller: '127.0.0.1:1', bundle: bundle!, token: token!, listeners }))
+  await writeFile(
+    file!,
+    configOf({ controllers: ['127.0.0.1:1'], bundle: bundle!, token: token!, listeners }),
+  )
   return file!
 }
 

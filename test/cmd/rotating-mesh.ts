@@ -21,6 +21,12 @@ const DEADLINE_MS = 400_000
 
 const DYING_CONTROLLER = join(import.meta.dirname, '../support/dying-controller.ts')
 
+/** A controller beside the first. */
+export interface Replica {
+  readonly cli: Cli
+  readonly address: string
+}
+
 /** A mesh of one controller, which can be killed and comes back on its port, and its sidecars. */
 export class RotatingMesh {
   readonly directory: string
@@ -68,6 +74,22 @@ export class RotatingMesh {
     ])
   }
 
+  /** Starts another controller on the same state directory. */
+  async startReplica(name: string, listen: string = '127.0.0.1:0'): Promise<Replica> {
+    const args = ['controller', '--config', this.config, '--replica', name, '--listen', listen]
+    const cli = new Cli(this.#t, args, {}, this.#deadlineMs)
+    return { cli, address: String((await line(cli, 'ready'))['address']) }
+  }
+
+  /** Where the controller listens that `start` has started. */
+  get address(): string {
+    return this.#listen
+  }
+
+  get controller(): Cli {
+    return this.#controller!
+  }
+
   get isDead(): boolean {
     return this.#controller!.child.signalCode === 'SIGKILL'
   }
@@ -93,7 +115,12 @@ spec:
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
   }
 
-  async sidecar(name: string, listeners: string): Promise<Cli> {
+  /** @param controllers where it finds them. @default the one that `start` starts */
+  async sidecar(
+    name: string,
+    listeners: string,
+    controllers: readonly string[] = [this.#listen],
+  ): Promise<Cli> {
     const token = join(this.directory, `${name}.token`)
     const id = `spiffe://${DOMAIN}/ns/shop/sa/${name}`
     const flags = ['--spiffe-id', id, '--output', token, '--config', this.config]
@@ -101,7 +128,7 @@ spec:
     assert.equal(made.code, 0, made.stderr)
     const file = join(this.directory, `${name}.yaml`)
     const bundle = join(this.stateDir, 'trust-bundle.pem')
-    await writeFile(file, configOf({ controller: this.#listen, bundle, token, listeners }))
+    await writeFile(file, configOf({ controllers, bundle, token, listeners }))
     return new Cli(this.#t, ['proxy', '--config', file], {}, this.#deadlineMs)
   }
 
@@ -126,7 +153,10 @@ spec:
 }
 
 /** Requests one after the other, each over a connection of its own, until stopped. */
-export function traffic(entry: Address): {
+export function traffic(
+  t: TestContext,
+  entry: Address,
+): {
   readonly stop: () => Promise<{ done: number; failures: string[] }>
 } {
   const failures: string[] = []
@@ -145,6 +175,7 @@ export function traffic(entry: Address): {
     }
   }
   const ended = run()
+  t.after(() => stopping.abort())
   return {
     async stop() {
       stopping.abort()
@@ -156,14 +187,25 @@ export function traffic(entry: Address): {
 
 export interface MeshWithTraffic {
   readonly mesh: RotatingMesh
+  readonly web: Cli
+  readonly catalog: Cli
   /** Where requests go in that come out at the application. */
   readonly entry: Address
+  /** The second controller, if there is one. */
+  readonly second: Replica | undefined
+}
+
+export interface MeshOptions {
+  /** @default enough for a rotation */
+  readonly deadlineMs?: number
+  /** The name of a second controller, which both sidecars know, too. @default there is one controller */
+  readonly second?: string
 }
 
 /** Two sidecars, of which one may call the other. */
 export async function meshWithTraffic(
   t: TestContext,
-  deadlineMs: number = DEADLINE_MS,
+  { deadlineMs = DEADLINE_MS, second: name }: MeshOptions = {},
 ): Promise<MeshWithTraffic> {
   const app = await httpApp(t, (_incoming, response) => response.end('here'))
   const mesh = new RotatingMesh(t, await temporaryDirectory(t), deadlineMs)
@@ -179,16 +221,22 @@ spec:
 `,
   )
   await mesh.start()
+  const second = name === undefined ? undefined : await mesh.startReplica(name)
+  // Which of them a proxy begins with is left to chance.
+  const first = mesh.address
+  const controllers = second === undefined ? [first] : [first, second.address]
   const catalog = await mesh.sidecar(
     'catalog',
     `  inbound: [{ name: in, listen: 127.0.0.1:0, forward: 127.0.0.1:${app.address.port}, protocol: tcp }]`,
+    controllers,
   )
   const gate = listenerOf(await line(catalog, 'ready'), 'in')
   const web = await mesh.sidecar(
     'web',
     `  outbound:
     - { name: out, listen: 127.0.0.1:0, connect: 127.0.0.1:${gate.port}, peer: "spiffe://${DOMAIN}/ns/shop/sa/catalog", protocol: tcp }`,
+    controllers,
   )
   const entry = listenerOf(await line(web, 'ready'), 'out')
-  return { mesh, entry }
+  return { mesh, web, catalog, entry, second }
 }

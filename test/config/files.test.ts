@@ -196,6 +196,7 @@ test('controllerConfigSchema fills in every default', () => {
     trustDomain: 'td',
     listen: { host: '127.0.0.1', port: 15_012 },
     stateDir: 'state',
+    replica: 'main',
     svidTtlMs: 3_600_000,
     maxSvidTtlMs: 3_600_000,
     jwtSvidTtlMs: 300_000,

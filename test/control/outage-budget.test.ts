@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { RecentJournal, RecordedCertificate } from '../../src/ca/recent-journal.ts'
-import { outageBudget } from '../../src/control/outage-budget.ts'
-import type { SubscriberStatus } from '../../src/control/snapshot-board.ts'
-import { SpiffeId } from '../../src/identity/spiffe-id.ts'
+import { type ConnectedProxy, outageBudget } from '../../src/control/outage-budget.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 1)
 const MINUTE_MS = 60_000
@@ -29,15 +27,8 @@ function journal(...certificates: readonly RecordedCertificate[]): RecentJournal
   return { issued: certificates, lastEntryMs: NOW_MS, unreadable: 0 }
 }
 
-function connected({ spiffeId, serialNumber, expiresAtMs }: RecordedCertificate): SubscriberStatus {
-  const peer = {
-    id: SpiffeId.parse(spiffeId),
-    serialNumber,
-    expiresAtMs,
-    issuerKey: new Uint8Array(),
-    revokedBy: () => undefined,
-  }
-  return { peer, node: 'n1', connectedAtMs: NOW_MS, ackedNumber: 1, lastNack: undefined }
+function connected(certificate: RecordedCertificate): ConnectedProxy {
+  return { ...certificate, node: 'n1' }
 }
 
 test('outageBudget says who fails first and when, in order, whoever has been issued what by which controller', () => {

@@ -6,10 +6,9 @@ import { openJournal } from '../../src/ca/open-journal.ts'
 import { readRecentJournal } from '../../src/ca/recent-journal.ts'
 import type { IssuedSvid, IssueRequest } from '../../src/control/client.ts'
 import { ControlError } from '../../src/control/errors.ts'
-import { outageBudget, type OutageBudget } from '../../src/control/outage-budget.ts'
+import { type ConnectedProxy, outageBudget, type OutageBudget } from '../../src/control/outage-budget.ts'
 import { RenewalQueue } from '../../src/control/renewal-queue.ts'
 import { RenewingIdentity } from '../../src/control/renewing-identity.ts'
-import type { SubscriberStatus } from '../../src/control/snapshot-board.ts'
 import { workloadCertifier } from '../../src/control/workload-certifier.ts'
 import { nativeCrypto } from '../../src/crypto/native-provider.ts'
 import { SpiffeId } from '../../src/identity/spiffe-id.ts'
@@ -166,21 +165,9 @@ function evidenceOf(identity: RenewingIdentity) {
   return { kind: 'peer-svid', id, serialNumber: chain[0]!.serialNumber, expiresAtMs } as const
 }
 
-function connectionOf(identity: RenewingIdentity): SubscriberStatus {
+function connectionOf(identity: RenewingIdentity): ConnectedProxy {
   const { id, chain, expiresAtMs } = identity.current()!
-  return {
-    peer: {
-      id,
-      serialNumber: chain[0]!.serialNumber,
-      expiresAtMs,
-      issuerKey: chain[1]!.publicKey.spki,
-      revokedBy: () => undefined,
-    },
-    node: 'node',
-    connectedAtMs: START_MS,
-    ackedNumber: 1,
-    lastNack: undefined,
-  }
+  return { spiffeId: id.toString(), node: 'node', serialNumber: chain[0]!.serialNumber, expiresAtMs }
 }
 
 /** Uniform in [0, 1), the same each time. */

@@ -63,6 +63,10 @@ export class MemoryCaStore implements CaStore {
     return Promise.resolve()
   }
 
+  rotationRevision(): Promise<string> {
+    return Promise.resolve(this.rotation ?? '')
+  }
+
   #write(write: () => unknown): Promise<void> {
     if (this.writesLeft <= 0) return Promise.reject(new CaError('CA_STORE_IO', 'The machine has stopped'))
     this.writesLeft--

@@ -2,7 +2,7 @@ import { type Coverage, coverageOf, isCovered, type WorkloadPort } from '../../a
 import type { FlightLine } from '../../authz/flight/flight-line.ts'
 import { findEntries } from '../../ca/journal-query.ts'
 import { isWorkloadId } from '../../config/spiffe.ts'
-import { JOURNAL_OPTIONS, journalSource } from '../ca/journal-source.ts'
+import { JOURNAL_OPTIONS, journalSources } from '../ca/journal-source.ts'
 import { type Command, type CommandIo, ExitCode } from '../command.ts'
 import { readOperatorFile } from '../files.ts'
 import { parseFlags } from '../flags.ts'
@@ -61,10 +61,10 @@ async function readIdentities(flags: IdentityFlags): Promise<readonly string[] |
     return text.split('\n').flatMap((line) => (isWorkloadId(line.trim()) ? [line.trim()] : []))
   }
   if (flags.journal === undefined) return undefined
-  const { log, options } = await journalSource(flags)
   const ids = new Set<string>()
-  for await (const { fields } of findEntries(log, { kind: 'issued' }, options))
-    if (typeof fields['spiffeId'] === 'string') ids.add(fields['spiffeId'])
+  for (const { log, options } of await journalSources(flags))
+    for await (const { fields } of findEntries(log, { kind: 'issued' }, options))
+      if (typeof fields['spiffeId'] === 'string') ids.add(fields['spiffeId'])
   return [...ids]
 }
 

@@ -3,8 +3,8 @@ import type { JournalEntry } from '../../ca/journal.ts'
 import { type Command, type CommandIo, ExitCode } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { parseFlags, quoted } from '../flags.ts'
+import { JOURNAL_OPTIONS, JOURNAL_OPTIONS_HELP, journalSources } from './journal-source.ts'
 import { parseSerial } from './serial-flag.ts'
-import { JOURNAL_OPTIONS, JOURNAL_OPTIONS_HELP, journalSource } from './journal-source.ts'
 
 const OUTCOMES: readonly JournalEntry['kind'][] = [
   'issued',
@@ -50,15 +50,39 @@ ${JOURNAL_OPTIONS_HELP}  --json               print each entry as one line of JS
       ...(until !== undefined && { untilMs: parseTimeMs('--until', until) }),
       ...(outcome !== undefined && { kind: parseOutcome(outcome) }),
     }
-    const { log, options } = await journalSource(values)
+    const sources = await journalSources(values)
     let found = 0
-    for await (const entry of findEntries(log, filter, options)) {
+    for await (const entry of inOrder(sources.map(({ log, options }) => findEntries(log, filter, options)))) {
       found++
       io.stdout.write(`${values.json ? entry.text : entryText(entry)}\n`)
     }
     if (!values.json) io.stderr.write(`${found} ${found === 1 ? 'entry' : 'entries'}\n`)
     return ExitCode.success
   },
+}
+
+/** The entries of all controllers by their time, each journal in its own order. */
+async function* inOrder(
+  journals: readonly AsyncGenerator<FoundEntry, void, undefined>[],
+): AsyncGenerator<FoundEntry, void, undefined> {
+  const firsts = await Promise.all(journals.map(async (entries) => ({ entries, next: await entries.next() })))
+  for (;;) {
+    let first: (typeof firsts)[number] | undefined
+    for (const candidate of firsts)
+      if (
+        candidate.next.done !== true &&
+        (first === undefined || timeOf(candidate.next) < timeOf(first.next))
+      )
+        first = candidate
+    if (first?.next.done !== false) return
+    yield first.next.value
+    first.next = await first.entries.next()
+  }
+}
+
+/** RFC 3339 in UTC is in the order of its text. */
+function timeOf({ value }: IteratorResult<FoundEntry, void>): string {
+  return String(value?.fields['time'])
 }
 
 function parseTimeMs(flag: string, text: string): number {

@@ -5,8 +5,13 @@ import { findEntries, proveConsistency, proveInclusion } from '../../ca/journal-
 import { type Command, type CommandIo, ExitCode } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { parseCount, parseFlags } from '../flags.ts'
+import {
+  JOURNAL_OPTIONS,
+  JOURNAL_OPTIONS_HELP,
+  type JournalSource,
+  journalSources,
+} from './journal-source.ts'
 import { parseSerial } from './serial-flag.ts'
-import { JOURNAL_OPTIONS, JOURNAL_OPTIONS_HELP, type JournalSource, journalSource } from './journal-source.ts'
 
 /** `handfast ca journal prove` */
 export const caJournalProve: Command = {
@@ -34,8 +39,7 @@ ${JOURNAL_OPTIONS_HELP}`,
     const { index, serial, consistency, output } = values
     if ([index, serial, consistency].filter((value) => value !== undefined).length !== 1)
       throw new UsageError('Expected one of --index, --serial and --consistency')
-    const source = await journalSource(values)
-    const proof = await prove(source, { index, serial, consistency })
+    const proof = await prove(await journalSources(values), { index, serial, consistency })
     if (output === undefined) io.stdout.write(encodeProof(proof))
     else await writeDurably(output, encodeProof(proof), { mode: SECRET_FILE_MODE })
     return ExitCode.success
@@ -43,7 +47,7 @@ ${JOURNAL_OPTIONS_HELP}`,
 }
 
 async function prove(
-  { log, options }: JournalSource,
+  sources: readonly JournalSource[],
   {
     index,
     serial,
@@ -54,12 +58,22 @@ async function prove(
     readonly consistency: string | undefined
   },
 ): Promise<JournalProof> {
-  if (consistency !== undefined)
-    return proveConsistency(log, parseCount('--consistency', consistency, Number.MAX_SAFE_INTEGER), options)
-  if (index !== undefined)
-    return proveInclusion(log, parseCount('--index', index, Number.MAX_SAFE_INTEGER), options)
-  const serialNumber = parseSerial(serial!)
-  for await (const entry of findEntries(log, { serialNumber, kind: 'issued' }, options))
-    return proveInclusion(log, entry.index, options)
+  if (serial !== undefined) return proveIssued(sources, parseSerial(serial))
+  const [source, ...others] = sources
+  if (others.length > 0)
+    throw new UsageError(
+      `--journal: expected one of the journals that there are, got ${sources.length}: ${sources.map(({ log }) => log).join(', ')}`,
+    )
+  const { log, options } = source!
+  return consistency === undefined
+    ? proveInclusion(log, parseCount('--index', index!, Number.MAX_SAFE_INTEGER), options)
+    : proveConsistency(log, parseCount('--consistency', consistency, Number.MAX_SAFE_INTEGER), options)
+}
+
+/** In whichever journal it is: serial numbers are drawn at random, and no two are the same. */
+async function proveIssued(sources: readonly JournalSource[], serialNumber: string): Promise<JournalProof> {
+  for (const { log, options } of sources)
+    for await (const entry of findEntries(log, { serialNumber, kind: 'issued' }, options))
+      return proveInclusion(log, entry.index, options)
   throw new CaError('CA_JOURNAL_NO_ENTRY', `No certificate with the serial number ${serialNumber} was issued`)
 }

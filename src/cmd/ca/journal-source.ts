@@ -1,11 +1,12 @@
 import { stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { journalFiles } from '../../ca/journal-files.ts'
 import { readJournalPublicKey } from '../../ca/journal-key.ts'
 import type { JournalReaderOptions } from '../../ca/journal-reader.ts'
 import { nativeCrypto } from '../../crypto/native-provider.ts'
 import type { PublicKey } from '../../crypto/provider.ts'
-import { STATE_FILES } from '../controller/state-files.ts'
+import { journalLogs } from '../controller/replicas.ts'
+import { UsageError } from '../errors.ts'
 import { parseContents, readOperatorFile } from '../files.ts'
 import { required } from '../flags.ts'
 
@@ -26,15 +27,27 @@ export interface JournalSource {
   readonly options: JournalReaderOptions
 }
 
-/** @throws UsageError, ConfigError */
-export async function journalSource(flags: {
+/**
+ * The journals that the flags name: those of all controllers that share a state directory, or a single one.
+ *
+ * @throws UsageError, ConfigError
+ */
+export async function journalSources(flags: {
   readonly journal?: string | undefined
   readonly key?: string | undefined
-}): Promise<JournalSource> {
-  const path = required('--journal', flags.journal, 'a state directory or a journal file')
-  const log = await journalLog(path)
-  const keyFile = flags.key ?? journalFiles(dirname(log)).publicKey
-  return { log, options: { crypto: nativeCrypto(), key: await journalKey(keyFile) } }
+}): Promise<readonly JournalSource[]> {
+  const logs = await journalsAt(required('--journal', flags.journal, 'a state directory or a journal file'))
+  if (flags.key !== undefined && logs.length > 1)
+    throw new UsageError(
+      `--key: expected it along with a single journal, since each has a key of its own, got ${logs.join(', ')}`,
+    )
+  const crypto = nativeCrypto()
+  const sources: JournalSource[] = []
+  for (const log of logs) {
+    const keyFile = flags.key ?? journalFiles(dirname(log)).publicKey
+    sources.push({ log, options: { crypto, key: await journalKey(keyFile) } })
+  }
+  return sources
 }
 
 /** The public key of a journal. @throws ConfigError */
@@ -44,19 +57,18 @@ export async function journalKey(path: string): Promise<PublicKey> {
   return parseContents(file, "a journal's public key", () => readJournalPublicKey(path, text, nativeCrypto()))
 }
 
-/** The log of a journal: in a state directory, in the journal's own directory, or the file itself. */
-export async function journalLog(path: string): Promise<string> {
-  for (const directory of [join(path, STATE_FILES.journal), path]) {
-    const { log } = journalFiles(directory)
-    if (await isFile(log)) return log
-  }
-  // Whatever it is: who reads it tells what is wrong with it.
-  return path
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
+/**
+ * The logs of the journals that a path names: of all controllers that share a state directory, of a journal's own
+ * directory, or the file itself.
+ */
+export async function journalsAt(path: string): Promise<readonly string[]> {
+  const shared = await journalLogs(path)
+  if (shared.length > 0) return shared
+  const { log } = journalFiles(path)
+  const inDirectory = await stat(log).then(
     (found) => found.isFile(),
     () => false,
   )
+  // Whatever else it is: who reads it tells what is wrong with it.
+  return [inDirectory ? log : path]
 }

@@ -16,7 +16,7 @@ import {
   JOURNAL_OPTIONS_HELP,
   journalKey,
   type JournalSource,
-  journalSource,
+  journalSources,
 } from './journal-source.ts'
 
 /** `handfast ca journal verify` */
@@ -52,9 +52,14 @@ ${JOURNAL_OPTIONS_HELP}  --head FILE          a head of this journal that was ke
       const key = await journalKey(required('--key', values.key, "the journal's public key"))
       return verifyProofFile(values.proof, { key, json: values.json, io })
     }
-    const source = await journalSource(values)
-    const kept = values.head === undefined ? undefined : await readKeptHead(values.head, source)
-    return verifyJournal(source, { kept, json: values.json, io })
+    const sources = await journalSources(values)
+    const kept = values.head === undefined ? undefined : await readKeptHead(values.head, sources)
+    for (const source of sources) {
+      if (sources.length > 1 && !values.json) io.stdout.write(`${source.log}\n`)
+      const head = kept?.source === source ? kept.head : undefined
+      await verifyJournal(source, { kept: head, json: values.json, io })
+    }
+    return ExitCode.success
   },
 }
 
@@ -65,7 +70,7 @@ async function verifyJournal(
     json,
     io,
   }: { readonly kept: SignedTreeHead | undefined; readonly json: boolean; readonly io: CommandIo },
-): Promise<number> {
+): Promise<void> {
   const { crypto, key } = options
   let entries = 0
   for await (const step of scanJournal(log, options)) {
@@ -81,7 +86,7 @@ async function verifyJournal(
       case 'head':
         break
       case 'damaged':
-        if (json) print(io, { intact: false, damage: { ...step.damage, offset: step.offset } })
+        if (json) print(io, { intact: false, log, damage: { ...step.damage, offset: step.offset } })
         throw damageError(log, step)
       case 'intact': {
         const { head } = step.signed.state
@@ -94,7 +99,7 @@ async function verifyJournal(
           )
         const text = treeHeadText(head)
         const keySha256 = journalKeySha256(key, crypto)
-        if (json) print(io, { intact: true, head: text, keySha256, tailBytes: step.tailBytes })
+        if (json) print(io, { intact: true, log, head: text, keySha256, tailBytes: step.tailBytes })
         else
           io.stdout.write(
             `Intact: ${head.size} entries, the newest head signed at ${text.time} by the key ${keySha256}\nRoot: ${text.root}\n`,
@@ -106,10 +111,15 @@ async function verifyJournal(
       }
     }
   }
-  return ExitCode.success
 }
 
-async function readKeptHead(path: string, { options: { key } }: JournalSource): Promise<SignedTreeHead> {
+/** A head that was kept, and which of the journals it is of. */
+interface KeptHead {
+  readonly head: SignedTreeHead
+  readonly source: JournalSource
+}
+
+async function readKeptHead(path: string, sources: readonly JournalSource[]): Promise<KeptHead> {
   const file = { path, field: '--head' }
   const text = await readOperatorFile(file)
   const head = parseContents(file, 'a signed head', () => {
@@ -119,9 +129,10 @@ async function readKeptHead(path: string, { options: { key } }: JournalSource): 
     if (found === undefined) throw new RangeError('no size, time, root and signature')
     return found
   })
-  if (!verifyTreeHead(head, key))
+  const source = sources.find(({ options: { key } }) => verifyTreeHead(head, key))
+  if (source === undefined)
     throw new CaError('CA_JOURNAL_PROOF', `The head in ${path} is not signed by the journal's key`, { path })
-  return head
+  return { head, source }
 }
 
 async function verifyProofFile(

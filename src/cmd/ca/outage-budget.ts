@@ -6,7 +6,7 @@ import { askController } from '../controller/ask-controller.ts'
 import { MAX_OUTAGE_LIMIT, type OutageReport, reportOutage } from '../controller/outage-report.ts'
 import { UsageError } from '../errors.ts'
 import { parseCount, parseFlags } from '../flags.ts'
-import { journalLog } from './journal-source.ts'
+import { journalsAt } from './journal-source.ts'
 import { stateDirOf } from './state-dir.ts'
 
 /** Names so many, unless told otherwise. */
@@ -67,7 +67,7 @@ async function askOrRead(
 }
 
 async function readJournal(path: string, limit: number): Promise<OutageReport> {
-  return reportOutage({ logs: [await journalLog(path)], connected: undefined, nowMs: Date.now(), limit })
+  return reportOutage({ logs: await journalsAt(path), connected: undefined, nowMs: Date.now(), limit })
 }
 
 function reportText({ first, inUse, forsaken, counts, limits }: OutageReport): string {

@@ -24,6 +24,7 @@ stop it.
   --state-dir DIR      where keys, hashed tokens and the journal are kept
   --trust-domain NAME  such as example.org
   --listen IP:PORT     where proxies connect; port 0 takes a free one
+  --replica NAME       this controller's name, where several share the state directory
   --policy PATH        a policy file, or a directory of *.yaml files; followed as it changes
 
 Give workloads their first proof with: handfast controller token create
@@ -35,6 +36,7 @@ Give workloads their first proof with: handfast controller token create
         'state-dir': { type: 'string' },
         'trust-domain': { type: 'string' },
         listen: { type: 'string' },
+        replica: { type: 'string' },
         policy: { type: 'string' },
       },
     })

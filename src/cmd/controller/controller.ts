@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { formatAddress, type Address } from '../../config/address.ts'
 import { type ControllerConfig } from '../../config/controller-config.ts'
 import { ConfigError, formatProblem } from '../../config/errors.ts'
@@ -6,6 +7,8 @@ import { controllerId } from '../../config/proxy-config.ts'
 import { RenewalQueue } from '../../control/renewal-queue.ts'
 import { type IdentityEvent, RenewingIdentity } from '../../control/renewing-identity.ts'
 import { ControlServer } from '../../control/server.ts'
+import { Leadership } from '../../control/leadership.ts'
+import { ReplicaFleets } from '../../control/replica-fleets.ts'
 import { SnapshotBoard } from '../../control/snapshot-board.ts'
 import { systemTimers } from '../../control/timers.ts'
 import type { MeshState } from '../../control/mesh-state.ts'
@@ -15,10 +18,16 @@ import { SpiffeId } from '../../identity/spiffe-id.ts'
 import { TrustBundles } from '../../identity/trust-bundle.ts'
 import type { Listener, Transport } from '../../net/transport.ts'
 import type { Logger } from '../../telemetry/log.ts'
+import type { Authorities } from '../../ca/authorities.ts'
+import { DirectoryFleetStore } from '../../ca/directory-fleet-store.ts'
+import type { HeldLease, Lease } from '../../ca/lease.ts'
 import type { FileOperations } from '../../ca/durable-file.ts'
 import type { CertificateAuthority } from '../../ca/authority.ts'
 import { listenForAdmin } from './admin-socket.ts'
-import { demandedSigner, rotateHandler, rotationOf } from './rotation.ts'
+import { forLeader } from './leader-handlers.ts'
+import { replicaDirectory } from './replicas.ts'
+import { STATE_FILES } from './state-files.ts'
+import { demandedSigner, rotateHandler, rotationOf, type RunningRotation } from './rotation.ts'
 import { followRevocations, revocationHandlers } from './revocation.ts'
 import { admission } from './admission.ts'
 import { startFederation } from './federation.ts'
@@ -66,6 +75,8 @@ export async function startController(
     issuer,
     witness,
     revocations: register,
+    lease,
+    held,
   } = started.use(await asConfigErrors(() => openState(config, world)))
   const { authorities } = authority
 
@@ -98,7 +109,14 @@ export async function startController(
   })
   const revocation = { register, authority, board, identity, crypto, timers: systemTimers, log }
   started.defer(followRevocations(revocation))
-  const rotation = started.use(rotationOf({ authority, board, identity, config, crypto, log, files }))
+  const fleets = new ReplicaFleets({
+    store: await DirectoryFleetStore.open(join(config.stateDir, STATE_FILES.fleets)),
+    replica: config.replica,
+    startedAtMs: Date.now(),
+  })
+  const rotation = started.use(
+    await rotationOf({ authority, board, identity, fleets, register, config, crypto, log, files }),
+  )
   const keySets = started.use(publishedKeySets({ crypto, board, log }))
   await keySets.follow(policies.keySetSources)
   const watch =
@@ -122,22 +140,28 @@ export async function startController(
 
   started.use(
     await asConfigErrors(() =>
-      listenForAdmin(config.stateDir, {
+      listenForAdmin(replicaDirectory(config.stateDir, config.replica), {
         handlers: {
-          ...revocationHandlers(revocation),
-          rotate: rotateHandler(rotation.rotator),
-          'outage-budget': outageBudgetHandler(config.stateDir, board),
+          ...forLeader(
+            { ...revocationHandlers(revocation), rotate: rotateHandler(rotation.rotator) },
+            { authorities, lease },
+          ),
+          'outage-budget': outageBudgetHandler(config.stateDir, rotation.connected),
         },
         log,
       }),
     ),
   )
+  // Given back before anything else ends: whoever leads next does not have to wait for that.
+  started.use(lead({ lease, held, rotation, authorities, replica: config.replica, log }))
 
   log.info('ready', {
     address: formatAddress(listener.address),
     trustDomain,
     spiffeId: id.toString(),
     stateDir: config.stateDir,
+    replica: config.replica,
+    leads: authorities.leads,
     policies: policies.count,
     policyRevision: policies.revision,
     ...(federation.endpoint !== undefined && { bundleEndpoint: formatAddress(federation.endpoint) }),
@@ -151,6 +175,45 @@ export async function startController(
       await Promise.all([watch?.reload(), rotation.follow(), federation.reload(newer)])
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}
+
+/** Leads as soon as nobody else does. */
+function lead({
+  lease,
+  held,
+  rotation,
+  authorities,
+  replica,
+  log,
+}: {
+  readonly lease: Lease
+  readonly held: HeldLease | undefined
+  readonly rotation: RunningRotation
+  readonly authorities: Authorities
+  readonly replica: string
+  readonly log: Logger
+}): AsyncDisposable {
+  const leadership = new Leadership({
+    lease,
+    holder: replica,
+    held,
+    timers: systemTimers,
+    async onGained(term) {
+      await rotation.lead(term)
+      log.info('Leading', { replica, term })
+    },
+    onLost() {
+      log.error('Leads no more: another controller has taken over', { replica })
+      void authorities.rest()
+    },
+    onError: (error) => log.error('Could not take the lead; it will be tried again', { error }),
+  })
+  return {
+    async [Symbol.asyncDispose]() {
+      await authorities.rest()
+      leadership[Symbol.dispose]()
+    },
   }
 }
 

@@ -1,11 +1,13 @@
-import { join } from 'node:path'
-import { journalFiles } from '../../ca/journal-files.ts'
 import { readRecentJournal } from '../../ca/recent-journal.ts'
 import { MAX_SVID_TTL_MS } from '../../config/controller-config.ts'
-import { type BudgetEntry, outageBudget, type OutageBudget } from '../../control/outage-budget.ts'
-import type { SnapshotBoard, SubscriberStatus } from '../../control/snapshot-board.ts'
+import {
+  type BudgetEntry,
+  type ConnectedProxy,
+  outageBudget,
+  type OutageBudget,
+} from '../../control/outage-budget.ts'
 import type { AdminHandler } from './admin-socket.ts'
-import { STATE_FILES } from './state-files.ts'
+import { journalLogs } from './replicas.ts'
 
 /** How long a mesh lives without its certificate authority, as operators are told it. */
 export interface OutageReport extends OutageBudget {
@@ -27,7 +29,7 @@ export interface OutageReportOptions {
   /** The journals of all controllers of the trust domain. */
   readonly logs: readonly string[]
   /** Whoever is connected; undefined where no controller can say it. */
-  readonly connected: readonly SubscriberStatus[] | undefined
+  readonly connected: readonly ConnectedProxy[] | undefined
   readonly nowMs: number
   /** Names so many of each list. */
   readonly limit: number
@@ -36,12 +38,15 @@ export interface OutageReportOptions {
 /** More names do not fit into an answer of the controller. */
 export const MAX_OUTAGE_LIMIT = 300
 
-/** Answers `handfast ca outage-budget`. */
-export function outageBudgetHandler(stateDir: string, board: SnapshotBoard): AdminHandler {
-  return ({ limit }) =>
+/** Answers `handfast ca outage-budget`. @param connected whoever is connected to any of the controllers */
+export function outageBudgetHandler(
+  stateDir: string,
+  connected: () => readonly ConnectedProxy[],
+): AdminHandler {
+  return async ({ limit }) =>
     reportOutage({
-      logs: [journalFiles(join(stateDir, STATE_FILES.journal)).log],
-      connected: board.subscribers,
+      logs: await journalLogs(stateDir),
+      connected: connected(),
       nowMs: Date.now(),
       limit: Math.min(Number(limit), MAX_OUTAGE_LIMIT),
     })

@@ -2,10 +2,12 @@ import { join } from 'node:path'
 import { equalBytes } from '../../bytes/bytes.ts'
 import type { CertificateAuthority } from '../../ca/authority.ts'
 import { type FileOperations, PUBLIC_FILE_MODE, writeDurably } from '../../ca/durable-file.ts'
+import type { PublishedFollower } from '../../ca/fleet-store.ts'
+import type { RevocationRegister } from '../../ca/revocation-register.ts'
 import { demandsRenewal, signingAuthority } from '../../ca/rotation.ts'
 import { Rotator } from '../../ca/rotator.ts'
 import type { AuthorityFiles, ControllerConfig } from '../../config/controller-config.ts'
-import { fleetOf } from '../../control/fleet.ts'
+import type { ReplicaFleets, ReplicaStanding } from '../../control/replica-fleets.ts'
 import type { RenewingIdentity } from '../../control/renewing-identity.ts'
 import type { SnapshotBoard } from '../../control/snapshot-board.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
@@ -15,8 +17,8 @@ import type { AdminHandler, AdminRequest } from './admin-socket.ts'
 import { authorityFingerprint, readOperatorAuthority } from './operator-authority-files.ts'
 import { STATE_FILES } from './state-files.ts'
 
-/** How often it is asked whether a stage has come about by itself. */
-const ADVANCE_MS = 500
+/** How often replicas look what others have done, and whether a stage has come about by itself. */
+const LOOK_MS = 250
 
 /** How often the files of the operator's authority are looked at. */
 const WATCH_MS = 2_000
@@ -26,6 +28,10 @@ export interface RotationOptions {
   readonly board: SnapshotBoard
   /** The controller's own. */
   readonly identity: Pick<RenewingIdentity, 'replaceBundles' | 'renewWithin'>
+  /** Who is connected to the other controllers. */
+  readonly fleets: ReplicaFleets
+  /** What is revoked, which the controller that leads writes down. */
+  readonly register: Pick<RevocationRegister, 'refresh'>
   readonly config: ControllerConfig
   readonly crypto: CryptoProvider
   readonly log: Logger
@@ -38,22 +44,31 @@ export function demandedSigner({ authorities }: CertificateAuthority): Uint8Arra
   return authorities.signer.intermediate.certificate.publicKey.spki
 }
 
-export interface RunningRotation extends Disposable {
+export interface RunningRotation extends AsyncDisposable {
   readonly rotator: Rotator
   /** Reads the operator's authority again; if it is another one, a rotation to it begins. What is wrong is logged. */
   readonly follow: () => Promise<void>
+  /** Takes over from the controller that led before. @throws CaError CA_STORE_… */
+  readonly lead: (term: number) => Promise<void>
+  /** Whoever is connected to any of the controllers. */
+  readonly connected: () => readonly PublishedFollower[]
 }
 
-/** Rotates the authority of a running controller: every step reaches proxies, our own certificate and the trust bundle file. */
-export function rotationOf(options: RotationOptions): RunningRotation {
-  const { authority, board, identity, config, crypto, log, files } = options
+/**
+ * Rotates the authority of a running controller, or follows the one that does: every step reaches proxies, our own
+ * certificate and the trust bundle file.
+ */
+export async function rotationOf(options: RotationOptions): Promise<RunningRotation> {
+  const { authority, board, identity, fleets, register, config, crypto, log, files } = options
   const { authorities } = authority
-  const startedAtMs = Date.now()
   let neededNumber = board.current.version.number
   let signer = signingAuthority(authorities.state)
+  /** What proxies have been told of. */
+  let { record } = authorities
 
   const publish = (): void => {
     const { current } = board
+    record = authorities.record
     const { bundle } = authority
     const signerKey = demandedSigner(authority)
     const sameSigner =
@@ -76,55 +91,70 @@ export function rotationOf(options: RotationOptions): RunningRotation {
     publish()
     if (signingAuthority(state) !== signer) identity.renewWithin(0)
     signer = signingAuthority(state)
-    await writeTrustBundle(config.stateDir, authority, files)
+    if (authorities.leads) await writeTrustBundle(config.stateDir, authority, files)
   }
+  const standing = (): ReplicaStanding => ({
+    nowMs: Date.now(),
+    subscribers: board.subscribers,
+    record,
+    neededNumber,
+    signerKey: authorities.signer.intermediate.certificate.publicKey.spki,
+  })
   const rotator = new Rotator({
     authorities,
     nowMs: Date.now,
     publishMs: config.federation.bundleEndpoint?.publishMs ?? 0,
-    fleet: () =>
-      fleetOf(board.subscribers, {
-        nowMs: Date.now(),
-        startedAtMs,
-        neededNumber,
-        signerKey: authorities.signer.intermediate.certificate.publicKey.spki,
-      }),
+    fleet: () => fleets.fleet(standing()),
     onMoved,
     operator: () => readOperatorAuthority(config, { crypto, nowMs: Date.now() }),
     onEvent: ({ slot, certificate }) =>
       log.info('Made a certificate authority', { slot, subject: certificate.subject.text }),
   })
-  let advancing = false
-  const advance = async (): Promise<void> => {
-    if (advancing) return
-    // Keys for JWT-SVIDs replace themselves, rotation or not.
-    if (authorities.state.rotation === undefined) return publish()
-    advancing = true
-    try {
-      // An intermediate that was replaced meanwhile is the one to renew under.
-      publish()
-      await rotator.advance()
-    } catch (error) {
-      log.error('The rotation could not go on; it will be tried again', { error })
-    } finally {
-      advancing = false
-    }
+  const look = async (): Promise<void> => {
+    await authorities.refresh({ nowMs: Date.now() }, true)
+    if (!authorities.leads) await Promise.all([authority.refresh(), register.refresh()])
+    if (authorities.record !== record) await onMoved()
+    // Intermediates are replaced, and so are keys for JWT-SVIDs, rotation or not.
+    publish()
+    await fleets.publish(standing())
+    await fleets.read(Date.now())
+    if (authorities.leads && authorities.state.rotation !== undefined) await rotator.advance()
   }
+  let looking: Promise<void> | undefined
+  const lookAgain = (): Promise<void> =>
+    (looking ??= look()
+      .catch((error: unknown) => log.error('The rotation could not go on; it will be tried again', { error }))
+      .finally(() => (looking = undefined)))
   const follow = async (): Promise<void> => {
+    if (!authorities.leads) return
     try {
       await rotator.follow()
     } catch (error) {
       log.error('The configured certificate authority is not taken; the one in force stays', { error })
     }
   }
-  const timer = setInterval(() => void advance(), ADVANCE_MS)
+  // Before anybody connects, so that whoever leads knows of this controller.
+  await look()
+  const timer = setInterval(() => void lookAgain(), LOOK_MS)
   const watch = config.authority === undefined ? undefined : watchFiles(config.authority, follow)
   return {
     rotator,
     follow,
-    [Symbol.dispose]: () => {
+    async lead(term) {
+      const nowMs = Date.now()
+      await register.refresh()
+      await authorities.lead(term, { nowMs })
+      await authority.maintain(nowMs)
+      fleets.lead(nowMs)
+      await onMoved()
+      await follow()
+    },
+    connected: () => [...fleets.own(standing()), ...fleets.others.flatMap(({ followers }) => followers)],
+    async [Symbol.asyncDispose]() {
       clearInterval(timer)
       clearInterval(watch)
+      await looking
+      await fleets.retire()
     },
   }
 }

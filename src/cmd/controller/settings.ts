@@ -1,5 +1,5 @@
 import { parseAddress } from '../../config/address.ts'
-import { type ControllerConfig, controllerConfigSchema } from '../../config/controller-config.ts'
+import { type ControllerConfig, controllerConfigSchema, isReplica } from '../../config/controller-config.ts'
 import { API_VERSION } from '../../config/fields.ts'
 import { parseYaml } from '../../config/parse.ts'
 import { isTrustDomain } from '../../config/spiffe.ts'
@@ -13,6 +13,7 @@ export interface ControllerFlags {
   readonly 'state-dir'?: string | undefined
   readonly 'trust-domain'?: string | undefined
   readonly listen?: string | undefined
+  readonly replica?: string | undefined
   readonly policy?: string | undefined
 }
 
@@ -31,12 +32,19 @@ export async function readControllerConfig(flags: ControllerFlags): Promise<Cont
   if (listen !== undefined && address === undefined)
     throw new UsageError(`--listen: expected IP:PORT, got ${quoted(listen)}`)
 
+  const { replica } = flags
+  if (replica !== undefined && !isReplica(replica))
+    throw new UsageError(
+      `--replica: expected a name of up to 63 lower-case letters, digits and inner hyphens, got ${quoted(replica)}`,
+    )
+
   const base = flags.config === undefined ? fromFlags(flags) : await fromFile(flags.config)
   return {
     ...base,
     ...(trustDomain !== undefined && { trustDomain }),
     ...(flags['state-dir'] !== undefined && { stateDir: flags['state-dir'] }),
     ...(address !== undefined && { listen: address }),
+    ...(replica !== undefined && { replica }),
     ...(policy !== undefined && { policyPath: policy }),
   }
 }

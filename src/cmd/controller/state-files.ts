@@ -12,6 +12,12 @@ export const STATE_FILES = {
   federation: 'federation',
   /** The Unix socket for operators' commands. Directory. */
   admin: 'admin',
+  /** Who leads of several controllers (file-lease.ts). Directory. */
+  leader: 'leader',
+  /** Who is connected to each of them (directory-fleet-store.ts). Directory. */
+  fleets: 'fleets',
+  /** What is the own of each that has a name: its lock, journal and admin socket. Directory. */
+  replicas: 'replicas',
   /** What proxies need to trust this controller. Public. */
   trustBundle: 'trust-bundle.pem',
 } as const

@@ -1,17 +1,15 @@
 import { open } from 'node:fs/promises'
-import { join } from 'node:path'
 import { equalBytes } from '../../bytes/bytes.ts'
 import type { CertificateAuthority } from '../../ca/authority.ts'
 import { CertificateWitness } from '../../ca/certificate-witness.ts'
 import type { IssuanceJournal } from '../../ca/journal.ts'
-import { journalFiles } from '../../ca/journal-files.ts'
 import type { KnownCertificates } from '../../ca/known-certificates.ts'
 import { readRecentJournal } from '../../ca/recent-journal.ts'
 import { MAX_SVID_TTL_MS } from '../../config/controller-config.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
 import type { Certificate } from '../../pki/certificate.ts'
 import type { Logger } from '../../telemetry/log.ts'
-import { STATE_FILES } from './state-files.ts'
+import { journalLogs } from './replicas.ts'
 
 export interface WitnessOptions {
   readonly stateDir: string
@@ -31,7 +29,6 @@ export function witnessOf({
   crypto,
   log,
 }: WitnessOptions): CertificateWitness {
-  const logs = [journalFiles(join(stateDir, STATE_FILES.journal)).log]
   return new CertificateWitness({
     crypto,
     known,
@@ -39,11 +36,12 @@ export function witnessOf({
     bundle: () => authority.bundle,
     isOurs: (issuer, anchor) => isOurs(authority, issuer, anchor),
     lookUp: async (sinceMs) => {
+      const logs = await journalLogs(stateDir)
       for (const { issued } of await Promise.all(logs.map((path) => readRecentJournal(path, sinceMs))))
         for (const { certificateSha256, expiresAtMs } of issued)
           if (certificateSha256 !== undefined) known.add(certificateSha256, expiresAtMs)
     },
-    begunMs: async () => Math.max(...(await Promise.all(logs.map(begunMs)))),
+    begunMs: async () => Math.max(...(await Promise.all((await journalLogs(stateDir)).map(begunMs)))),
     longestLifeMs: MAX_SVID_TTL_MS,
     nowMs: Date.now,
     onAlarm: (alarm) =>
