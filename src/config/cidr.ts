@@ -41,8 +41,12 @@ export function formatCidr({ family, host, prefix }: Cidr): string {
 /** Whether every address of `inner` is one of `outer`. */
 export function covers(outer: Cidr, inner: Cidr): boolean {
   if (outer.family !== inner.family || outer.prefix > inner.prefix) return false
-  const rest = BigInt(BITS[outer.family] - outer.prefix)
-  return numberOf(outer.host) >> rest === numberOf(inner.host) >> rest
+  return leadingBits(outer.host, outer.prefix) === leadingBits(inner.host, outer.prefix)
+}
+
+/** So many leading bits of an IP address, as a number. */
+export function leadingBits(host: string, count: number): bigint {
+  return numberOf(host) >> BigInt(BITS[familyOf(host)] - count)
 }
 
 /** One address as the smallest of CIDRs. @param host an IP address as {@link parseAddress} spells it */

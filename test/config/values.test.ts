@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as fc from 'fast-check'
 import { formatAddress, isIpAddress, isLoopback, parseAddress } from '../../src/config/address.ts'
+import { CidrMap } from '../../src/config/cidr-map.ts'
 import { cidrOf, covers, firstHost, formatCidr, parseCidr } from '../../src/config/cidr.ts'
 import { formatDuration, parseDuration } from '../../src/config/duration.ts'
 import { nearest } from '../../src/config/nearest.ts'
@@ -300,4 +301,26 @@ test('firstHost is the first address of a network that a host can have', () => {
     '::1': '::1',
   }
   for (const [cidr, first] of Object.entries(firsts)) assert.equal(firstHost(parseCidr(cidr)!), first, cidr)
+})
+
+test('CidrMap finds what a search of all networks would, the narrowest first', () => {
+  const cidr = fc
+    .tuple(fc.nat(255), fc.integer({ min: 24, max: 32 }), fc.boolean())
+    .map(([last, prefix, isV6]) => {
+      const masked = last & (0xff << (32 - prefix))
+      return isV6
+        ? parseCidr(`fd00::${masked.toString(16)}/${prefix + 96}`)!
+        : parseCidr(`10.0.0.${masked}/${prefix}`)!
+    })
+  fc.assert(
+    fc.property(fc.array(cidr), fc.nat(255), fc.boolean(), (cidrs, last, isV6) => {
+      const host = isV6 ? parseCidr(`fd00::${last.toString(16)}`)!.host : `10.0.0.${last}`
+      const expected = cidrs
+        .map((network, index) => ({ network, index }))
+        .filter(({ network }) => covers(network, cidrOf(host)))
+        .toSorted((one, other) => other.network.prefix - one.network.prefix)
+        .map(({ index }) => index)
+      assert.deepEqual([...new CidrMap(cidrs.map((network, index) => [network, index])).at(host)], expected)
+    }),
+  )
 })

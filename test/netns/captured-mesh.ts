@@ -24,8 +24,8 @@ export const idOf = (name: string): string => `spiffe://example.org/ns/shop/sa/$
 export interface Workload {
   readonly host: VirtualHost
   readonly app: NetworkApp
-  /** Starts the sidecar with a `spec.capture` in YAML flow style, and waits until traffic passes. */
-  readonly startProxy: (capture: string) => Promise<Cli>
+  /** Starts the sidecar with a `spec.capture` and more of its `spec`, in YAML flow style, and waits until traffic passes. */
+  readonly startProxy: (capture: string, more?: Readonly<Record<string, string>>) => Promise<Cli>
 }
 
 /** Everything that runs. */
@@ -86,7 +86,7 @@ function workload(
   let proxies = 0
   return { host, app: new NetworkApp(t, host.asApp), startProxy }
 
-  async function startProxy(capture: string): Promise<Cli> {
+  async function startProxy(capture: string, more: Readonly<Record<string, string>> = {}): Promise<Cli> {
     const name = `${host.name}-${++proxies}`
     const token = join(directory, `${name}.token`)
     const state = join(directory, 'state')
@@ -109,7 +109,9 @@ spec:
   controller: { address: "${address}", trustBundleFile: ${bundle}, joinTokenFile: ${token} }
   drainTimeout: 500ms
   capture: ${capture}
-`,
+${Object.entries(more)
+  .map(([field, value]) => `  ${field}: ${value}\n`)
+  .join('')}`,
     )
     const cli = new Cli(t, ['proxy', '--config', config], {}, DEADLINE_MS, MAIN, host.asProxy)
     await line(cli, 'ready')

@@ -11,7 +11,7 @@ const UNSHARE = ['--user', '--map-root-user', '--net']
 export function noNetworkNamespaces(...tools: readonly string[]): string | undefined {
   if (process.platform !== 'linux') return 'There are no network namespaces here'
   try {
-    execFileSync('unshare', [...UNSHARE, 'sh', '-c', ['true', ...tools.map(found)].join(' && ')], {
+    execFileSync('unshare', [...UNSHARE, 'sh', '-c', toolsAreHere(tools)], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     return undefined
@@ -28,6 +28,10 @@ export async function runInNamespace(program: string, args: readonly string[] = 
   return stdout
 }
 
-function found(tool: string): string {
-  return `{ command -v ${tool} >/dev/null || { echo ${tool} is missing >&2; false; }; }`
+/** A shell command that fails, with the name of what is missing on standard error, where not all of these tools are here. */
+export function toolsAreHere(tools: readonly string[]): string {
+  return [
+    'true',
+    ...tools.map((tool) => `{ command -v ${tool} >/dev/null || { echo ${tool} is missing >&2; false; }; }`),
+  ].join(' && ')
 }

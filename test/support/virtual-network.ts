@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { toolsAreHere } from './network-namespace.ts'
 
 /** Between two attempts to see something on the wire: longer than the recorder keeps packets to itself. */
 const MARK_MS = 100
@@ -20,12 +21,9 @@ export function noVirtualNetwork(...tools: readonly string[]): string | undefine
   if (process.platform !== 'linux') return 'There are no network namespaces here'
   if (process.getuid?.() !== 0) return 'Only root may run programs as other users in network namespaces'
   try {
-    const wanted = ['unshare', 'nsenter', 'setpriv', 'ip', 'nft', ...tools]
-    const script = wanted.map(
-      (tool) => `{ command -v ${tool} >/dev/null || { echo ${tool} is missing >&2; false; }; }`,
-    )
+    const script = toolsAreHere(['unshare', 'nsenter', 'setpriv', 'ip', 'nft', ...tools])
     const readable = [...asUser(PROXY_USER), process.execPath, '-e', `fs.accessSync(${JSON.stringify(MAIN)})`]
-    execFileSync('unshare', ['--net', 'sh', '-c', `${script.join(' && ')} && exec "$@"`, 'sh', ...readable], {
+    execFileSync('unshare', ['--net', 'sh', '-c', `${script} && exec "$@"`, 'sh', ...readable], {
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     return undefined

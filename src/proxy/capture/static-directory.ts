@@ -1,6 +1,6 @@
 import { formatAddress, type Address } from '../../config/address.ts'
-import { cidrOf, covers, type Cidr } from '../../config/cidr.ts'
 import type { CaptureConfig, DestinationRange, MeshedDestination } from '../../config/capture-config.ts'
+import { CidrMap } from '../../config/cidr-map.ts'
 import { PassThrough } from './pass-through.ts'
 import type { Destination, PeerDirectory } from './peer-directory.ts'
 
@@ -9,8 +9,8 @@ import type { Destination, PeerDirectory } from './peer-directory.ts'
  * the port. An entry in the mesh is stronger than any outside it.
  */
 export class StaticDirectory implements PeerDirectory {
-  readonly #peers: readonly MeshedDestination[]
-  readonly #external: readonly DestinationRange[]
+  readonly #peers: CidrMap<MeshedDestination>
+  readonly #external: CidrMap<DestinationRange>
   readonly #refusesUnknown: boolean
 
   constructor({
@@ -18,27 +18,28 @@ export class StaticDirectory implements PeerDirectory {
     external,
     outboundPolicy,
   }: Pick<CaptureConfig, 'peers' | 'external' | 'outboundPolicy'>) {
-    this.#peers = peers.toSorted(narrowestFirst)
-    this.#external = external
+    const namesPort = ({ ports }: DestinationRange): number => (ports === undefined ? 1 : 0)
+    this.#peers = byNetwork(peers.toSorted((one, other) => namesPort(one) - namesPort(other)))
+    this.#external = byNetwork(external)
     this.#refusesUnknown = outboundPolicy === 'REGISTRY_ONLY'
   }
 
   lookup(to: Address): Destination {
-    const host = cidrOf(to.host)
-    const meshed = this.#peers.find((entry) => includes(entry, host, to.port))
+    const meshed = find(this.#peers, to)
     if (meshed !== undefined) return { kind: 'meshed', peer: meshed.peer, connect: meshed.connect ?? to }
-    if (this.#refusesUnknown && !this.#external.some((entry) => includes(entry, host, to.port)))
+    if (this.#refusesUnknown && find(this.#external, to) === undefined)
       return { kind: 'refused', reason: `The configuration has no entry for ${formatAddress(to)}` }
     return { kind: 'pass-through', warrant: new PassThrough() }
   }
 }
 
-function includes({ to, ports }: DestinationRange, host: Cidr, port: number): boolean {
-  return covers(to, host) && (ports === undefined || ports.includes(port))
+function byNetwork<Entry extends DestinationRange>(entries: readonly Entry[]): CidrMap<Entry> {
+  return new CidrMap(entries.map((entry) => [entry.to, entry]))
 }
 
-function narrowestFirst(one: DestinationRange, other: DestinationRange): number {
-  return (
-    other.to.prefix - one.to.prefix || Number(one.ports === undefined) - Number(other.ports === undefined)
-  )
+function find<Entry extends DestinationRange>(
+  entries: CidrMap<Entry>,
+  { host, port }: Address,
+): Entry | undefined {
+  return entries.at(host).find(({ ports }) => ports === undefined || ports.includes(port))
 }
