@@ -18,6 +18,8 @@ export interface AccessEntry {
   readonly port: number
   /** `ip:port` that a captured connection of the application was meant for. */
   readonly destination?: string
+  /** The destination is outside the mesh: bytes were carried untouched. */
+  readonly passedThrough?: true
   readonly method?: string
   /** Without the query. */
   readonly path?: string

@@ -110,7 +110,7 @@ async function story(t: TestContext, backend: Backend): Promise<void> {
         const [arrived] = await accessed(catalogProxy, { direction: 'inbound', port: PORT })
         assert.deepEqual([arrived!['peer'], arrived!['verdict']], [idOf('web'), 'permit'])
         const [untouched] = await accessed(webProxy, { destination: at(stranger.host[family], PORT) })
-        assert.equal(untouched!['peer'], undefined)
+        assert.deepEqual([untouched!['peer'], untouched!['passedThrough']], [undefined, true])
       },
     )
 
@@ -223,6 +223,18 @@ async function story(t: TestContext, backend: Backend): Promise<void> {
       assert.equal((await web.app.talk(host, PORT, 'hello')).error, 'ECONNRESET')
     await refusedWith(webProxy, 'PROXY_DESTINATION_REFUSED', 'Refused a connection')
   })
+
+  await t.test(
+    'proxy: whose own connections are captured it says so, and does not go round in circles',
+    async () => {
+      init(web.host, '--proxy-uid=2000', '--proxy-gid=2000')
+      const told = await web.app.talk(stranger.host.ipv4, PORT, 'hello')
+      assert.ok(told.error !== undefined, JSON.stringify(told))
+      while (!/of the proxy's own/.test(webProxy.stdout)) await delay(20)
+      // The one that was asked for, and those that it had begotten before it came back.
+      assert.ok(lines(webProxy, 'access').filter(({ passedThrough }) => passedThrough === true).length < 20)
+    },
+  )
 
   await t.test('init --remove: traffic goes straight, and nothing is left behind', async () => {
     init(web.host, '--remove')

@@ -78,8 +78,9 @@ async function change({ action, backend, plan }: InitOptions, { env, stderr }: C
 /** @throws CaptureError CAPTURE_NOT_WORKING and others */
 async function verify({ backend, plan }: InitOptions, { env, stdout }: CommandIo): Promise<void> {
   const transport = chooseTransport('auto', { onFallback() {} })
-  const findings = await verifyCapture(plan, { transport, filter: packetFilter(backend, env) })
-  transport[Symbol.dispose]?.()
+  const findings = await verifyCapture(plan, { transport, filter: packetFilter(backend, env) }).finally(() =>
+    transport[Symbol.dispose]?.(),
+  )
   for (const { verdict, claim, detail } of findings)
     stdout.write(`${verdict.padEnd(8)}${claim} (${detail})\n`)
   const failed = findings.filter(({ verdict }) => verdict === 'failed').length

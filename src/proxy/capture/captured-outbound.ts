@@ -7,6 +7,7 @@ import { carryToPeer } from '../outbound-tcp.ts'
 import type { ProxyServices } from '../services.ts'
 import type { CaptureSite } from './captured-inbound.ts'
 import { carryUntouched } from './carry-untouched.ts'
+import { LoopGuard } from './loop-guard.ts'
 import { outboundDestination } from './original-destination.ts'
 import type { Destination, PeerDirectory } from './peer-directory.ts'
 
@@ -19,16 +20,19 @@ const NAME = CAPTURE_LISTENERS.outbound
  * @throws NetError when the address cannot be listened on
  */
 export function listenCapturedOutbound(
-  services: ProxyServices,
+  common: ProxyServices,
   { config, ports, own, sharesPort }: CaptureSite,
   directory: PeerDirectory,
 ): Promise<Listener> {
+  const guard = new LoopGuard()
+  const services = { ...common, transport: guard.over(common.transport) }
   const { transport, live, views, tls, counters, maxConnections, log } = services
   const accept = async (app: Connection): Promise<void> => {
     counters.add('accepted')
     try {
       if (live.draining) throw new ProxyError('PROXY_NOT_READY', 'The proxy is stopping')
       const to = outboundDestination(app, ports, own)
+      guard.admit(app, to)
       await carry(app, to, await destinationOf(app, to))
     } catch (error) {
       log.warn('Refused a connection', { listener: NAME, remote: formatAddress(app.remote), error })

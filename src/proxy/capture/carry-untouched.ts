@@ -35,6 +35,7 @@ export async function carryUntouched(
     protocol: 'tcp',
     port: to.port,
     destination: formatAddress(to),
+    passedThrough: true,
     requestBytes: result.requestBytes,
     responseBytes: result.responseBytes,
     durationMs: performance.now() - startedMs,
