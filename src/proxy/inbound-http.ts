@@ -156,8 +156,12 @@ function withoutToken(
   proof: RequestProof,
 ): { readonly drop: readonly string[]; readonly add: readonly string[] } {
   if (proof.kind !== 'token' || proof.isForwarded) return { drop: [], add: [] }
-  const { place } = proof.carried
-  if (place.kind === 'header') return { drop: [place.name], add: [] }
-  const left = cookieWithout(proof.carried, incoming)
-  return { drop: ['cookie'], add: left === undefined ? [] : ['Cookie', left] }
+  const { header: headers = [], cookie: cookies = [] } = Object.groupBy(
+    proof.carried,
+    ({ place }) => place.kind,
+  )
+  const drop = headers.map(({ place }) => place.name)
+  if (cookies.length === 0) return { drop, add: [] }
+  const left = cookieWithout(cookies, incoming)
+  return { drop: [...drop, 'cookie'], add: left === undefined ? [] : ['Cookie', left] }
 }

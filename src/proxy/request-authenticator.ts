@@ -29,7 +29,8 @@ export type RequestProof =
   | {
       readonly kind: 'token'
       readonly token: RequestToken
-      readonly carried: CarriedToken
+      /** Every place that the token lies in. */
+      readonly carried: readonly CarriedToken[]
       /** Whether the application is to see the token. */
       readonly isForwarded: boolean
     }
@@ -106,10 +107,7 @@ export class RequestAuthenticator {
     const jws = parseToken(text)
     const { iss, sub } = jws.claims
     const known = this.#issuers.filter(({ rule }) => rule.issuer === iss)
-    const candidates = known.flatMap((issuer) => {
-      const found = carried.find(({ place }) => issuer.places.has(placeKey(place)))
-      return found === undefined ? [] : [{ issuer, found }]
-    })
+    const candidates = known.filter(({ places }) => carried.some(({ place }) => places.has(placeKey(place))))
     if (candidates.length === 0)
       throw new TokenError(
         'TOKEN_ISSUER',
@@ -119,7 +117,7 @@ export class RequestAuthenticator {
       throw new TokenError('TOKEN_CLAIMS', 'The token names no subject')
     const digest = this.#crypto.digest('sha256', utf8(text)).toBase64()
     let refusal: unknown
-    for (const { issuer, found } of candidates) {
+    for (const issuer of candidates) {
       const { rule, keys } = issuer
       try {
         if (this.#verified.get(digest) !== issuer) {
@@ -132,7 +130,7 @@ export class RequestAuthenticator {
         return {
           kind: 'token',
           token: { principal: `${rule.issuer}/${sub}`, claims: jws.claims satisfies Claims },
-          carried: found,
+          carried,
           isForwarded: rule.forwardOriginalToken,
         }
       } catch (error) {

@@ -52,10 +52,14 @@ export function tokensIn(place: TokenPlace, { headersDistinct }: RequestHeaders)
   })
 }
 
-/** The Cookie header without a token; undefined when nothing is left of it. */
-export function cookieWithout(token: CarriedToken, { headersDistinct }: RequestHeaders): string | undefined {
+/** The Cookie header without tokens; undefined when nothing is left of it. */
+export function cookieWithout(
+  tokens: readonly CarriedToken[],
+  { headersDistinct }: RequestHeaders,
+): string | undefined {
   const left = cookiesOf(headersDistinct).filter(
-    ({ name, value }) => name !== token.place.name || value !== token.text,
+    ({ name, value }) =>
+      !tokens.some(({ place, text }) => place.kind === 'cookie' && place.name === name && text === value),
   )
   return left.length === 0 ? undefined : left.map(({ pair }) => pair).join('; ')
 }

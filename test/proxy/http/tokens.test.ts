@@ -91,6 +91,12 @@ test('proxy takes a token from a cookie, takes only that one out, and leaves tok
   const read = await fetchFrom(entry, { path: '/items', headers })
   assert.equal(read.status, 200)
   assert.equal(seen(read)['cookie'], 'a=1; b=2')
+  await catalog.publishPolicy(
+    withTokens(`${keys}\n      fromHeaders: [{ name: x-token }]\n      fromCookies: [session]`),
+  )
+  const twice = await fetchFrom(entry, { path: '/items', headers: { ...headers, 'x-token': ALICE } })
+  assert.equal(twice.status, 200)
+  assert.ok(!twice.text.includes(ALICE), 'nor when it comes twice')
   await catalog.publishPolicy(withTokens(`${keys}\n      forwardOriginalToken: true`))
   const passed = await fetchFrom(entry, { path: '/items', ...bearer(ALICE) })
   assert.equal(seen(passed)['authorization'], `Bearer ${ALICE}`)
