@@ -6,8 +6,8 @@ import type { Subject } from './subject.ts'
 
 /** The rules that may match requests of one peer. */
 interface PeerRules {
-  /** Places in order, when there are few. */
-  readonly few: Uint32Array | undefined
+  /** The rules themselves, in order, when there are few. */
+  readonly few: readonly ListenerRule[] | undefined
   /** One bit for each rule, when there are many. */
   readonly many: Uint8Array | undefined
 }
@@ -37,8 +37,16 @@ export class RuleIndex {
     if (this.#rules.length === 0) return NONE
     const found: CompiledRule[] = []
     const { few, many } = this.#peerRules(subject)
-    for (const place of few ?? this.#byPath(subject)) {
-      if (many !== undefined && !hasBit(many, place)) continue
+    if (few !== undefined) {
+      for (const candidate of few) {
+        if (!matchesPeers(candidate, subject)) continue
+        found.push(candidate.rule)
+        if (found.length === max) break
+      }
+      return found
+    }
+    for (const place of this.#byPath(subject)) {
+      if (!hasBit(many!, place)) continue
       const candidate = this.#rules[place]!
       if (!matchesPeers(candidate, subject)) continue
       found.push(candidate.rule)
@@ -63,7 +71,7 @@ export class RuleIndex {
     )
     const rules =
       places.length <= FEW_RULES
-        ? { few: Uint32Array.from(places).sort(), many: undefined }
+        ? { few: places.sort((a, b) => a - b).map((place) => this.#rules[place]!), many: undefined }
         : { few: undefined, many: bitsOf(places, this.#rules.length) }
     // Starting anew is rare, and costs less than keeping an order of use on the hot path.
     if (this.#peers.size >= MAX_PEERS) this.#peers.clear()
