@@ -18,6 +18,7 @@ for (const [name, head] of [
     'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n',
   ],
   ['no host', 'GET / HTTP/1.1\r\n\r\n'],
+  ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0'],
 ] as const) {
   test(`proxy answers a request with ${name} by 400 and passes nothing on`, async (t) => {
     const { world, app } = await mirrored(t)
