@@ -110,9 +110,12 @@ export class TrustBundles implements Iterable<TrustBundle> {
     return new TrustBundles(new Map(this.#byDomain).set(bundle.trustDomain, bundle).values())
   }
 
-  /** The same set without the one of a trust domain. */
-  without(trustDomain: string): TrustBundles {
-    return new TrustBundles([...this].filter((bundle) => bundle.trustDomain !== trustDomain))
+  /** Whether both hold the same bundles. */
+  equals(other: TrustBundles): boolean {
+    return (
+      this.#byDomain.size === other.#byDomain.size &&
+      [...this].every((bundle) => sameBundle(bundle, other.lookup(bundle.trustDomain)))
+    )
   }
 
   get trustDomains(): readonly string[] {

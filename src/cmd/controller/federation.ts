@@ -14,7 +14,7 @@ import type { IdentitySource } from '../../control/identity-source.ts'
 import type { SnapshotBoard } from '../../control/snapshot-board.ts'
 import { systemTimers } from '../../control/timers.ts'
 import type { CryptoProvider } from '../../crypto/provider.ts'
-import { sameBundle, TrustBundles } from '../../identity/trust-bundle.ts'
+import { TrustBundles } from '../../identity/trust-bundle.ts'
 import type { Transport } from '../../net/transport.ts'
 import type { Logger } from '../../telemetry/log.ts'
 import type { Credential } from '../../tls/options.ts'
@@ -180,10 +180,7 @@ class Federation implements Disposable {
     const { board } = this.#options
     const { current } = board
     const bundles = this.#bundles()
-    const same =
-      bundles.trustDomains.length === current.bundles.trustDomains.length &&
-      [...bundles].every((bundle) => sameBundle(bundle, current.bundles.lookup(bundle.trustDomain)))
-    if (!same) board.publish({ ...current, bundles })
+    if (!bundles.equals(current.bundles)) board.publish({ ...current, bundles })
   }
 
   #logEvent(event: FederationEvent, trustDomain: string): void {

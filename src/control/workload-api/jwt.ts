@@ -56,18 +56,18 @@ export function jwtBundlesHandler(
   options: StateStreamOptions,
 ): (call: ServerWritableStream<JWTBundlesRequest, JWTBundlesResponse>) => void {
   return stateStreamHandler(
-    JWTBundlesResponseSchema,
-    ({ bundles }) =>
-      create(JWTBundlesResponseSchema, {
-        bundles: Object.fromEntries(
-          Array.from(bundles)
-            .sort((one, other) => (one.trustDomain < other.trustDomain ? -1 : 1))
-            .map((bundle) => [
+    {
+      render: ({ bundles }) =>
+        create(JWTBundlesResponseSchema, {
+          bundles: Object.fromEntries(
+            Array.from(bundles, (bundle) => [
               SpiffeId.ofTrustDomain(bundle.trustDomain).toString(),
               utf8(encodeJwtKeySet(bundle)),
             ]),
-        ),
-      }),
+          ),
+        }),
+      differ: (one, other) => !one.bundles.equals(other.bundles),
+    },
     options,
   )
 }

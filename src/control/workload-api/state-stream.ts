@@ -1,6 +1,4 @@
-import { type DescMessage, type MessageShape, toBinary } from '@bufbuild/protobuf'
 import { type ServerWritableStream, status } from '@grpc/grpc-js'
-import { equalBytes } from '../../bytes/bytes.ts'
 import type { Timers } from '../timers.ts'
 import {
   currentIdentity,
@@ -23,34 +21,36 @@ const MAX_TIMER_MS = 2 ** 31 - 1
  * Answers a call with a stream of states: the present one at once, then each that differs. A slow reader is given only the
  * newest. Ends with UNAVAILABLE when there is no valid identity, or no more: what a caller holds is then of no use to it.
  */
-export function stateStreamHandler<Schema extends DescMessage>(
-  schema: Schema,
-  render: (identity: ValidIdentity) => MessageShape<Schema>,
+export function stateStreamHandler<Message>(
+  { render, differ }: StateRendering<Message>,
   options: StateStreamOptions,
-): (call: ServerWritableStream<unknown, MessageShape<Schema>>) => void {
-  return (call) => void new StateStream(call, schema, render, options).run()
+): (call: ServerWritableStream<unknown, Message>) => void {
+  return (call) => void new StateStream(call, { render, differ }, options).run()
 }
 
-class StateStream<Schema extends DescMessage> {
-  readonly #call: ServerWritableStream<unknown, MessageShape<Schema>>
-  readonly #schema: Schema
-  readonly #render: (identity: ValidIdentity) => MessageShape<Schema>
+/** How a state is sent. */
+export interface StateRendering<Message> {
+  readonly render: (identity: ValidIdentity) => Message
+  /** Whether two states are rendered differently. Messages are not kept to be compared: there are keys in them. */
+  readonly differ: (one: ValidIdentity, other: ValidIdentity) => boolean
+}
+
+class StateStream<Message> {
+  readonly #call: ServerWritableStream<unknown, Message>
+  readonly #rendering: StateRendering<Message>
   readonly #options: StateStreamOptions
   readonly #cleanups = new DisposableStack()
-  /** What was sent last, encoded. */
-  #sent: Uint8Array | undefined
+  #sent: ValidIdentity | undefined
   #blocked = false
   #cancelExpiry = (): void => {}
 
   constructor(
-    call: ServerWritableStream<unknown, MessageShape<Schema>>,
-    schema: Schema,
-    render: (identity: ValidIdentity) => MessageShape<Schema>,
+    call: ServerWritableStream<unknown, Message>,
+    rendering: StateRendering<Message>,
     options: StateStreamOptions,
   ) {
     this.#call = call
-    this.#schema = schema
-    this.#render = render
+    this.#rendering = rendering
     this.#options = options
   }
 
@@ -81,11 +81,10 @@ class StateStream<Schema extends DescMessage> {
     const valid = currentIdentity(identity, timers)
     if (valid === undefined) return this.#fail('There is no valid identity at present')
     this.#watchExpiry(valid.svid.expiresAtMs)
-    const message = this.#render(valid)
-    const encoded = toBinary(this.#schema, message)
-    if (this.#sent !== undefined && equalBytes(this.#sent, encoded)) return
-    this.#sent = encoded
-    this.#blocked = !this.#call.write(message)
+    const { render, differ } = this.#rendering
+    if (this.#sent !== undefined && !differ(this.#sent, valid)) return
+    this.#sent = valid
+    this.#blocked = !this.#call.write(render(valid))
   }
 
   #watchExpiry(expiresAtMs: number): void {

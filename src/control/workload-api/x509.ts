@@ -20,7 +20,13 @@ import { stateStreamHandler, type StateStreamOptions } from './state-stream.ts'
 export function x509SvidHandler(
   options: StateStreamOptions,
 ): (call: ServerWritableStream<X509SVIDRequest, X509SVIDResponse>) => void {
-  return stateStreamHandler(X509SVIDResponseSchema, encodeIdentity, options)
+  return stateStreamHandler(
+    {
+      render: encodeIdentity,
+      differ: (one, other) => one.svid !== other.svid || !one.bundles.equals(other.bundles),
+    },
+    options,
+  )
 }
 
 /** Answers FetchX509Bundles: whom to trust, for callers that only verify. */
@@ -28,8 +34,10 @@ export function x509BundlesHandler(
   options: StateStreamOptions,
 ): (call: ServerWritableStream<X509BundlesRequest, X509BundlesResponse>) => void {
   return stateStreamHandler(
-    X509BundlesResponseSchema,
-    ({ bundles }) => create(X509BundlesResponseSchema, { bundles: encodeBundles(bundles) }),
+    {
+      render: ({ bundles }) => create(X509BundlesResponseSchema, { bundles: encodeBundles(bundles) }),
+      differ: (one, other) => !one.bundles.equals(other.bundles),
+    },
     options,
   )
 }
@@ -50,12 +58,9 @@ export function encodeIdentity({ svid, bundles }: ValidIdentity): X509SVIDRespon
   })
 }
 
-/** In a fixed order, so that equal states are equal bytes. */
 function encodeBundles(bundles: TrustBundles): Record<string, Uint8Array> {
   return Object.fromEntries(
-    Array.from(bundles, ({ trustDomain, anchors }) => [idOf(trustDomain), derOf(anchors)] as const).sort(
-      ([one], [other]) => (one < other ? -1 : 1),
-    ),
+    Array.from(bundles, ({ trustDomain, anchors }) => [idOf(trustDomain), derOf(anchors)] as const),
   )
 }
 
