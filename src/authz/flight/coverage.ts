@@ -48,12 +48,14 @@ export function coverageOf(lines: Iterable<FlightLine>, { policies, identities }
   const proxies = new Map<string, FlightProxy & { readonly workload: Workload }>()
   let unknownCalls = 0
   for (const line of lines) {
-    if (line.kind === 'proxy' && line.workload !== undefined) {
+    // Whom nobody can call needs no policy.
+    if (line.kind === 'proxy' && line.workload !== undefined && line.listeners.length > 0) {
       const name = workloadName(line.workload)
       workloads.set(name, line.workload)
       proxies.set(name, { ...line, workload: line.workload })
     }
-    if (line.kind !== 'decision') continue
+    // Of a token that does not hold policy was not asked.
+    if (line.kind !== 'decision' || line.cause === 'invalid-token') continue
     const { request } = line
     workloads.set(workloadName(request.workload), request.workload)
     const policy = policies.forWorkload(request.workload)

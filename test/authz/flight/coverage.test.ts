@@ -30,6 +30,7 @@ test('coverageOf finds what policy and traffic do not have in common', () => {
   const log: FlightLine[] = [
     proxy(CATALOG, 1, 2),
     proxy(BASKET, 3),
+    proxy({ namespace: 'shop', serviceAccount: 'web' }),
     ...recorded(POLICIES, [{ principal: WEB, workload: CATALOG, port: 1 }]),
   ]
   const coverage = coverageOf(log, { policies: POLICIES, identities: [WEB] })
