@@ -7,7 +7,7 @@ import { lines, type Line } from '../cmd/mesh.ts'
 import { noVirtualNetwork, type VirtualHost } from '../support/virtual-network.ts'
 import { capturedMesh, idOf, type CapturedMesh } from './captured-mesh.ts'
 
-const skip = noVirtualNetwork('dumpcap') ?? false
+const skip = noVirtualNetwork('dumpcap', 'iptables-save', 'ip6tables-save') ?? false
 
 /** Where applications answer: captured, excluded, and the last port there is. */
 const PORT = 8080
