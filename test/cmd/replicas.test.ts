@@ -50,6 +50,10 @@ test('handfast controller as two replicas rotates under traffic, counts the prox
   assert.ok(done > 100, `${done} requests`)
   t.diagnostic(`${done} requests, each over a connection of its own, none failed`)
 
+  // Each was told of certificates that the other has issued, and has found them in its journal.
+  for (const cli of [mesh.controller, second!.cli])
+    assert.ok(!cli.stdout.includes('somebody else signs with our key'))
+
   const verified = await runCli(t, ['ca', 'journal', 'verify', '--journal', stateDir])
   assert.equal(verified.code, 0, verified.stderr)
   assert.equal(verified.stdout.match(/^Intact: /gm)?.length, 2, 'a journal of each')
@@ -109,6 +113,19 @@ test('handfast controller that is stopped sends its proxies and its lead to the 
     assert.ok(Number(retryInMs) <= 500, 'it did not wait for the back-off')
   const { failures } = await running.stop()
   assert.deepEqual(failures, [])
+})
+
+test('handfast ca revoke at the controller that leads reaches the proxies of the other', async (t) => {
+  const { mesh, second } = await meshWithTraffic(t, { second: 'b' })
+  const lone = await mesh.sidecar('lone', IDLE, [second!.address])
+  await line(lone, 'State applied')
+  const before = lines(lone, 'State applied').length
+  const gone = 'spiffe://example.org/ns/shop/sa/gone'
+  const command = ['ca', 'revoke', '--spiffe-id', gone, '--state-dir', mesh.stateDir]
+  const { code, stderr } = await runCli(t, command)
+  assert.equal(code, 0, stderr)
+  while (lines(lone, 'State applied').length === before) await sleep(20)
+  assert.equal(lines(second!.cli, 'Revocations changed').length, 1)
 })
 
 test('handfast controller with the name of one that runs is refused', async (t) => {

@@ -123,10 +123,10 @@ export async function openState(
     // Whoever keeps the log can tell with it whether the journal was cut short.
     if (journal.head !== undefined) log.info('Journal head', { head: treeHeadText(journal.head) })
     try {
+      known.sweep(Date.now() - KEEP_ENDED_CERTIFICATES_MS)
       if (!authority.authorities.leads) return
       await authority.maintain(Date.now())
       await revocations.sweep(Date.now())
-      known.sweep(Date.now() - KEEP_ENDED_CERTIFICATES_MS)
       await tokens.sweep(Date.now() - KEEP_EXPIRED_TOKENS_MS)
     } catch (error) {
       log.error('Maintenance failed; it will be tried again', { error })
