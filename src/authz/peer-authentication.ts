@@ -36,21 +36,33 @@ export function effectiveMode(
 /**
  * Makes sure that the proxy of a workload does not serve a port in another way than it is told to: it knows mutual TLS only.
  *
+ * @param ports those that it serves; undefined when it may be any
  * @throws PolicyError AUTHZ_MODE_NOT_AVAILABLE
  */
 export function checkModes(
   resources: readonly PeerAuthentication[],
   workload: Workload,
-  ports: readonly number[],
+  ports: readonly number[] | undefined,
 ): void {
-  for (const port of ports) {
+  for (const port of ports ?? namedPorts(resources, workload)) {
     const { mode, setBy } = effectiveMode(resources, workload, port)
     if (mode === 'STRICT') continue
     throw new PolicyError(
       'AUTHZ_MODE_NOT_AVAILABLE',
-      `PeerAuthentication ${setBy} sets ${mode} for port ${port}, and this proxy serves mutual TLS only; set STRICT`,
+      `PeerAuthentication ${setBy} sets ${mode} for ${port === UNNAMED_PORT ? 'its workloads' : `port ${port}`}, ` +
+        'and this proxy serves mutual TLS only; set STRICT',
     )
   }
+}
+
+/** Stands for every port that no resource names. */
+const UNNAMED_PORT = 0
+
+function namedPorts(resources: readonly PeerAuthentication[], workload: Workload): number[] {
+  const named = resources
+    .filter((resource) => isForWorkload(resource, workload))
+    .flatMap(({ spec }) => Object.keys(spec.portLevelMtls ?? {}))
+  return [UNNAMED_PORT, ...named.map(Number)]
 }
 
 /** A resource of the root namespace with a selector is for such workloads of every namespace. */

@@ -65,6 +65,14 @@ test('checkModes refuses what a proxy cannot put in force, and lets STRICT be', 
     message:
       'PeerAuthentication shop/catalog sets PERMISSIVE for port 9090, and this proxy serves mutual TLS only; set STRICT',
   })
+  // Where the port may be any, each that is named counts, and what holds for all others.
+  assert.throws(() => checkModes(parse(WORKLOAD), CATALOG, undefined), {
+    message: /PERMISSIVE for port 9090/,
+  })
+  assert.throws(() => checkModes(parse(MESH), CATALOG, undefined), {
+    message: /PERMISSIVE for its workloads/,
+  })
+  checkModes(parse(resource('shop/m', '{ mtls: { mode: STRICT } }'), MESH), CATALOG, undefined)
 })
 
 test('parsePolicies refuses PeerAuthentications of the same scope, and ones that say nothing', () => {

@@ -6,6 +6,7 @@ import { checkModes } from '../../authz/peer-authentication.ts'
 import type { PolicyResources } from '../../authz/resources.ts'
 import { deserializePolicies } from '../../authz/serialize.ts'
 import { formatAddress } from '../../config/address.ts'
+import type { ProxyConfig } from '../../config/proxy-config.ts'
 import { keySetNames } from '../../config/request-authentication-config.ts'
 import { CertificateReporter } from '../../control/certificate-reporter.ts'
 import { ControlClient, type IssuedSvid } from '../../control/client.ts'
@@ -232,16 +233,12 @@ export class MeshLink implements Disposable {
   /** @throws PolicyError, ProxyError, which refuse the state as a whole */
   async #apply(state: VersionedState): Promise<void> {
     const { settings, crypto, views, newId, settled } = this.#options
-    const { trustDomain, inbound } = settings.config
+    const { trustDomain } = settings.config
     const { version, bundles, policies, signerKey, revocations, keySets } = state
     const resources = deserializePolicies(new TextDecoder().decode(policies))
     const own = this.#identity.current()
     if (own !== undefined)
-      checkModes(
-        resources.peerAuthentications,
-        workloadOf(own.id),
-        inbound.map(({ listen }) => listen.port),
-      )
+      checkModes(resources.peerAuthentications, workloadOf(own.id), servedPorts(settings.config))
     const compiled = compilePolicies(resources, { crypto, trustDomain, newId })
     this.#identity.replaceBundles(bundles)
     this.#workload.replaceBundles(bundles)
@@ -345,4 +342,10 @@ export class MeshLink implements Disposable {
       }
     }
   }
+}
+
+/** Those of the inbound listeners; undefined where they are not known beforehand: captured connections are for any. */
+function servedPorts({ inbound, capture }: ProxyConfig): number[] | undefined {
+  const ports = inbound.map(({ listen }) => listen.port)
+  return capture !== undefined || ports.includes(0) ? undefined : ports
 }
