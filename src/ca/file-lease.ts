@@ -13,6 +13,7 @@ import { readSecretFile, refuseOpenDirectory } from './secret-file.ts'
 export class FileLease implements Lease {
   readonly #directory: string
   readonly #record: string
+  #made: Promise<void> | undefined
 
   /** @param directory it is made when the lease is taken for the first time */
   constructor(directory: string) {
@@ -21,8 +22,7 @@ export class FileLease implements Lease {
   }
 
   async tryAcquire(holder: string): Promise<HeldLease | undefined> {
-    await makeDirectory(this.#directory, SECRET_DIRECTORY_MODE)
-    await refuseOpenDirectory(this.#directory)
+    await (this.#made ??= this.#make())
     const lock = tryLockFile(join(this.#directory, 'lock'))
     if (lock === undefined) return undefined
     try {
@@ -44,6 +44,11 @@ export class FileLease implements Lease {
   async holder(): Promise<LeaseRecord | undefined> {
     const text = await readSecretFile(this.#record)
     return text === undefined ? undefined : this.#decode(text)
+  }
+
+  async #make(): Promise<void> {
+    await makeDirectory(this.#directory, SECRET_DIRECTORY_MODE)
+    await refuseOpenDirectory(this.#directory)
   }
 
   #decode(text: string): LeaseRecord {

@@ -200,7 +200,12 @@ function lead({
     held,
     timers: systemTimers,
     async onGained(term) {
-      await rotation.lead(term)
+      try {
+        await rotation.lead(term)
+      } catch (error) {
+        await authorities.rest()
+        throw error
+      }
       log.info('Leading', { replica, term })
     },
     onLost() {

@@ -81,7 +81,7 @@ export async function rotationOf(options: RotationOptions): Promise<RunningRotat
     // Whoever connects to the controller is of its own trust domain.
     identity.replaceBundles(TrustBundles.of(bundle))
   }
-  const onMoved = async (): Promise<void> => {
+  const move = async (): Promise<void> => {
     const { state } = authorities
     log.info('Rotation moved', {
       stage: state.rotation?.stage ?? 'none',
@@ -93,11 +93,19 @@ export async function rotationOf(options: RotationOptions): Promise<RunningRotat
     signer = signingAuthority(state)
     if (authorities.leads) await writeTrustBundle(config.stateDir, authority, files)
   }
+  let moving: Promise<void> = Promise.resolve()
+  /** One after the other: a command, and what comes about by itself, would write the same file at once. */
+  const onMoved = (): Promise<void> => {
+    const moved = moving.then(move)
+    moving = moved.catch(() => {})
+    return moved
+  }
   const standing = (): ReplicaStanding => ({
     nowMs: Date.now(),
     subscribers: board.subscribers,
     record,
-    neededNumber,
+    // What nobody has been told yet, nobody has acknowledged.
+    neededNumber: record === authorities.record ? neededNumber : Infinity,
     signerKey: authorities.signer.intermediate.certificate.publicKey.spki,
   })
   const rotator = new Rotator({
@@ -113,7 +121,8 @@ export async function rotationOf(options: RotationOptions): Promise<RunningRotat
   const look = async (): Promise<void> => {
     await authorities.refresh({ nowMs: Date.now() }, true)
     if (!authorities.leads) await Promise.all([authority.refresh(), register.refresh()])
-    if (authorities.record !== record) await onMoved()
+    // Who leads tells of its steps as it takes them.
+    if (!authorities.leads && authorities.record !== record) await onMoved()
     // Intermediates are replaced, and so are keys for JWT-SVIDs, rotation or not.
     publish()
     await fleets.publish(standing())
