@@ -1,27 +1,21 @@
 /**
  * Full and resumed handshakes with certificates on both sides, and bulk data, by the engine and by node:tls: client and
- * server in one process, on one thread, in memory and over loopback: there the engine runs on the transport that a proxy
- * would choose, and once on Node's sockets, as node:tls always does. Rounds are interleaved and medians shown. Only the
- * ratios mean anything on another machine.
+ * server on one thread of one process, each implementation in a process of its own, in memory and over loopback. There the
+ * engine runs on the transport that a proxy would choose, and once on Node's sockets, as node:tls always does. Rounds
+ * are interleaved and medians shown. Only the ratios mean anything on another machine.
  *
  * `node bench/handshake.bench.ts [--rounds N] [--handshakes N] [--json FILE]`
  */
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { nativeCrypto } from '../src/crypto/native-provider.ts'
-import { chooseTransport } from '../src/net/choose-transport.ts'
-import { nodeTransport } from '../src/net/node-transport.ts'
-import type { Transport } from '../src/net/transport.ts'
+import { loadSockets } from '../src/native/sockets.ts'
 import { mintWorkloads, verifierFor } from '../test/support/tls-workloads.ts'
-import { EnginePair, engineInMemory, engineOverLoopback } from './support/engine-handshaker.ts'
-import type { BenchGroup, Handshaker } from './support/handshaker.ts'
-import { interleaved, median, rateOf, type Rate } from './support/interleaved.ts'
-import {
-  nodeContexts,
-  nodePair,
-  nodeTlsInMemory,
-  nodeTlsOverLoopback,
-} from './support/node-tls-handshaker.ts'
+import { EnginePair } from './support/engine-handshaker.ts'
+import { HandshakeSide, type Meeting } from './support/handshake-side.ts'
+import type { BenchGroup } from './support/handshaker.ts'
+import { interleaved, median, type Rate } from './support/interleaved.ts'
+import { nodeContexts, nodePair } from './support/node-tls-handshaker.ts'
 
 const BULK_BYTES = 32 * 1024 * 1024
 /** What one write carries: four full records. */
@@ -30,7 +24,7 @@ const CHUNK = new Uint8Array(65_536).fill(0x61)
 const { values: flags } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
-    /** In each round: enough that the first ones, in the caches that the other side has left, hardly count. */
+    /** In each round: enough that the first ones, in the caches that the other process has left, hardly count. */
     handshakes: { type: 'string', default: '1000' },
     json: { type: 'string' },
   },
@@ -41,9 +35,13 @@ const handshakes = Number(flags.handshakes)
 /** Before the first round, for the compilers: a proxy has made as many in its first minutes. */
 const WARM_UP_HANDSHAKES = 4000
 
-const transport = chooseTransport('auto', { onFallback: (reason) => print(`Without epoll: ${reason}`) })
-
 const workloads = await mintWorkloads('ec-p256', Date.now())
+
+const MEETINGS: Readonly<Record<Meeting, string>> = {
+  memory: 'in memory',
+  epoll: 'over loopback (epoll)',
+  node: 'over loopback (node)',
+}
 
 interface Row {
   readonly what: string
@@ -59,11 +57,13 @@ interface Row {
 }
 
 const rows: Row[] = []
+const sockets = loadSockets()
+if (sockets.kind === 'missing') print(`Without epoll: ${sockets.reason}`)
 for (const group of ['x25519', 'X25519MLKEM768'] as const) {
-  await measure(group, 'in memory', engineInMemory(workloads, group), nodeTlsInMemory(workloads, group))
-  await measureOverLoopback(group, transport)
+  await measure(group, 'memory')
+  await measure(group, sockets.kind === 'available' ? 'epoll' : 'node')
 }
-if (transport !== nodeTransport) await measureOverLoopback('x25519', nodeTransport)
+if (sockets.kind === 'available') await measure('x25519', 'node')
 await measureBulk()
 if (flags.json !== undefined)
   await writeFile(
@@ -71,37 +71,19 @@ if (flags.json !== undefined)
     `${JSON.stringify({ node: process.version, rounds, handshakes, rows }, undefined, 2)}\n`,
   )
 
-async function measureOverLoopback(group: BenchGroup, over: Transport): Promise<void> {
-  await measure(
-    group,
-    `over loopback (${over.name})`,
-    await engineOverLoopback(workloads, group, over),
-    await nodeTlsOverLoopback(workloads, group),
-  )
-}
-
 /** Full ones, then resumed ones. */
-async function measure(
-  group: BenchGroup,
-  where: string,
-  engine: Handshaker,
-  nodeTls: Handshaker,
-): Promise<void> {
-  await using _engine = engine
-  await using _nodeTls = nodeTls
+async function measure(group: BenchGroup, where: Meeting): Promise<void> {
+  await using engine = await HandshakeSide.start('engine', where, group)
+  await using nodeTls = await HandshakeSide.start('node:tls', where, group)
   for (const resumed of [false, true]) {
-    for (const side of [engine, nodeTls]) await round(side, WARM_UP_HANDSHAKES)
+    for (const side of [engine, nodeTls]) await side.round({ resumed, count: WARM_UP_HANDSHAKES })
+    const order = { resumed, count: handshakes }
     const [ours, theirs] = await interleaved(
       rounds,
-      () => round(engine),
-      () => round(nodeTls),
+      () => engine.round(order),
+      () => nodeTls.round(order),
     )
-    show(`${resumed ? 'resumed' : 'full   '} handshakes, ${group}, ${where}`, ours, theirs)
-    async function round(side: Handshaker, count: number = handshakes): Promise<Rate> {
-      // What is resumed goes on from a full handshake once, and from a resumed one from there.
-      await side.connect(false)
-      return rateOf(() => side.connect(resumed), count)
-    }
+    show(`${resumed ? 'resumed' : 'full   '} handshakes, ${group}, ${MEETINGS[where]}`, ours, theirs)
   }
 }
 
@@ -125,6 +107,7 @@ function show(what: string, ours: readonly Rate[], theirs: readonly Rate[]): voi
   print(`${what}: ${rates}; ${costs}`)
 }
 
+/** Each in its turn in this process, which has done nothing else. */
 async function measureBulk(): Promise<void> {
   const [ours, theirs] = await interleaved(rounds, () => Promise.resolve(engineBulk()), nodeBulk)
   const [engine, nodeTls] = [median(ours), median(theirs)]
