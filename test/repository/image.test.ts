@@ -45,6 +45,10 @@ test('Dockerfile installs from the lock and runs no scripts of packages', () => 
   for (const text of installs) assert.match(text, /^npm ci .*--ignore-scripts/)
 })
 
+test('Dockerfile brings the tools that handfast init calls by default', () => {
+  assert.ok(textsOf('RUN').some((text) => /apt-get install .*\biproute2 nftables\b/.test(text)))
+})
+
 test('Dockerfile keeps optional packages, of which one is the library that koffi loads', () => {
   const lock = JSON.parse(read('package-lock.json')) as {
     readonly packages: Readonly<Record<string, { readonly optional?: boolean }>>
