@@ -107,6 +107,27 @@ test('handfast svid fetch --watch follows renewals until it is stopped', { skip 
   assert.equal((await watch.ended()).code, 0)
 })
 
+test(
+  'the Workload API hands out nothing while the identity is revoked, and tells those who follow it',
+  { skip },
+  async (t) => {
+    const mesh = await startMesh(t)
+    const socket = socketOf(mesh)
+    await line(await mesh.sidecar('web', withApi(socket)), 'ready')
+    const watch = new Cli(t, ['svid', 'fetch', '--socket', socket, '--watch'])
+    await watch.saw(/^SPIFFE ID /m, 'stdout')
+    const place = ['--state-dir', join(mesh.directory, 'state')]
+    const id = `spiffe://${DOMAIN}/ns/shop/sa/web`
+    const revoked = await runCli(t, ['ca', 'revoke', '--spiffe-id', id, ...place])
+    assert.equal(revoked.code, 0, revoked.stderr)
+    const { code, stderr } = await watch.ended()
+    assert.equal(code, 1)
+    assert.match(stderr, /There is no valid identity at present \(UNAVAILABLE\)/)
+    const token = await runCli(t, ['svid', 'jwt', '--socket', socket, '--audience', 'catalog'])
+    assert.equal(token.code, 1)
+  },
+)
+
 test('handfast proxy serves nobody but the users and groups that are permitted', { skip }, async (t) => {
   const mesh = await startMesh(t)
   const socket = socketOf(mesh)

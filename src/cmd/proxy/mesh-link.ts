@@ -65,6 +65,8 @@ export class MeshLink implements Disposable {
   #firstForWorkload: Promise<unknown> | undefined
   #subscription: SnapshotSubscription | undefined
   #demandedSigner: Uint8Array | undefined
+  /** Whether the controller has sent us away because our certificate is revoked, and not had us back since. */
+  #cutOff = false
   /** Own certificates whose revocation has been answered. */
   readonly #revoked = new WeakSet<X509Svid>()
 
@@ -131,7 +133,8 @@ export class MeshLink implements Disposable {
     })
     return {
       issueToken: (audience) => tokens.issue(audience),
-      current: () => identity.current(),
+      // What nobody accepts any more is of no use to programs.
+      current: () => (this.#cutOff ? undefined : identity.current()),
       bundles: () => identity.bundles(),
       onChange: (listener) => identity.onChange(listener),
       ready: () => (this.#firstForWorkload ??= identity.start()),
@@ -315,10 +318,19 @@ export class MeshLink implements Disposable {
     identity.renewWithin(REPLACE_REVOKED_MS)
   }
 
+  /** Those who follow the Workload API look again. */
+  #tellPrograms(): void {
+    this.#workload.replaceBundles(this.#workload.bundles())
+  }
+
   #subscriptionEvent(event: SubscriptionEvent): void {
     const { log, views } = this.#options
     switch (event.kind) {
       case 'applied':
+        if (this.#cutOff) {
+          this.#cutOff = false
+          this.#tellPrograms()
+        }
         log.info('State applied', {
           number: event.version.number,
           policyRevision: views.current?.policy.revision,
@@ -332,8 +344,11 @@ export class MeshLink implements Disposable {
         break
       case 'disconnected': {
         const svid = this.#identity.current()
-        if (event.error.refusal === 'CA_REVOKED' && svid !== undefined)
+        if (event.error.refusal === 'CA_REVOKED' && svid !== undefined) {
+          this.#cutOff = true
+          this.#tellPrograms()
           this.#replaceRevoked(this.#identity, svid)
+        }
         log.warn('The controller is away; what it said last stays in force', {
           error: event.error,
           retryInMs: Math.round(event.retryInMs),
