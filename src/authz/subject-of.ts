@@ -93,7 +93,9 @@ function httpSubject(
     headers = readHeaders(head, reads)
   }
   const grpc = reads.grpc && path !== undefined ? grpcCall(path.path, method, headers) : undefined
-  return { kind: 'http', http: { method, path: path?.path, host, headers, grpc, token } }
+  // Explanations keep what they are about: not what nobody reads.
+  const read = reads.token ? token : undefined
+  return { kind: 'http', http: { method, path: path?.path, host, headers, grpc, token: read } }
 }
 
 function readHeaders({ headers = {} }: HttpRequestHead, reads: PolicyReads): Map<string, readonly string[]> {
