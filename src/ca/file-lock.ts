@@ -7,6 +7,9 @@ import { CaError } from './errors.ts'
 /** SQLITE_BUSY: another connection holds the lock. */
 const BUSY = 5
 
+/** A database that nobody refers to is closed by the garbage collector, and its lock is gone. */
+const held = new Set<DatabaseSync>()
+
 /**
  * Takes the lock of a file, which is made unless it is there, and keeps it until disposed of or until the process ends in whatever way.
  *
@@ -28,8 +31,10 @@ export function tryLockFile(file: string): Disposable | undefined {
     if (error instanceof Error && 'errcode' in error && error.errcode === BUSY) return undefined
     throw new CaError('CA_STORE_IO', `Cannot lock ${file}: ${messageOf(error)}`, { path: file, cause: error })
   }
+  held.add(database)
   return {
     [Symbol.dispose]() {
+      held.delete(database)
       if (database.isOpen) database.close()
     },
   }

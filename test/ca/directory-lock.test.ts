@@ -20,10 +20,12 @@ test('lockDirectory keeps other processes out, until the holder is killed', asyn
   const directory = await temporaryDirectory(t)
   const module = join(import.meta.dirname, '../../src/ca/directory-lock.ts')
   const holder = spawn(process.execPath, [
+    '--expose-gc',
     '--input-type=module',
     '--eval',
+    // Whoever forgets the lock has not let go of it.
     `import { lockDirectory } from ${JSON.stringify(module)}
-     lockDirectory(${JSON.stringify(directory)}); console.log('held'); setInterval(() => {}, 1000)`,
+     lockDirectory(${JSON.stringify(directory)}); gc(); console.log('held'); setInterval(() => {}, 1000)`,
   ])
   t.after(() => holder.kill('SIGKILL'))
   await once(holder.stdout, 'data')
