@@ -5,7 +5,7 @@ import type { LoadResult, Workload } from './load/workload.ts'
 import type { Pair } from './pairs/pair.ts'
 import { rowsOf, type Measurement, type MemoryRow, type Row } from './report/rows.ts'
 import { cpuSeconds, memoryOf, type Memory } from './support/proc.ts'
-import { Program, runToEnd } from './support/program.ts'
+import { Program } from './support/program.ts'
 
 const LOAD = join(import.meta.dirname, 'load/load.ts')
 
@@ -17,6 +17,9 @@ const REST_MS = 12_000
 
 /** Files that a proxy has open beside its connections. */
 const SPARE_FILES = 200
+
+/** What answers under way, and a machine that is busy, may take beyond a workload's time. */
+const SPARE_MS = 30_000
 
 /** How long it may take to open all idle connections, handshakes and all. */
 const HOLD_MS = 120_000
@@ -40,7 +43,7 @@ export async function measureAll(
   const fresh = new Map(pairs.map((pair) => [pair, memoryOfBoth(pair)]))
   for (const pair of pairs) {
     for (const workload of timed)
-      if (isFor(pair, workload)) await load(pair, { ...workload, seconds: WARM_UP_SECONDS })
+      if (isFor(pair, workload)) await measureOnce(pair, { ...workload, seconds: WARM_UP_SECONDS })
   }
   for (let round = 0; round < rounds; round++) {
     for (const workload of timed) {
@@ -76,15 +79,18 @@ function inTurn(pairs: readonly Pair[], round: number): readonly Pair[] {
 }
 
 async function measureOnce(pair: Pair, workload: Workload): Promise<Measurement> {
-  const collectedBefore = await pair.collections?.()
+  await using program = startLoad(pair, workload)
+  await program.line((line) => line['began'] === true)
   const before = cpuOfBoth(pair)
-  const result = await load(pair, workload)
+  const collectedBefore = await pair.collections?.()
+  const patienceMs = 1000 * workload.seconds + SPARE_MS
+  const result = await program.line((line) => line['answers'] !== undefined, patienceMs)
   const after = cpuOfBoth(pair)
   const collected = await pair.collections?.()
   return {
     pair: pair.name,
     workload: workload.name,
-    ...result,
+    ...(result as unknown as LoadResult),
     ...(before !== undefined && after !== undefined && { cpuSeconds: after - before }),
     ...(collectedBefore &&
       collected && {
@@ -95,9 +101,9 @@ async function measureOnce(pair: Pair, workload: Workload): Promise<Measurement>
   }
 }
 
-async function load({ port }: Pair, { mode, seconds, connections, rate = 0 }: Workload): Promise<LoadResult> {
+function startLoad({ port }: Pair, { mode, seconds, connections, rate = 0 }: Workload): Program {
   const args = [port, mode, seconds, connections, rate].map(String)
-  return JSON.parse(await runToEnd([process.execPath, LOAD, ...args])) as LoadResult
+  return new Program('load', [process.execPath, LOAD, ...args])
 }
 
 /** Holds idle connections, as many as the limit of open files lets a proxy have, and looks at what each costs. */

@@ -1,5 +1,6 @@
 /**
- * The load: `node load.ts PORT MODE SECONDS CONNECTIONS [RATE]`. Prints one line of JSON, a {@link LoadResult}.
+ * The load: `node load.ts PORT MODE SECONDS CONNECTIONS [RATE]`. Prints a line of JSON when it begins, once connections that are to be
+ * kept are there and have answered, and another when it is over, a {@link LoadResult}.
  *
  * Modes: `requests` (each connection asks again and again), `connections` (a new connection for each request), `bulk` (each
  * connection fetches large answers), `rate` (an open loop: so many requests a second fall due, and wait for a free connection; their
@@ -20,46 +21,60 @@ const STEP_MS = 1
 
 const [port, mode, seconds, connections, rate] = process.argv.slice(2)
 const path = mode === 'bulk' ? `/bytes/${BULK_BYTES}` : '/'
-const request = Buffer.from(`GET ${path} HTTP/1.1\r\nhost: catalog\r\n\r\n`)
+const request = requestOf(path)
 const latenciesMs: number[] = []
 let bytes = 0
-const beginMs = performance.now()
-const endMs = beginMs + Number(seconds) * 1000
+let beginMs = 0
+let endMs = 0
 const count = Number(connections)
 const run: Record<LoadMode, () => Promise<unknown>> = {
-  requests: () => onEach(askAgain),
-  bulk: () => onEach(askAgain),
-  connections: () => onEach(connectAgain),
+  requests: askAgain,
+  bulk: askAgain,
+  connections: connectAgain,
   rate: atRate,
   idle,
 }
 await run[mode as LoadMode]()
 process.stdout.write(`${JSON.stringify(result())}\n`)
 
-function onEach(task: () => Promise<void>): Promise<unknown> {
-  return Promise.all(Array.from({ length: count }, task))
+/** From here on it counts. */
+function begin(): void {
+  beginMs = performance.now()
+  endMs = beginMs + Number(seconds) * 1000
+  process.stdout.write(`${JSON.stringify({ began: true })}\n`)
 }
 
 async function askAgain(): Promise<void> {
-  const client = await open()
-  while (performance.now() < endMs) await ask(client)
-  client.abort()
+  const clients = await openAll()
+  begin()
+  await Promise.all(
+    clients.map(async (client) => {
+      while (performance.now() < endMs) await ask(client)
+      client.abort()
+    }),
+  )
 }
 
 async function connectAgain(): Promise<void> {
-  while (performance.now() < endMs) {
-    const startMs = performance.now()
-    const client = await open()
-    await ask(client, startMs)
-    client.close()
-  }
+  begin()
+  await Promise.all(
+    Array.from({ length: count }, async () => {
+      while (performance.now() < endMs) {
+        const startMs = performance.now()
+        const client = await open()
+        await ask(client, startMs)
+        client.close()
+      }
+    }),
+  )
 }
 
 async function atRate(): Promise<void> {
-  const clients = await Promise.all(Array.from({ length: count }, open))
+  const clients = await openAll()
   const free = [...clients]
   const waiting: number[] = []
-  const firstMs = performance.now()
+  begin()
+  const firstMs = beginMs
   const total = Number(rate) * Number(seconds)
   const serve = async (client: Client, dueMs: number): Promise<void> => {
     for (let next: number | undefined = dueMs; next !== undefined; next = waiting.shift())
@@ -99,6 +114,22 @@ async function idle(): Promise<void> {
   process.stdin.resume()
   await once(process.stdin, 'end')
   for (const client of clients) client.abort()
+}
+
+/** Connections that have answered once: what it takes to make them is another workload's. */
+function openAll(): Promise<readonly Client[]> {
+  const small = requestOf('/')
+  return Promise.all(
+    Array.from({ length: count }, async () => {
+      const client = await open()
+      await client.ask(small)
+      return client
+    }),
+  )
+}
+
+function requestOf(target: string): Uint8Array {
+  return Buffer.from(`GET ${target} HTTP/1.1\r\nhost: catalog\r\n\r\n`)
 }
 
 function open(): Promise<Client> {
