@@ -26,24 +26,17 @@ spec: ${spec}
   return file
 }
 
+/** `handfast authz check` of a call from web to port 80 of catalog, with `flags` besides. */
+function checkCall(t: TestContext, file: string, flags: readonly string[]): ReturnType<typeof runCli> {
+  const call = ['--from', idOf('web'), '--to', 'shop/catalog', '--port', '80']
+  return runCli(t, ['authz', 'check', '-f', file, ...call, ...flags])
+}
+
 const READERS = `{ action: ALLOW, rules: [{ from: [{ principals: ["${idOf('web')}"] }], to: [{ methods: [GET], paths: ["/orders/{id}"] }] }] }`
 
 test('handfast authz check decides a call by files: exit code, and field by field what was wanted and what came', async (t) => {
   const file = await policyFile(t, READERS)
-  const check = (...flags: readonly string[]) =>
-    runCli(t, [
-      'authz',
-      'check',
-      '-f',
-      file,
-      '--from',
-      idOf('web'),
-      '--to',
-      'shop/catalog',
-      '--port',
-      '80',
-      ...flags,
-    ])
+  const check = (...flags: readonly string[]) => checkCall(t, file, flags)
   const permitted = await check('--path', '/orders/7')
   assert.equal(permitted.code, 0, permitted.stderr)
   assert.match(permitted.stdout, /^Permitted: allowed by shop\/catalog rule 0 \(allowed\)\n/)
@@ -73,20 +66,7 @@ test('handfast authz check reads headers, claims and what a handshake settles', 
     '--source',
     '10.1.2.3',
   ]
-  const check = (given: readonly string[]) =>
-    runCli(t, [
-      'authz',
-      'check',
-      '-f',
-      file,
-      '--from',
-      idOf('web'),
-      '--to',
-      'shop/catalog',
-      '--port',
-      '80',
-      ...given,
-    ])
+  const check = (given: readonly string[]) => checkCall(t, file, given)
   assert.equal((await check(flags)).code, 0)
   for (const missing of [0, 2, 4, 6]) assert.equal((await check(flags.toSpliced(missing, 2))).code, 1)
   assert.equal((await check([...flags, '--header', 'no header'])).code, 2)

@@ -258,22 +258,14 @@ function snapshotTarget({ domain }: Workloads): FuzzTarget {
       snapshot(new TrustBundles([])),
     ],
     run(input) {
-      let message: ReturnType<typeof responseDeserialize>
-      try {
-        message = responseDeserialize(Buffer.from(input))
-      } catch (thrown) {
-        // Whatever it is, gRPC makes a status of it.
-        return `no message: ${shapeOf((thrown as Error).message)}`
-      }
-      return outcomeOf(() => {
+      return outcomeOfMessage(responseDeserialize, input, (message) => {
         const { bundles } = decodeSnapshot(message, decodeVersion(message))
         return `decoded: ${bundles.trustDomains.length}`
-      }, ControlError)
+      })
     },
   }
 }
 
-/** A certificate as the controller sends it. */
 /** Certificates as a proxy reports them. */
 function certificateReportTarget({ client }: Workloads): FuzzTarget {
   const { requestDeserialize } = methodDefinition(WitnessService.method.reportCertificates)
@@ -283,20 +275,15 @@ function certificateReportTarget({ client }: Workloads): FuzzTarget {
     name: 'certificate-report',
     seeds: [toBinary(ReportCertificatesRequestSchema, report)],
     run(input) {
-      let message: ReturnType<typeof requestDeserialize>
-      try {
-        message = requestDeserialize(Buffer.from(input))
-      } catch (thrown) {
-        return `no message: ${shapeOf((thrown as Error).message)}`
-      }
-      return outcomeOf(() => {
+      return outcomeOfMessage(requestDeserialize, input, (message) => {
         const { leaves, issuers: above } = decodeReport(message)
         return `decoded: ${leaves.length} below ${above.length}`
-      }, ControlError)
+      })
     },
   }
 }
 
+/** A certificate as the controller sends it. */
 function issuedSvidTarget({ client, domain }: Workloads): FuzzTarget {
   const { responseDeserialize } = methodDefinition(CertificateService.method.issueSvid)
   const issued = create(IssueSvidResponseSchema, {
@@ -308,17 +295,11 @@ function issuedSvidTarget({ client, domain }: Workloads): FuzzTarget {
     name: 'issued-svid',
     seeds: [toBinary(IssueSvidResponseSchema, issued)],
     run(input) {
-      let message: ReturnType<typeof responseDeserialize>
-      try {
-        message = responseDeserialize(Buffer.from(input))
-      } catch (thrown) {
-        return `no message: ${shapeOf((thrown as Error).message)}`
-      }
-      return outcomeOf(() => {
+      return outcomeOfMessage(responseDeserialize, input, (message) => {
         const { chain, clockSkewMs } = decodeIssuedSvid(message, { sentAtMs: NOW_MS, receivedAtMs: NOW_MS })
         if (!Number.isFinite(clockSkewMs)) throw new Violation(`The clocks differ by ${clockSkewMs} ms`)
         return `decoded: ${chain.length} ${clockSkewMs === 0}`
-      }, ControlError)
+      })
     },
   }
 }
@@ -333,16 +314,26 @@ function fetchedSvidTarget({ client, domain }: Workloads): FuzzTarget {
       toBinary(X509SVIDResponseSchema, encodeIdentity({ svid, bundles })),
     ),
     run(input) {
-      let message: ReturnType<typeof responseDeserialize>
-      try {
-        message = responseDeserialize(Buffer.from(input))
-      } catch (thrown) {
-        return `no message: ${shapeOf((thrown as Error).message)}`
-      }
-      return outcomeOf(() => {
+      return outcomeOfMessage(responseDeserialize, input, (message) => {
         const { svids, federated } = decodeState(message)
         return `decoded: ${svids.length} ${svids[0].chain.length} ${magnitude(federated.size)}`
-      }, ControlError)
+      })
     },
   }
+}
+
+/** What becomes of bytes of protobuf: no message, or what `decode` makes of one. */
+function outcomeOfMessage<Message>(
+  deserialize: (bytes: Buffer) => Message,
+  input: Uint8Array,
+  decode: (message: Message) => string,
+): string {
+  let message: Message
+  try {
+    message = deserialize(Buffer.from(input))
+  } catch (thrown) {
+    // Whatever it is, gRPC makes a status of it.
+    return `no message: ${shapeOf((thrown as Error).message)}`
+  }
+  return outcomeOf(() => decode(message), ControlError)
 }
